@@ -1,0 +1,45 @@
+// Regenerates everything that is committed and made from something else: the code of the contract, the configuration
+// schemas and the golden vectors. `check.mjs` runs it and fails when a file changes by it.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** What is generated, from where, and by which command. */
+export const generated = [
+  { what: 'contract', outputs: ['proto/gen'], cwd: 'proto', command: ['../node_modules/.bin/buf', 'generate'] },
+  {
+    what: 'golden vectors',
+    outputs: ['proto/vectors'],
+    cwd: '.',
+    command: [process.execPath, 'proto/dist/batch/vectors.js'],
+  },
+  {
+    what: "schema of the agent's configuration",
+    outputs: ['agent/config/agent.schema.json'],
+    cwd: '.',
+    command: [process.execPath, 'agent/dist/config/generate-schema.js'],
+  },
+  {
+    what: "schema of the collector's configuration",
+    outputs: ['collector/config/collector.schema.json'],
+    cwd: '.',
+    command: [process.execPath, 'collector/dist/config/generate-schema.js'],
+  },
+];
+
+export function generateAll() {
+  for (const { what, cwd, command } of generated) {
+    const result = spawnSync(command[0], command.slice(1), { cwd: join(root, cwd), stdio: ['ignore', 2, 2] });
+    if (result.status !== 0) throw new Error(`generating the ${what} failed: ${command.join(' ')}`);
+  }
+  // Generated files are formatted like the rest, so that a person may read them.
+  const json = generated
+    .flatMap((one) => one.outputs)
+    .filter((path) => path.endsWith('.json') && existsSync(join(root, path)));
+  spawnSync(join(root, 'node_modules/.bin/biome'), ['format', '--write', ...json], { cwd: root, stdio: 'ignore' });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) generateAll();

@@ -1,0 +1,236 @@
+import { createServer, type Server, Socket } from 'node:net';
+
+/** What is wrong with the link now. Changing it takes effect on open connections too. */
+export interface LinkFaults {
+  /** One way, each direction. */
+  delayMs: number;
+  /** Each direction of each connection; 0 is as fast as it goes. */
+  bitsPerSecond: number;
+  /** Connections are accepted and nothing is forwarded: a half-open link. What was sent meanwhile travels afterwards. */
+  stalled: boolean;
+  /** Bytes toward the target, or back from it, vanish: an answer is lost although the work was done. */
+  dropUp: boolean;
+  dropDown: boolean;
+  /** New connections are reset at once. */
+  refuse: boolean;
+  /** Each connection is reset when this many bytes have gone toward the target; 0 is never. */
+  resetAfterBytesUp: number;
+}
+
+const SOUND: LinkFaults = {
+  delayMs: 0,
+  bitsPerSecond: 0,
+  stalled: false,
+  dropUp: false,
+  dropDown: false,
+  refuse: false,
+  resetAfterBytesUp: 0,
+};
+
+export interface LinkStats {
+  /** Bytes taken from clients and from the target since the start, TCP payload. */
+  bytesUp: number;
+  bytesDown: number;
+  connections: number;
+  open: number;
+}
+
+/** What one direction of a connection may hold on its way: enough for 100 Mbit/s over 80 ms. */
+const IN_FLIGHT_BYTES_MAX = 1 << 20;
+
+interface Chunk {
+  bytes: Buffer;
+  dueMs: number;
+}
+
+/** One direction of a connection. Order is kept; the sender is paused while too much is under way. */
+class Pipe {
+  private readonly chunks: Chunk[] = [];
+  private inFlightBytes = 0;
+  private lineFreeMs = 0;
+  private timer: NodeJS.Timeout | undefined;
+  private ended = false;
+  private draining = false;
+
+  constructor(
+    private readonly from: Socket,
+    private readonly to: Socket,
+    private readonly faults: () => LinkFaults,
+    private readonly onBytes: (count: number) => void,
+    private readonly drops: () => boolean,
+  ) {
+    from.on('data', (bytes: Buffer) => this.take(bytes));
+    from.on('end', () => {
+      this.ended = true;
+      this.forward();
+    });
+  }
+
+  private take(bytes: Buffer): void {
+    this.onBytes(bytes.length);
+    if (this.drops()) return;
+    const { delayMs, bitsPerSecond } = this.faults();
+    const now = performance.now();
+    const sendingMs = bitsPerSecond > 0 ? (bytes.length * 8000) / bitsPerSecond : 0;
+    this.lineFreeMs = Math.max(now, this.lineFreeMs) + sendingMs;
+    this.chunks.push({ bytes, dueMs: this.lineFreeMs + delayMs });
+    this.inFlightBytes += bytes.length;
+    if (this.inFlightBytes > IN_FLIGHT_BYTES_MAX) this.from.pause();
+    this.forward();
+  }
+
+  /** Passes on what is due. */
+  forward(): void {
+    if (this.draining || this.faults().stalled) return;
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    while (this.chunks.length > 0) {
+      const waitMs = this.chunks[0]!.dueMs - performance.now();
+      if (waitMs > 0) {
+        this.timer = setTimeout(() => this.forward(), Math.ceil(waitMs));
+        return;
+      }
+      const { bytes } = this.chunks.shift()!;
+      this.inFlightBytes -= bytes.length;
+      if (this.inFlightBytes <= IN_FLIGHT_BYTES_MAX) this.from.resume();
+      if (this.to.writable && !this.to.write(bytes)) {
+        this.draining = true;
+        this.to.once('drain', () => {
+          this.draining = false;
+          this.forward();
+        });
+        return;
+      }
+    }
+    if (this.ended) this.to.end();
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+  }
+}
+
+/**
+ * A TCP proxy on loopback that can be made to delay, narrow, cut, stall and lose: a bad network between two real
+ * processes. It knows nothing of what passes through it.
+ */
+export class TcpProxy {
+  private faults: LinkFaults = { ...SOUND };
+  private readonly connections = new Set<{ client: Socket; target: Socket; up: Pipe; down: Pipe }>();
+  private bytesUp = 0;
+  private bytesDown = 0;
+  private accepted = 0;
+
+  private constructor(
+    private readonly server: Server,
+    private targetPort: number,
+  ) {
+    server.on('connection', (client) => this.connect(client));
+  }
+
+  /** Listens on a free port of 127.0.0.1 (or on the one given) for connections to a port of 127.0.0.1. */
+  static async listen(targetPort: number, port = 0): Promise<TcpProxy> {
+    const server = createServer({ noDelay: true });
+    const proxy = new TcpProxy(server, targetPort);
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, '127.0.0.1', resolve);
+    });
+    return proxy;
+  }
+
+  get port(): number {
+    return (this.server.address() as { port: number }).port;
+  }
+
+  /** Where new connections go from now on. */
+  setTarget(port: number): void {
+    this.targetPort = port;
+  }
+
+  set(faults: Partial<LinkFaults>): void {
+    this.faults = { ...this.faults, ...faults };
+    for (const { up, down } of this.connections) {
+      up.forward();
+      down.forward();
+    }
+  }
+
+  /** Makes the link sound again. Connections that were cut stay cut. */
+  heal(): void {
+    this.set(SOUND);
+  }
+
+  /** Resets every open connection. */
+  cut(): void {
+    for (const { client, target } of this.connections) {
+      client.resetAndDestroy();
+      target.resetAndDestroy();
+    }
+  }
+
+  stats(): LinkStats {
+    return {
+      bytesUp: this.bytesUp,
+      bytesDown: this.bytesDown,
+      connections: this.accepted,
+      open: this.connections.size,
+    };
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    this.cut();
+    await closed;
+  }
+
+  private connect(client: Socket): void {
+    client.on('error', () => client.destroy());
+    if (this.faults.refuse) {
+      client.resetAndDestroy();
+      return;
+    }
+    this.accepted++;
+    const target = new Socket();
+    target.setNoDelay(true);
+    target.on('error', () => target.destroy());
+    target.connect(this.targetPort, '127.0.0.1');
+    let connectionBytesUp = 0;
+    const faults = () => this.faults;
+    const up = new Pipe(
+      client,
+      target,
+      faults,
+      (count) => {
+        this.bytesUp += count;
+        connectionBytesUp += count;
+        const limit = this.faults.resetAfterBytesUp;
+        if (limit > 0 && connectionBytesUp >= limit) {
+          client.resetAndDestroy();
+          target.resetAndDestroy();
+        }
+      },
+      () => this.faults.dropUp,
+    );
+    const down = new Pipe(
+      target,
+      client,
+      faults,
+      (count) => {
+        this.bytesDown += count;
+      },
+      () => this.faults.dropDown,
+    );
+    const connection = { client, target, up, down };
+    this.connections.add(connection);
+    const close = () => {
+      this.connections.delete(connection);
+      up.stop();
+      down.stop();
+      client.destroy();
+      target.destroy();
+    };
+    client.once('close', close);
+    target.once('close', close);
+  }
+}
