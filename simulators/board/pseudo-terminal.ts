@@ -1,0 +1,59 @@
+import { spawnSync } from 'node:child_process';
+import { closeSync, constants, openSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { ReadStream } from 'node:tty';
+
+/** What the library keeps of a terminal that was opened without a process in it. */
+interface OpenTerminal {
+  _master: ReadStream;
+  _slave: ReadStream;
+  ptsName: string;
+}
+
+/** The library's types leave out `open`, which makes a terminal without a process in it. */
+const { open } = createRequire(import.meta.url)('@lydell/node-pty') as {
+  open(options: { encoding: null }): OpenTerminal;
+};
+
+/**
+ * A real pseudo-terminal: what is written here is read by whoever opens `path` as a serial port. Closing it is what pulling
+ * a USB adapter is: the other side sees a hang-up.
+ */
+export class PseudoTerminal {
+  readonly path: string;
+  private readonly master: ReadStream;
+  private readonly held: number;
+  private open = true;
+
+  constructor() {
+    const terminal = open({ encoding: null });
+    this.path = terminal.ptsName;
+    this.master = terminal._master;
+    // The library reads the other end itself, and would take what is meant for the serial port. The end stays open by a
+    // descriptor that nobody reads: without any, a write before the port is opened would be a hang-up.
+    terminal._slave.destroy();
+    this.held = openSync(this.path, constants.O_RDWR | constants.O_NOCTTY);
+    // Until the port sets its own mode the terminal would echo our lines back to us and turn \n into \r\n.
+    const flag = process.platform === 'darwin' ? '-f' : '-F';
+    const stty = spawnSync('stty', [flag, this.path, 'raw', '-echo'], { encoding: 'utf8' });
+    if (stty.status !== 0) throw new Error(`stty failed on ${this.path}: ${stty.stderr ?? stty.error?.message}`);
+    this.master.on('error', () => this.close());
+  }
+
+  /** Called with what the other side writes. */
+  onData(listener: (bytes: Buffer) => void): void {
+    this.master.on('data', listener);
+  }
+
+  /** Writes when nobody reads fill the terminal's buffer (4 kB on Linux) and then wait in memory: the caller keeps them few. */
+  write(bytes: Buffer | string): void {
+    if (this.open) (this.master as unknown as NodeJS.WritableStream).write(bytes);
+  }
+
+  close(): void {
+    if (!this.open) return;
+    this.open = false;
+    closeSync(this.held);
+    this.master.destroy();
+  }
+}

@@ -1,0 +1,62 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+
+/** How long an orderly stop may take before the process is ended: the agent's own bound and some. */
+const STOP_MS = 25_000;
+/** Lines that are kept of what a process printed, for the case that it fails. */
+const TAIL_LINES = 20;
+
+/** A process of the demo: started with arguments, its JSON log lines read, stopped in order. */
+export class Child {
+  private readonly tail: string[] = [];
+  private readonly exited: Promise<number | null>;
+  private stopping = false;
+
+  private constructor(
+    readonly name: string,
+    private readonly process: ChildProcess,
+    onLog: (line: Record<string, unknown>) => void,
+    onFailure: (message: string) => void,
+  ) {
+    for (const stream of [process.stdout!, process.stderr!]) {
+      createInterface({ input: stream }).on('line', (line) => {
+        this.tail.push(line);
+        if (this.tail.length > TAIL_LINES) this.tail.shift();
+        if (!line.startsWith('{')) return;
+        try {
+          onLog(JSON.parse(line) as Record<string, unknown>);
+        } catch {
+          // A line that only looks like JSON stays in the tail, where a person finds it.
+        }
+      });
+    }
+    this.exited = new Promise((resolve) => {
+      process.once('exit', (code) => {
+        resolve(code);
+        if (!this.stopping) onFailure(`${name} ended by itself with code ${code}:\n${this.tail.join('\n')}`);
+      });
+    });
+  }
+
+  /** Starts `node SCRIPT ARGS...`. */
+  static start(
+    name: string,
+    script: string,
+    args: string[],
+    onLog: (line: Record<string, unknown>) => void,
+    onFailure: (message: string) => void,
+  ): Child {
+    const process_ = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    return new Child(name, process_, onLog, onFailure);
+  }
+
+  /** SIGTERM, and SIGKILL when that has not ended it in time. Answers the exit code. */
+  async stop(): Promise<number | null> {
+    this.stopping = true;
+    if (this.process.exitCode === null) this.process.kill('SIGTERM');
+    const timer = setTimeout(() => this.process.kill('SIGKILL'), STOP_MS);
+    const code = await this.exited;
+    clearTimeout(timer);
+    return code;
+  }
+}
