@@ -40,7 +40,7 @@ describe('a file of rules', () => {
     [
       'no condition',
       'rules:\n - {name: a, select: {name: x}}',
-      /rules\.yaml:2:\d+: .*no condition; write above or below/,
+      /rules\.yaml:2:\d+: .*no condition .*; write above or below/,
     ],
     ['two conditions', 'rules:\n - {name: a, select: {name: x}, above: 1, below: 2}', /make two rules/],
     [
@@ -58,7 +58,7 @@ describe('a file of rules', () => {
     [
       'an unknown name in a template',
       'rules:\n - {name: a, select: {name: x}, above: 1, annotations: {s: "{{valeu}}"}}',
-      /unknown name \{\{valeu\}\}; known are/,
+      /unknown name \{\{valeu\}\} .*; known are/,
     ],
     [
       'an open template',

@@ -38,16 +38,26 @@ export class Child {
     });
   }
 
-  /** Starts `node SCRIPT ARGS...`. */
+  /** Starts `node ARGS...`. */
   static start(
     name: string,
-    script: string,
-    args: string[],
+    args: readonly string[],
     onLog: (line: Record<string, unknown>) => void,
     onFailure: (message: string) => void,
   ): Child {
-    const process_ = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const process_ = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     return new Child(name, process_, onLog, onFailure);
+  }
+
+  get pid(): number {
+    return this.process.pid!;
+  }
+
+  /** SIGKILL, as a crash. */
+  async kill(): Promise<void> {
+    this.stopping = true;
+    this.process.kill('SIGKILL');
+    await this.exited;
   }
 
   /** SIGTERM, and SIGKILL when that has not ended it in time. Answers the exit code. */

@@ -1,0 +1,296 @@
+import { randomBytes } from 'node:crypto';
+import { bootId } from '@tributary/core/clock/boot-id';
+import { type Clock, type Scheduler, systemClock, systemScheduler } from '@tributary/core/clock/clock';
+import { type Random, systemRandom } from '@tributary/core/clock/random';
+import { formatAddress } from '@tributary/core/config/address';
+import { TributaryError } from '@tributary/core/errors/tributary-error';
+import { formatSpiffeId } from '@tributary/core/identity/spiffe-id';
+import { loadTlsFiles } from '@tributary/core/identity/tls-files';
+import type { Logger } from 'pino';
+import { DEFAULT_BATCH_BOUNDS } from './batching/batch-bounds.js';
+import { Batcher } from './batching/batcher.js';
+import { SqliteBuffer } from './buffer/sqlite-buffer.js';
+import type { AgentConfig } from './config/schema.js';
+import type { AgentStatus } from './health/agent-status.js';
+import { AgentCatalogue } from './runtime/agent-catalogue.js';
+import { deviceAttributes } from './runtime/attributes.js';
+import { BatchTimer } from './runtime/batch-timer.js';
+import { BatchWriter } from './runtime/batch-writer.js';
+import { DropCounter } from './runtime/drop-counter.js';
+import { type HealthServers, serveHealth } from './runtime/health-servers.js';
+import { SegmentKeeper } from './runtime/segment-keeper.js';
+import { SourceRunner } from './runtime/source-runner.js';
+import type { Upstream } from './runtime/upstream.js';
+import { agentVersion } from './runtime/version.js';
+import { Watermark } from './runtime/watermark.js';
+import type { LinkFactory } from './uplink/uplink-link.js';
+
+/** What an agent is given; everything has a default that is the real thing. */
+export interface AgentDeps {
+  log: Logger;
+  clock?: Clock;
+  scheduler?: Scheduler;
+  random?: Random;
+  connect?: LinkFactory;
+}
+
+/** An agent at work. */
+export interface Agent {
+  status(): Promise<AgentStatus>;
+  /** Where metrics are served; undefined while they are not. */
+  readonly metricsPort: number | undefined;
+  /** Everything that talks to the collector is loaded and has begun; before, readings are only buffered. */
+  readonly upstreamStarted: Promise<void>;
+  /** Stops in order: sources, batches, buffer, one last upload. Resolves within 20 s, whatever hangs. */
+  stop(): Promise<void>;
+}
+
+/** How often the clocks are looked at: a step is found within a minute, and no more than that is dated wrongly. */
+const clockLookMs = 60_000;
+
+/** What each part of a stop may take; together well within the 25 s after which service managers kill. */
+const stopSourcesMs = 3000;
+const stopAppendMs = 5000;
+const stopUploadMs = 5000;
+const stopBufferMs = 5000;
+
+/**
+ * Starts an agent: resolves when the buffer is open and the sources are running. Rejects with a `TributaryError` when the
+ * buffer is another agent's, or the certificates cannot be used; nothing is left running then.
+ */
+export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<Agent> {
+  const { log, clock = systemClock, scheduler = systemScheduler, random = systemRandom } = deps;
+  const startedMs = scheduler.nowMs();
+  const startedAt = new Date(clock.wallUs() / 1000).toISOString();
+  const version = agentVersion();
+  const tls = loadTlsFiles(config.tls);
+  const device = formatSpiffeId(tls.identity);
+
+  let upstream: Upstream | undefined;
+
+  // The buffer, and what is declared in it.
+  const buffer = await SqliteBuffer.open({ path: config.buffer.path, quotaBytes: config.buffer.quota });
+  const { identity } = buffer;
+  if (identity.opened === 'recovered') log.error({ path: config.buffer.path }, 'a damaged buffer was moved aside');
+  const catalogue = new AgentCatalogue(identity, {
+    buffer,
+    scheduler,
+    random,
+    log,
+    changed: () => {
+      upstream?.uplink.catalogue(catalogue.series, catalogue.segments);
+      writer.pump();
+    },
+  });
+  const boot = Buffer.from(bootId()).toString('hex');
+  const segments = new SegmentKeeper(catalogue, clock, boot, log);
+
+  // From sources through batches into the buffer.
+  const drops = new DropCounter();
+  const watermark = new Watermark(identity.highestSequence);
+  const batcher = new Batcher(
+    {
+      registry: catalogue,
+      nowUs: () => clock.monotonicUs(),
+      segmentId: () => segments.id,
+      drop: (reason, readings) => drops.count(reason, readings),
+      wake: () => timer.wake(),
+    },
+    {
+      ...DEFAULT_BATCH_BOUNDS,
+      readings: config.batching.max_readings,
+      bytes: config.batching.max_bytes,
+      ageUs: config.batching.max_age_offline * 1000,
+      pendingReadings: Math.max(DEFAULT_BATCH_BOUNDS.pendingReadings, 8 * config.batching.max_readings),
+    },
+  );
+  const writer = new BatchWriter({
+    batcher,
+    buffer,
+    scheduler,
+    random,
+    log,
+    nowUs: () => clock.monotonicUs(),
+    prepare: () => catalogue.restore(),
+    appended: (sequences, oldest) => {
+      for (const [at, sequence] of sequences.entries()) watermark.appended(sequence, oldest[at]);
+      const highest = sequences.at(-1);
+      if (highest !== undefined) upstream?.uplink.appended(highest);
+      timer.wake();
+    },
+    emptied: (us) => watermark.complete({ segment: segments.id, us }),
+  });
+  const timer = new BatchTimer({ batcher, writer, clock, scheduler });
+  const sources = new SourceRunner(config.sources, { batcher, clock, scheduler, random, log, drops });
+
+  try {
+    await segments.begin();
+  } catch (error) {
+    await buffer.close();
+    throw error;
+  }
+  sources.start();
+  log.info({ device, version, epoch: Buffer.from(identity.epoch).toString('hex') }, 'the agent is sampling');
+
+  // Everything that can wait until the sources are running.
+  let health: HealthServers | undefined;
+  let stopping: Promise<void> | undefined;
+  const upstreamStarted = startUpstream();
+  const clockLook = repeat(scheduler, clockLookMs, () => segments.look());
+
+  async function startUpstream(): Promise<void> {
+    const { createUpstream } = await import('./runtime/upstream.js');
+    const made = await createUpstream({
+      config,
+      tls,
+      random,
+      startId: new Uint8Array(randomBytes(16)),
+      agentVersion: version,
+      attributes: deviceAttributes(config),
+      identity: { ...buffer.identity, series: [...catalogue.series], segments: [...catalogue.segments] },
+      deps: {
+        buffer,
+        clock,
+        scheduler,
+        log,
+        ...(deps.connect === undefined ? {} : { connect: deps.connect }),
+        segment: () => segments.id,
+        watermark: (oldest) => {
+          const isEmpty = batcher.pendingReadings === 0 && writer.pendingReadings === 0;
+          if (isEmpty) watermark.complete({ segment: segments.id, us: clock.monotonicUs() });
+          return watermark.at(oldest);
+        },
+        epochOpened: (opened) => {
+          watermark.newEpoch(opened.highestSequence);
+          catalogue.restore().catch((thrown: unknown) => {
+            log.error({ details: TributaryError.from(thrown).message }, 'the new epoch has no catalogue yet');
+          });
+        },
+        clocksCompared: (comparison) => segments.compared(comparison),
+        linked: (isLinked) => {
+          batcher.setAgeUs((isLinked ? config.batching.max_age : config.batching.max_age_offline) * 1000);
+        },
+      },
+    });
+    if (stopping !== undefined) return;
+    upstream = made;
+    // What was declared while this was being loaded.
+    upstream.uplink.catalogue(catalogue.series, catalogue.segments);
+    upstream.uplink.start();
+    health = await serveHealth(config, status, log);
+  }
+
+  async function status(): Promise<AgentStatus> {
+    const nowMs = scheduler.nowMs();
+    const stored = await buffer.status();
+    const state = upstream?.uplink.state ?? { state: 'stopped' as const };
+    const counters = upstream?.uplink.counters;
+    const lastSuccessMs = counters?.lastSuccessMs;
+    return {
+      version,
+      device,
+      collector: formatAddress(config.collector.address),
+      startedAt,
+      uptimeSeconds: (nowMs - startedMs) / 1000,
+      rssBytes: process.memoryUsage.rss(),
+      sources: sources.reports,
+      readings: {
+        taken: writer.counters.readings,
+        dropped: {
+          ...drops.counts,
+          ...(writer.counters.readingsLost > 0 ? { lost: writer.counters.readingsLost } : {}),
+        },
+        pending: batcher.pendingReadings + writer.pendingReadings,
+      },
+      batches: { closed: writer.counters.closed, bytes: writer.counters.bytes },
+      buffer: {
+        epoch: Buffer.from(stored.epoch).toString('hex'),
+        items: stored.itemsWaiting,
+        readings: stored.readingsWaiting,
+        bytes: stored.bytesWaiting,
+        quotaBytes: stored.quotaBytes,
+        oldestSequence: stored.oldestSequence,
+        highestSequence: stored.highestSequence,
+        readingsProduced: stored.readingsProduced,
+        readingsEvicted: stored.readingsEvicted,
+        itemsQuarantined: stored.itemsQuarantined,
+        bytesWritten: stored.bytesWritten,
+        appendFailures: writer.counters.appendFailures,
+      },
+      uplink: {
+        state: state.state,
+        ...('why' in state ? { why: state.why } : {}),
+        connects: counters?.connects ?? 0,
+        connectFailures: counters?.connectFailures ?? 0,
+        registrations: counters?.registrations ?? 0,
+        streams: {
+          answered: counters?.streamsAnswered ?? 0,
+          deferred: counters?.streamsDeferred ?? 0,
+          broken: counters?.streamsBroken ?? 0,
+        },
+        itemsAcknowledged: counters?.itemsAcknowledged ?? 0,
+        itemsRejected: counters?.itemsRejected ?? 0,
+        epochsOpened: counters?.epochsOpened ?? 0,
+        ...(lastSuccessMs === undefined ? {} : { lastSuccessAgeSeconds: (nowMs - lastSuccessMs) / 1000 }),
+      },
+      alerts: {
+        cursor: upstream?.alerts.cursor ?? identity.alertCursor,
+        received: upstream?.alerts.counters.received ?? 0,
+        repeated: upstream?.alerts.counters.repeated ?? 0,
+      },
+    };
+  }
+
+  async function stop(): Promise<void> {
+    log.info('the agent stops');
+    clockLook();
+    await within(scheduler, stopSourcesMs, sources.stop());
+    batcher.flush();
+    await writer.drain(stopAppendMs);
+    timer.stop();
+    catalogue.stop();
+    if (upstream !== undefined) {
+      await upstream.uplink.drained(stopUploadMs);
+      upstream.uplink.stop();
+    }
+    await within(scheduler, stopBufferMs, Promise.allSettled([health?.close(), buffer.close()]));
+    log.info({ readings: writer.counters.readings, lost: writer.counters.readingsLost }, 'the agent has stopped');
+  }
+
+  return {
+    status,
+    upstreamStarted,
+    get metricsPort() {
+      return health?.metricsPort;
+    },
+    stop: () => {
+      stopping ??= stop();
+      return stopping;
+    },
+  };
+}
+
+/** Resolves when `work` does, or after `timeoutMs`. */
+async function within(scheduler: Scheduler, timeoutMs: number, work: Promise<unknown>): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const cancel = scheduler.setTimer(timeoutMs, resolve);
+    const done = () => {
+      cancel();
+      resolve();
+    };
+    work.then(done, done);
+  });
+}
+
+/** Does something again and again until the answered function is called. */
+function repeat(scheduler: Scheduler, everyMs: number, act: () => void): () => void {
+  let cancel: () => void;
+  const arm = () => {
+    cancel = scheduler.setTimer(everyMs, () => {
+      arm();
+      act();
+    });
+  };
+  arm();
+  return () => cancel();
+}

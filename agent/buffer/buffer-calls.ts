@@ -1,0 +1,52 @@
+import type { ErrorCode } from '@tributary/core/errors/tributary-error';
+import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
+import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { AppendOutcome, BufferIdentity, BufferStatus, Loss } from './buffer.js';
+import type { Packed } from './packed-items.js';
+
+/** What the thread that has the file is started with. */
+export interface BufferThreadOptions {
+  path: string;
+  quotaBytes: number;
+  idleDeleteMs: number;
+}
+
+/** The calls from the handle to its thread: arguments, and what is answered. */
+export interface BufferCalls {
+  append: [packed: Packed, answer: AppendOutcome];
+  read: [from: { sequence: number; maxBytes: number; maxItems: number }, answer: Packed];
+  acknowledge: [of: RangesOf, answer: undefined];
+  markInDoubt: [of: RangesOf, answer: undefined];
+  quarantine: [
+    item: { sequence: number; reason: RejectionReason; detail: string; epoch: Uint8Array | undefined },
+    answer: undefined,
+  ];
+  lose: [losses: readonly Loss[], answer: undefined];
+  declare: [entries: readonly LedgerEntry[], answer: undefined];
+  addSeries: [series: readonly Omit<SeriesDeclaration, 'id'>[], answer: SeriesDeclaration[]];
+  addSegment: [segment: Omit<SegmentDeclaration, 'id'>, answer: SegmentDeclaration];
+  openEpoch: [nothing: undefined, answer: BufferIdentity];
+  storeAlerts: [alerts: readonly Alert[], answer: Alert[]];
+  status: [nothing: undefined, answer: BufferStatus];
+  close: [nothing: undefined, answer: undefined];
+}
+
+export interface RangesOf {
+  ranges: readonly SequenceRange[];
+  epoch: Uint8Array | undefined;
+}
+
+export type BufferCallName = keyof BufferCalls;
+
+/** Answers come in the order of the requests, so neither carries a number. */
+export interface BufferRequest<Name extends BufferCallName = BufferCallName> {
+  call: Name;
+  argument: BufferCalls[Name][0];
+}
+
+export interface BufferReply {
+  outcome: { value: unknown } | { code: ErrorCode; message: string };
+  /** When it is another than before: at the start, after `openEpoch`, and after damage. */
+  identity?: BufferIdentity;
+}

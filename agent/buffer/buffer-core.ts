@@ -1,0 +1,310 @@
+import { TributaryError } from '@tributary/core/errors/tributary-error';
+import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
+import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type { ItemKind, LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import { type Item, itemChecksum } from '@tributary/proto/items/item';
+import { normalRanges, rangeOf, rangesWithout } from '../uplink/sequence-ranges.js';
+import type { AppendOutcome, BufferIdentity, BufferStatus, EncodedBatch, Loss } from './buffer.js';
+import { Catalogue } from './catalogue.js';
+import { CountedRows, WALK_ROWS } from './counted-rows.js';
+import { planEviction } from './eviction.js';
+import type { BufferState, ItemTable } from './item-table.js';
+import { DECLARATION, declarationBytesMax, decodeDeclaration, EVICTED, LossList, REJECTED } from './loss-entries.js';
+import { rowBytes } from './row-size.js';
+
+const BATCH: ItemKind.BATCH = 1;
+const CHECKSUM_REJECTED: RejectionReason.CHECKSUM = 1;
+
+/** Bounded memory of what was seen: at a transition a minute this is a week. */
+const ALERTS_MAX = 10_000;
+
+/** What of a status the policy knows. */
+export type CoreStatus = Omit<BufferStatus, 'bytesWritten'>;
+
+/**
+ * The buffer's policy: sequences, counts, eviction, declarations, quarantine, epochs. It touches no file and no clock, and
+ * runs the same over SQLite and over the simulation's memory. Each method is one transaction; when the table throws, the
+ * state here is as before, and the caller opens the table anew.
+ */
+export class BufferCore {
+  readonly #rows: CountedRows;
+  readonly #quotaBytes: number;
+  readonly #catalogue: Catalogue;
+  #acknowledged: SequenceRange[] = [];
+  /** Of the acknowledged rows that are still in the table. */
+  #acknowledgedItems = 0;
+  #acknowledgedReadings = 0;
+  #inDoubt: SequenceRange[] = [];
+
+  /**
+   * Opens a table. `newEpoch` (16 random bytes) is used if the table is new; `quotaBytes` counts rows by `rowBytes`.
+   * Throws what the table throws.
+   */
+  constructor(table: ItemTable, quotaBytes: number, newEpoch: Uint8Array) {
+    this.#quotaBytes = quotaBytes;
+    this.#rows = new CountedRows(table, newEpoch);
+    this.#catalogue = new Catalogue(table);
+    if (this.#rows.isNew) this.#rows.transact(() => {});
+    else this.#rows.settleCounts();
+  }
+
+  get state(): Readonly<BufferState> {
+    return this.#rows.state;
+  }
+
+  get acknowledged(): readonly SequenceRange[] {
+    return this.#acknowledged;
+  }
+
+  get inDoubt(): readonly SequenceRange[] {
+    return this.#inDoubt;
+  }
+
+  identity(opened: BufferIdentity['opened']): BufferIdentity {
+    const { epoch, highestSequence, readingsProduced, alertCursor } = this.state;
+    const { series, segments } = this.#catalogue;
+    return { epoch, highestSequence, readingsProduced, series, segments, alertCursor, opened };
+  }
+
+  status(): CoreStatus {
+    const { epoch, highestSequence, readingsProduced, readingsEvicted, itemsQuarantined } = this.state;
+    return {
+      epoch,
+      highestSequence,
+      oldestSequence: this.#oldestWaiting(),
+      itemsWaiting: this.state.itemsStored - this.#acknowledgedItems,
+      readingsWaiting: this.state.readingsStored - this.#acknowledgedReadings,
+      bytesWaiting: this.state.bytesStored,
+      quotaBytes: this.#quotaBytes,
+      readingsProduced,
+      readingsEvicted,
+      itemsQuarantined,
+    };
+  }
+
+  /**
+   * `limitBytes`: what rows may take afterwards when the disk has less than the quota. Batches for which no room can be
+   * made are dropped and declared if that is because of the quota; when it is the disk, which may recover, nothing is
+   * done and a `TributaryError` `disk-full` thrown.
+   */
+  append(batches: readonly EncodedBatch[], limitBytes = this.#quotaBytes): AppendOutcome {
+    return this.#transact((rows) => {
+      this.#deleteAcknowledged();
+      const { state } = rows;
+      const limit = Math.min(this.#quotaBytes, limitBytes);
+      const kept = newestWithin(batches, limit - rowBytes(declarationBytesMax(1)));
+      const need = batches.reduce((sum, batch, at) => (kept[at] ? sum + rowBytes(batch.body.length) : sum), 0);
+      const plan = planEviction(rows.table, state, this.#inDoubt, (item) => rows.isIntact(item), need, limit);
+      const damaged = rows.removeDamaged(plan.damaged);
+      rows.deleteRows(plan.victims);
+
+      let over = plan.bytesOver;
+      const sequences: number[] = [];
+      const dropped = new LossList(state.epoch, EVICTED);
+      let evictedReadings = plan.readings;
+      for (const [at, batch] of batches.entries()) {
+        const sequence = ++state.highestSequence;
+        sequences.push(sequence);
+        if (kept[at] && over <= 0) rows.put(sequence, BATCH, batch.readings, batch.body);
+        else {
+          if (kept[at]) over -= rowBytes(batch.body.length);
+          dropped.add(sequence, batch.readings);
+          evictedReadings += batch.readings;
+        }
+        state.readingsProduced += batch.readings;
+      }
+      state.readingsEvicted += evictedReadings;
+      const stored = dropped.entries.length === 0;
+      if (!stored && limit < this.#quotaBytes) throw new TributaryError('disk-full', 'no space is left for the buffer');
+      rows.appendDeclaration([...plan.entries, ...damaged, ...dropped.entries]);
+      return { sequences, stored, evicted: plan.victims, evictedReadings };
+    });
+  }
+
+  lose(losses: readonly Loss[]): void {
+    if (losses.length === 0) return;
+    this.#transact((rows) => {
+      const { state } = rows;
+      const entries = losses.map(({ readings, bound, reason }): LedgerEntry => {
+        const sequence = ++state.highestSequence;
+        state.readingsProduced += readings;
+        return { epoch: state.epoch, first: sequence, last: sequence, readings, bound: bound ?? false, reason };
+      });
+      rows.appendDeclaration(entries);
+    });
+  }
+
+  read(fromSequence: number, maxBytes: number, maxItems: number): Item[] {
+    const found: Item[] = [];
+    const damaged: Item[] = [];
+    let bytes = 0;
+    let full = false;
+    for (let at = fromSequence; !full && found.length < maxItems; ) {
+      at = this.#afterAcknowledged(at);
+      const limit = Math.min(maxItems - found.length, WALK_ROWS);
+      const items = this.#rows.table.items(at, limit, Math.max(1, maxBytes - bytes));
+      if (items.length === 0) break;
+      for (const item of items) {
+        at = item.sequence;
+        // An acknowledged stretch begins: go on behind it.
+        if (this.#afterAcknowledged(at) !== at) break;
+        full = found.length > 0 && bytes + item.body.length > maxBytes;
+        if (full) break;
+        at++;
+        if (this.#rows.isIntact(item)) {
+          found.push(item);
+          bytes += item.body.length;
+        } else damaged.push(item);
+      }
+    }
+    if (damaged.length > 0) this.#transact((rows) => rows.appendDeclaration(rows.removeDamaged(damaged)));
+    return found;
+  }
+
+  /** Nothing is written: the rows go with the next append, or with {@link deleteAcknowledged}. */
+  acknowledge(ranges: readonly SequenceRange[]): void {
+    const { highestSequence } = this.state;
+    const within = normalRanges(ranges.map(({ first, last }) => ({ first, last: Math.min(last, highestSequence) })));
+    for (const { first, last } of rangesWithout(within, this.#acknowledged)) {
+      this.#rows.walkHeaders(first, last, (header) => {
+        this.#acknowledgedItems++;
+        this.#acknowledgedReadings += header.readings;
+      });
+    }
+    this.#acknowledged = normalRanges([...this.#acknowledged, ...within]);
+  }
+
+  /** Deletes acknowledged rows now, so that they do not stay while nothing is appended. */
+  deleteAcknowledged(): void {
+    if (this.#acknowledgedItems > 0) this.#transact(() => this.#deleteAcknowledged());
+  }
+
+  markInDoubt(ranges: readonly SequenceRange[]): void {
+    this.#inDoubt = normalRanges(ranges);
+  }
+
+  quarantine(sequence: number, reason: RejectionReason, detail: string): void {
+    const [item] = this.#rows.table.items(sequence, 1, 1);
+    if (item?.sequence !== sequence || this.#afterAcknowledged(sequence) !== sequence) return;
+    this.#transact((rows) => {
+      if (!rows.isIntact(item)) return rows.appendDeclaration(rows.removeDamaged([item]));
+      rows.setAside(item, `rejected-${reason}`, detail);
+      const { epoch } = rows.state;
+      const { readings } = item;
+      const entries: LedgerEntry[] = [
+        { epoch, first: sequence, last: sequence, readings, bound: false, reason: REJECTED },
+      ];
+      // What it declares is true whatever became of its bytes on the way. Any other reason would come again.
+      if (item.kind === DECLARATION && reason === CHECKSUM_REJECTED) entries.push(...decodeDeclaration(item.body));
+      rows.appendDeclaration(entries);
+    });
+  }
+
+  declare(entries: readonly LedgerEntry[]): void {
+    if (entries.length > 0) this.#transact((rows) => rows.appendDeclaration(entries));
+  }
+
+  addSeries(series: readonly Omit<SeriesDeclaration, 'id'>[]): SeriesDeclaration[] {
+    return this.#catalogue.addSeries(series, (write) => this.#transact(write));
+  }
+
+  addSegment(segment: Omit<SegmentDeclaration, 'id'>): SegmentDeclaration {
+    return this.#catalogue.addSegment(segment, (write) => this.#transact(write));
+  }
+
+  /**
+   * Moves what waits to a new epoch (16 random bytes), under sequences from 1. In the new epoch these readings count as
+   * produced there; in the old one their sequences are declared with 0 readings lost, by an item of the new epoch.
+   */
+  openEpoch(epoch: Uint8Array): void {
+    this.#transact((rows) => {
+      this.#deleteAcknowledged();
+      const damaged: Item[] = [];
+      rows.walkItems(1, (item) => {
+        if (!rows.isIntact(item)) damaged.push(item);
+      });
+      const lost = rows.removeDamaged(damaged);
+      const moved = new LossList(rows.state.epoch, EVICTED);
+      let sequence = 0;
+      let readingsBefore = 0;
+      rows.walkItems(1, (item) => {
+        moved.add(item.sequence, 0);
+        sequence++;
+        const checksum = itemChecksum(epoch, sequence, item.kind, item.readings, readingsBefore, item.body);
+        rows.table.deleteRange(item.sequence, item.sequence);
+        rows.table.put({ ...item, sequence, readingsBefore, checksum });
+        readingsBefore += item.readings;
+      });
+      rows.state = { ...rows.state, epoch, highestSequence: sequence, readingsProduced: readingsBefore };
+      rows.appendDeclaration([...moved.entries, ...lost]);
+    });
+    this.#inDoubt = [];
+  }
+
+  storeAlerts(alerts: readonly Alert[]): Alert[] {
+    if (alerts.length === 0) return [];
+    return this.#transact(({ table, state }) => {
+      const fresh: Alert[] = [];
+      for (const alert of alerts) {
+        state.alertCursor = Math.max(state.alertCursor, alert.number);
+        if (table.hasAlert(alert.incidentId, alert.state)) continue;
+        table.putAlert(alert.incidentId, alert.state, alert.number, ALERTS_MAX);
+        fresh.push(alert);
+      }
+      return fresh;
+    });
+  }
+
+  /** After a failed call and a new opening: takes back what is there of it after all. `before` is the state before it. */
+  withdraw(before: Readonly<BufferState>): void {
+    this.#rows.withdraw(before);
+  }
+
+  #transact<T>(act: (rows: CountedRows) => T): T {
+    const acknowledged = this.#acknowledged;
+    const items = this.#acknowledgedItems;
+    const readings = this.#acknowledgedReadings;
+    try {
+      return this.#rows.transact(() => act(this.#rows));
+    } catch (error) {
+      this.#acknowledged = acknowledged;
+      this.#acknowledgedItems = items;
+      this.#acknowledgedReadings = readings;
+      throw error;
+    }
+  }
+
+  #deleteAcknowledged(): void {
+    this.#rows.deleteRows(this.#acknowledged);
+    this.#acknowledged = [];
+    this.#acknowledgedItems = 0;
+    this.#acknowledgedReadings = 0;
+  }
+
+  #afterAcknowledged(sequence: number): number {
+    const range = rangeOf(this.#acknowledged, sequence);
+    return range === undefined ? sequence : range.last + 1;
+  }
+
+  #oldestWaiting(): number {
+    for (let at = 1; ; ) {
+      const [header] = this.#rows.table.headers(this.#afterAcknowledged(at), Number.MAX_SAFE_INTEGER, 1);
+      if (header === undefined) return 0;
+      at = this.#afterAcknowledged(header.sequence);
+      if (at === header.sequence) return at;
+    }
+  }
+}
+
+/** Which batches are kept if only so much room can be made: the newest. */
+function newestWithin(batches: readonly EncodedBatch[], limitBytes: number): boolean[] {
+  const kept = batches.map(() => false);
+  let left = limitBytes;
+  for (let at = batches.length - 1; at >= 0; at--) {
+    const bytes = rowBytes(batches[at].body.length);
+    if (bytes > left) continue;
+    kept[at] = true;
+    left -= bytes;
+  }
+  return kept;
+}

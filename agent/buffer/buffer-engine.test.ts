@@ -1,0 +1,203 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import Database from 'better-sqlite3';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { BufferEngine, type BufferEngineOptions } from './buffer-engine.js';
+import { decodeDeclaration } from './loss-entries.js';
+
+const directory = mkdtempSync(join(tmpdir(), 'tributary-engine-'));
+const engines: BufferEngine[] = [];
+let files = 0;
+let epochs = 0;
+
+const newPath = (): string => join(directory, `${files++}`, 'buffer.db');
+const batch = (readings: number, bytes = 20) => ({ readings, body: new Uint8Array(bytes).fill(readings) });
+const sequences = (engine: BufferEngine): number[] =>
+  engine.run((core) => core.read(1, 1 << 30, 1 << 20)).map((item) => item.sequence);
+
+function open(path: string, more: Partial<BufferEngineOptions> = {}): BufferEngine {
+  const engine = new BufferEngine({
+    path,
+    quotaBytes: 1 << 20,
+    newEpoch: () => new Uint8Array(16).fill(++epochs),
+    ...more,
+  });
+  engines.push(engine);
+  return engine;
+}
+
+function close(engine: BufferEngine): void {
+  engines.splice(engines.indexOf(engine), 1);
+  engine.close();
+}
+
+afterEach(() => {
+  for (const engine of engines.splice(0)) engine.close();
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+describe('opening a buffer', () => {
+  it('creates it, and finds it again', () => {
+    const path = newPath();
+    const first = open(path);
+    expect(first.identity.opened).toBe('created');
+    first.append([batch(1)]);
+    const { epoch } = first.identity;
+    close(first);
+    const second = open(path);
+    expect(second.identity).toMatchObject({ opened: 'clean', epoch, highestSequence: 1, readingsProduced: 1 });
+  });
+
+  it('refuses a second agent and leaves the first alone', () => {
+    const path = newPath();
+    const first = open(path);
+    expect(() => open(path)).toThrow('another agent has this buffer open');
+    expect(first.append([batch(1)]).sequences).toEqual([1]);
+  });
+
+  it('refuses the file of a newer version and leaves it as it is', () => {
+    const path = newPath();
+    close(open(path));
+    const db = new Database(path);
+    db.pragma('user_version = 99');
+    db.close();
+    const bytes = readFileSync(path);
+    expect(() => open(path)).toThrow('written by a newer agent (buffer version 99, this one knows up to 1)');
+    expect(readFileSync(path)).toEqual(bytes);
+  });
+
+  it('moves a foreign file aside unchanged', () => {
+    const path = newPath();
+    close(open(path));
+    rmSync(path);
+    const foreign = new Database(path);
+    foreign.exec("CREATE TABLE mine (x); INSERT INTO mine VALUES ('dear')");
+    foreign.close();
+    const bytes = readFileSync(path);
+    expect(open(path).identity.opened).toBe('recovered');
+    expect(readFileSync(`${path}.damaged-1`)).toEqual(bytes);
+  });
+
+  it('keeps the newest two damaged files', () => {
+    const path = newPath();
+    close(open(path));
+    for (const text of ['first', 'second', 'third']) {
+      writeFileSync(path, text.repeat(1_000));
+      close(open(path));
+    }
+    expect(readFileSync(`${path}.damaged-1`, 'utf8')).toContain('third');
+    expect(readFileSync(`${path}.damaged-2`, 'utf8')).toContain('second');
+    expect(existsSync(`${path}.damaged-3`)).toBe(false);
+  });
+
+  it('begins a new epoch when the counters are damaged', () => {
+    const path = newPath();
+    const first = open(path);
+    first.append([batch(1)]);
+    close(first);
+    const db = new Database(path);
+    db.exec('UPDATE state SET readings_produced = 7');
+    db.close();
+    expect(open(path).identity).toMatchObject({ opened: 'recovered', highestSequence: 0 });
+  });
+
+  it('declares with a bound what may be lost with a file whose pages are damaged', () => {
+    const path = newPath();
+    const first = open(path);
+    for (let at = 0; at < 200; at++) first.append([batch(5, 90)]);
+    first.run((core) => core.acknowledge([{ first: 1, last: 20 }]));
+    first.run((core) => core.deleteAcknowledged());
+    const { epoch } = first.identity;
+    close(first);
+    damagePagesOfItems(path);
+    const second = open(path);
+    expect(second.identity).toMatchObject({ opened: 'recovered', highestSequence: 1 });
+    const [item] = second.run((core) => core.read(1, 1 << 20, 10));
+    expect(decodeDeclaration(item.body)).toEqual([
+      { epoch, first: 1, last: 200, readings: 900, bound: true, reason: LossReason.CORRUPT },
+    ]);
+  });
+});
+
+/** Overwrites every page of the rows but keeps the first pages, where the schema and the counters are. */
+function damagePagesOfItems(path: string): void {
+  const db = new Database(path);
+  const root = db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'items'").pluck().get() as number;
+  db.close();
+  const bytes = readFileSync(path);
+  bytes.fill(0xa5, (root - 1) * 512, root * 512);
+  writeFileSync(path, bytes);
+}
+
+describe('durability', () => {
+  it('commits with synchronous=FULL after a log was set up', () => {
+    const engine = open(newPath());
+    // The table asserts it after the first commit of each connection.
+    expect(engine.append([batch(1)]).stored).toBe(true);
+  });
+});
+
+const disk = join(directory, 'small-disk');
+let mounted = false;
+try {
+  mkdirSync(disk, { recursive: true });
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk], { stdio: 'ignore' });
+  mounted = true;
+} catch {
+  // Mounting needs a privilege that many machines do not give to tests.
+}
+afterAll(() => {
+  if (mounted) execFileSync('umount', [disk]);
+});
+
+describe.skipIf(!mounted)('a full disk', () => {
+  const ballast = join(disk, 'ballast');
+
+  /** Leaves this many bytes. */
+  function fill(leaveBytes: number): void {
+    const { bavail, bsize } = statfsSync(disk);
+    writeFileSync(ballast, new Uint8Array(Math.max(0, bavail * bsize - leaveBytes)));
+  }
+
+  it.each([
+    ['is seen coming', undefined, 512 * 1024],
+    ['comes as a surprise', 0, 8 * 1024],
+  ])('that %s makes the buffer evict, or refuse, and recover by itself', (_how, freeDiskBytesMin, leaveBytes) => {
+    const path = join(disk, `${files++}.db`);
+    const options = freeDiskBytesMin === undefined ? {} : { freeDiskBytesMin };
+    const engine = open(path, options);
+    for (let at = 0; at < 300; at++) engine.append([batch(1, 400)]);
+    fill(leaveBytes);
+    let refused = 0;
+    let evicted = 0;
+    for (let at = 0; at < 600; at++) {
+      try {
+        evicted += engine.append([batch(1, 400)]).evictedReadings;
+      } catch (error) {
+        expect(['disk-full', 'disk']).toContain((error as { code: string }).code);
+        refused++;
+      }
+    }
+    expect(evicted + refused).toBeGreaterThan(0);
+    rmSync(ballast);
+    for (let at = 0; at < 10; at++) expect(engine.append([batch(1, 400)]).stored).toBe(true);
+    const status = engine.run((core) => core.status());
+    expect(status.readingsProduced).toBe(910 - refused);
+    expect(status.readingsWaiting + status.readingsEvicted).toBe(status.readingsProduced);
+    const present = sequences(engine);
+    expect(present.at(-1)).toBe(status.highestSequence);
+    close(engine);
+    rmSync(path);
+  });
+
+  it('from the start refuses with a plain word, and works as soon as there is room', () => {
+    fill(0);
+    const path = join(disk, `${files++}.db`);
+    expect(() => open(path)).toThrow(expect.objectContaining({ name: 'TributaryError' }));
+    rmSync(ballast);
+    expect(open(path).append([batch(1)]).stored).toBe(true);
+  });
+});

@@ -1,0 +1,98 @@
+import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
+import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type { LedgerEntry, LossReason, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { Item } from '@tributary/proto/items/item';
+
+/** An encoded batch on its way into the buffer. */
+export interface EncodedBatch {
+  body: Uint8Array;
+  readings: number;
+}
+
+/** Readings that were produced and never became a stored batch. */
+export interface Loss {
+  readings: number;
+  /** `readings` is an upper bound. */
+  bound?: boolean;
+  reason: LossReason;
+}
+
+/** What the buffer is when it has been opened, and again after `openEpoch`. */
+export interface BufferIdentity {
+  epoch: Uint8Array;
+  /** The highest sequence assigned; 0 before the first. */
+  highestSequence: number;
+  readingsProduced: number;
+  series: SeriesDeclaration[];
+  segments: SegmentDeclaration[];
+  /** Number of the newest alert stored. */
+  alertCursor: number;
+  /** What `open` had to do, for the log: nothing, created, or moved a damaged or foreign file aside. */
+  opened: 'clean' | 'created' | 'recovered';
+}
+
+export interface AppendOutcome {
+  /** One per batch, in order. A batch that could not be kept still consumed its sequence and is declared. */
+  sequences: number[];
+  stored: boolean;
+  /** Items that were evicted to make room. */
+  evicted: SequenceRange[];
+  evictedReadings: number;
+}
+
+export interface BufferStatus {
+  epoch: Uint8Array;
+  highestSequence: number;
+  oldestSequence: number;
+  itemsWaiting: number;
+  readingsWaiting: number;
+  bytesWaiting: number;
+  quotaBytes: number;
+  readingsProduced: number;
+  readingsEvicted: number;
+  itemsQuarantined: number;
+  /** Bytes that the database and its log were told to write since the start. */
+  bytesWritten: number;
+}
+
+/**
+ * The agent's durable queue. Everything is asynchronous: the file is touched by one thread, where fsync stalls nobody.
+ * A rejected promise means that the buffer could not be written at all; it has then already been closed and reopened.
+ */
+export interface Buffer {
+  readonly identity: BufferIdentity;
+  /**
+   * Assigns sequences and commits, all in one transaction; on disk when it resolves. Room is made first, and what is
+   * evicted is declared by an item in the same transaction.
+   */
+  append(batches: readonly EncodedBatch[]): Promise<AppendOutcome>;
+  /** Waiting items from a sequence on, at least one if there is any, and not more than `maxBytes` of bodies otherwise. */
+  read(fromSequence: number, maxBytes: number, maxItems: number): Promise<Item[]>;
+  /**
+   * The collector has these durably. They may be deleted with the next append, or after a short while at the latest.
+   * With `epoch` nothing happens if the buffer has another by now, as it has after damage; always give it.
+   */
+  acknowledge(ranges: readonly SequenceRange[], epoch?: Uint8Array): Promise<void>;
+  /** Sent and not answered yet: evicted last. Replaces the earlier set. `epoch` as in `acknowledge`. */
+  markInDoubt(ranges: readonly SequenceRange[], epoch?: Uint8Array): Promise<void>;
+  /** Moves an item aside and appends its declaration; the queue goes on. `epoch` as in `acknowledge`. */
+  quarantine(sequence: number, reason: RejectionReason, detail: string, epoch?: Uint8Array): Promise<void>;
+  /** Readings that are lost before they were stored: each consumes a sequence, counts as produced and is declared. */
+  lose(losses: readonly Loss[]): Promise<void>;
+  /** Appends a declaration item. */
+  declare(entries: readonly LedgerEntry[]): Promise<void>;
+  addSeries(series: readonly Omit<SeriesDeclaration, 'id'>[]): Promise<SeriesDeclaration[]>;
+  addSegment(segment: Omit<SegmentDeclaration, 'id'>): Promise<SegmentDeclaration>;
+  /**
+   * The collector knows this epoch from another copy: a new one is opened, waiting batches move there under new
+   * sequences (their bytes unchanged), with the catalogue and segments.
+   */
+  openEpoch(): Promise<BufferIdentity>;
+  /** Stores alerts and moves the cursor in one transaction; answers those that were not stored before, by incident and state. */
+  storeAlerts(alerts: readonly Alert[]): Promise<Alert[]>;
+  status(): Promise<BufferStatus>;
+  close(): Promise<void>;
+}
+
+/** Why a batch was lost on the device, as counters and the ledger name it. */
+export type BufferLossReason = LossReason.EVICTED | LossReason.CORRUPT | LossReason.REJECTED;

@@ -1,0 +1,65 @@
+/** "TrbB": in the header of the file, so that no other program's database is taken for a buffer. */
+export const APPLICATION_ID = 0x54726242;
+
+/**
+ * The step from each version to the next. Only ever add to the end: a device may come from any of them.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE state (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    epoch BLOB NOT NULL,
+    highest_sequence INTEGER NOT NULL,
+    readings_produced INTEGER NOT NULL,
+    items_stored INTEGER NOT NULL,
+    readings_stored INTEGER NOT NULL,
+    bytes_stored INTEGER NOT NULL,
+    readings_evicted INTEGER NOT NULL,
+    items_quarantined INTEGER NOT NULL,
+    alert_cursor INTEGER NOT NULL,
+    checksum INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE items (
+    sequence INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    readings INTEGER NOT NULL,
+    readings_before INTEGER NOT NULL,
+    body BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE series (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    labels TEXT NOT NULL,
+    type INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE segments (
+    id INTEGER PRIMARY KEY,
+    boot_id TEXT NOT NULL,
+    offset_us INTEGER NOT NULL,
+    observed_at_us INTEGER NOT NULL,
+    uncertainty_us INTEGER NOT NULL,
+    state INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE quarantine (
+    id INTEGER PRIMARY KEY,
+    epoch BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    readings INTEGER NOT NULL,
+    readings_before INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    detail TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE alerts (
+    id INTEGER PRIMARY KEY,
+    incident_id BLOB NOT NULL,
+    state INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    UNIQUE (incident_id, state)
+  ) STRICT;
+  `,
+];

@@ -1,0 +1,192 @@
+import { isIP } from 'node:net';
+import { address } from '@tributary/core/config/address';
+import { byteSize } from '@tributary/core/config/byte-size';
+import { duration } from '@tributary/core/config/duration';
+import { type FieldProblem, fieldCheck } from '@tributary/core/config/field-check';
+import { filePath } from '@tributary/core/config/file-path';
+import { logLevels } from '@tributary/core/log/logger';
+import * as v from 'valibot';
+import { BATCH_BYTES_MAX, BATCH_READINGS_MAX } from '../batching/batch-bounds.js';
+import { sourcesSchema } from '../sensors/schema.js';
+
+/** Attributes travel with each registration and are what operators filter by; more of them is a database. */
+const labelsMax = 32;
+
+const labelForm = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
+
+/** Names that the agent itself gives to attributes. */
+const reservedLabels = ['site', 'timezone', 'tenant', 'device'];
+
+const text = (what: string, example: string, max: number) =>
+  v.pipe(
+    v.string(`not ${what}; write text, such as ${example}`),
+    v.nonEmpty(`empty; write ${what}, such as ${example}, or leave the field out`),
+    v.maxLength(max, `too long; at most ${max} characters`),
+  );
+
+const timezone = v.pipe(
+  text('a time zone', 'Europe/Berlin', 64),
+  v.check(isTimezone, 'not a time zone; write a name of the IANA database, such as Europe/Berlin or UTC'),
+);
+
+function isTimezone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const labels = v.pipe(
+  v.record(
+    v.string(),
+    v.pipe(v.string('not text; put it in quotes'), v.maxLength(128, 'too long; at most 128 characters')),
+  ),
+  v.check((all) => Object.keys(all).length <= labelsMax, `too many labels; at most ${labelsMax}`),
+  v.description('further attributes of the device, such as line: "7"; at most 32'),
+);
+
+function* labelProblems(names: Readonly<Record<string, string>>): Iterable<FieldProblem> {
+  for (const name of Object.keys(names)) {
+    if (!labelForm.test(name)) yield { path: [name], message: 'not a label name; write letters, digits and _' };
+    if (reservedLabels.includes(name)) {
+      yield { path: [name], message: `a reserved name; ${reservedLabels.join(', ')} are taken` };
+    }
+  }
+}
+
+const deviceSchema = v.strictObject({
+  site: v.optional(
+    v.pipe(text('a site', 'plant-3', 128), v.description('where the device is; operators filter by it')),
+  ),
+  timezone: v.optional(v.pipe(timezone, v.description('IANA time zone of the site, for local days at the collector'))),
+  labels: v.optional(v.pipe(labels, fieldCheck<v.InferOutput<typeof labels>>(labelProblems)), {}),
+});
+
+const collectorSchema = v.strictObject({
+  address: v.pipe(address(), v.description('HOST:PORT of the collector')),
+  server_name: v.optional(
+    v.pipe(
+      text('a name', 'collector.example.org', 253),
+      v.description("name in the collector's certificate, where it is not the host of address"),
+    ),
+  ),
+});
+
+const tlsSchema = v.strictObject({
+  ca: v.pipe(filePath(), v.description("PEM file of the CA that issued the collector's certificate")),
+  cert: v.pipe(filePath(), v.description("PEM file of this device's certificate, which says who it is")),
+  key: v.pipe(filePath(), v.description('PEM file of its private key, readable by its owner alone')),
+});
+
+const bufferSchema = v.strictObject({
+  path: v.pipe(filePath(), v.description('SQLite file that keeps readings until the collector has them')),
+  quota: v.optional(
+    v.pipe(
+      // Below a mebibyte the catalogue and the log of the file leave no room for readings.
+      byteSize({ minBytes: 1024 ** 2, maxBytes: 1024 ** 4 }),
+      v.description('how large the file may get; beyond it the oldest readings are evicted and declared; 1MiB to 1TiB'),
+    ),
+    '256MiB',
+  ),
+});
+
+const batchingFields = v.strictObject({
+  max_age: v.optional(
+    v.pipe(
+      duration({ minMs: 10, maxMs: 3_600_000 }),
+      v.description('age at which a batch is closed while the collector is there, 10ms to 1h: what an alert waits for'),
+    ),
+    '1s',
+  ),
+  max_age_offline: v.optional(
+    v.pipe(
+      duration({ minMs: 10, maxMs: 3_600_000 }),
+      v.description('the same while it is not, 10ms to 1h: what a power cut can take along; spares the flash'),
+    ),
+    '5s',
+  ),
+  max_readings: v.optional(
+    v.pipe(
+      v.number('not a number; write a whole number'),
+      v.integer('not a whole number'),
+      v.minValue(1, 'too few; at least 1'),
+      v.maxValue(BATCH_READINGS_MAX, `too many; at most ${BATCH_READINGS_MAX}`),
+      v.description('readings at which a batch is closed'),
+    ),
+    1000,
+  ),
+  max_bytes: v.optional(
+    v.pipe(
+      byteSize({ minBytes: 1024, maxBytes: BATCH_BYTES_MAX }),
+      v.description('bytes before encoding at which a batch is closed, 1KiB to 512KiB'),
+    ),
+    '16KiB',
+  ),
+});
+
+const batchingSchema = v.pipe(
+  batchingFields,
+  fieldCheck<v.InferOutput<typeof batchingFields>>(function* ({ max_age, max_age_offline }) {
+    if (max_age_offline < max_age) {
+      yield { path: ['max_age_offline'], message: 'shorter than max_age; write at least the same' };
+    }
+  }),
+);
+
+const off = v.literal('off', 'write off, or HOST:PORT');
+
+const healthSchema = v.strictObject({
+  metrics: v.optional(
+    v.pipe(
+      v.union([
+        off,
+        v.pipe(
+          address(),
+          v.check(({ host }) => isLoopback(host), loopbackRemedy()),
+        ),
+      ]),
+      v.description('HOST:PORT on loopback where Prometheus metrics are served, or off'),
+    ),
+    '127.0.0.1:9464',
+  ),
+  socket: v.optional(
+    v.pipe(
+      v.union([off, filePath()]),
+      v.description('Unix socket for "tributary-agent status", or off; status.sock beside the buffer by default'),
+    ),
+  ),
+});
+
+function loopbackRemedy(): string {
+  return 'not a loopback address; metrics have no access control, so write 127.0.0.1:PORT or [::1]:PORT';
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+}
+
+const logSchema = v.strictObject({
+  level: v.optional(
+    v.pipe(
+      v.picklist(logLevels, `not a level; write one of ${logLevels.join(', ')}`),
+      v.description('how much is logged; error means that data was lost'),
+    ),
+    'info',
+  ),
+});
+
+/** The whole configuration of an agent. Durations are in milliseconds and sizes in bytes once it is loaded. */
+export const agentSchema = v.strictObject({
+  device: v.optional(v.pipe(deviceSchema, v.description('what the certificate does not say about the device')), {}),
+  collector: v.pipe(collectorSchema, v.description('where readings go')),
+  tls: v.pipe(tlsSchema, v.description('mutual TLS 1.3; there is no plaintext mode')),
+  buffer: v.pipe(bufferSchema, v.description('where readings wait')),
+  batching: v.optional(v.pipe(batchingSchema, v.description('when a batch of readings is closed')), {}),
+  sources: sourcesSchema,
+  health: v.optional(v.pipe(healthSchema, v.description('how the agent is watched')), {}),
+  log: v.optional(v.pipe(logSchema, v.description('the log, JSON lines on standard error')), {}),
+});
+
+export type AgentConfig = v.InferOutput<typeof agentSchema>;

@@ -1,0 +1,51 @@
+import type { SourceState } from '../sensors/source.js';
+
+/** What an agent says about itself: over the status socket, and the numbers of it as metrics. All counts since its start. */
+export interface AgentStatus {
+  version: string;
+  /** The SPIFFE id of its certificate. */
+  device: string;
+  collector: string;
+  startedAt: string;
+  uptimeSeconds: number;
+  rssBytes: number;
+  sources: { name: string; state: SourceState['state']; why?: string }[];
+  readings: {
+    /** Taken into batches. */
+    taken: number;
+    /** Not taken, by reason. */
+    dropped: Record<string, number>;
+    /** In memory, not in the buffer yet. */
+    pending: number;
+  };
+  batches: { closed: number; bytes: number };
+  buffer: {
+    epoch: string;
+    items: number;
+    readings: number;
+    bytes: number;
+    quotaBytes: number;
+    oldestSequence: number;
+    highestSequence: number;
+    readingsProduced: number;
+    readingsEvicted: number;
+    itemsQuarantined: number;
+    bytesWritten: number;
+    /** Appends that failed and were tried again. */
+    appendFailures: number;
+  };
+  uplink: {
+    state: string;
+    why?: string;
+    connects: number;
+    connectFailures: number;
+    registrations: number;
+    streams: Record<'answered' | 'deferred' | 'broken', number>;
+    itemsAcknowledged: number;
+    itemsRejected: number;
+    epochsOpened: number;
+    /** Since the last answer that made progress; absent before the first. */
+    lastSuccessAgeSeconds?: number;
+  };
+  alerts: { cursor: number; received: number; repeated: number };
+}

@@ -1,0 +1,203 @@
+import { Counter, Gauge, Registry } from 'prom-client';
+import type { AgentStatus } from './agent-status.js';
+
+/** One number of a status, or one for each value of a label. */
+interface Metric {
+  name: string;
+  help: string;
+  kind: 'counter' | 'gauge';
+  label?: string;
+  value: (status: AgentStatus) => number | Record<string, number> | undefined;
+}
+
+/** States that the uplink has; each is a series that is 1 or 0. */
+const uplinkStates = [
+  'stopped',
+  'waiting',
+  'connecting',
+  'looking',
+  'registering',
+  'comparing',
+  'opening-epoch',
+  'holding',
+  'reading',
+  'idle',
+  'streaming',
+  'awaiting',
+];
+
+const metrics: readonly Metric[] = [
+  {
+    name: 'readings_total',
+    help: 'Readings taken into batches.',
+    kind: 'counter',
+    value: ({ readings }) => readings.taken,
+  },
+  {
+    name: 'readings_dropped_total',
+    help: 'Readings or lines that were not taken, by reason.',
+    kind: 'counter',
+    label: 'reason',
+    value: ({ readings }) => readings.dropped,
+  },
+  {
+    name: 'readings_pending',
+    help: 'Readings in memory that are not in the buffer yet.',
+    kind: 'gauge',
+    value: ({ readings }) => readings.pending,
+  },
+  { name: 'batches_total', help: 'Batches closed.', kind: 'counter', value: ({ batches }) => batches.closed },
+  {
+    name: 'batch_bytes_total',
+    help: 'Bytes of encoded batches.',
+    kind: 'counter',
+    value: ({ batches }) => batches.bytes,
+  },
+  { name: 'buffer_items', help: 'Items that wait in the buffer.', kind: 'gauge', value: ({ buffer }) => buffer.items },
+  {
+    name: 'buffer_readings',
+    help: 'Readings that wait in the buffer.',
+    kind: 'gauge',
+    value: ({ buffer }) => buffer.readings,
+  },
+  { name: 'buffer_bytes', help: 'Bytes that wait in the buffer.', kind: 'gauge', value: ({ buffer }) => buffer.bytes },
+  {
+    name: 'buffer_quota_bytes',
+    help: 'Bytes that the buffer may take.',
+    kind: 'gauge',
+    value: ({ buffer }) => buffer.quotaBytes,
+  },
+  {
+    name: 'readings_evicted_total',
+    help: 'Readings that were evicted from a full buffer, in this epoch.',
+    kind: 'gauge',
+    value: ({ buffer }) => buffer.readingsEvicted,
+  },
+  {
+    name: 'items_quarantined',
+    help: 'Items that the collector has refused for good.',
+    kind: 'gauge',
+    value: ({ buffer }) => buffer.itemsQuarantined,
+  },
+  {
+    name: 'buffer_written_bytes_total',
+    help: 'Bytes that the buffer has told the disk to write.',
+    kind: 'counter',
+    value: ({ buffer }) => buffer.bytesWritten,
+  },
+  {
+    name: 'buffer_append_failures_total',
+    help: 'Appends to the buffer that failed and were tried again.',
+    kind: 'counter',
+    value: ({ buffer }) => buffer.appendFailures,
+  },
+  {
+    name: 'uplink_state',
+    help: 'What the uplink does now: 1 for its state, 0 for the others.',
+    kind: 'gauge',
+    label: 'state',
+    value: ({ uplink }) => Object.fromEntries(uplinkStates.map((state) => [state, state === uplink.state ? 1 : 0])),
+  },
+  {
+    name: 'uplink_connects_total',
+    help: 'Connections to a collector that got ready.',
+    kind: 'counter',
+    value: ({ uplink }) => uplink.connects,
+  },
+  {
+    name: 'uplink_connect_failures_total',
+    help: 'Connections to a collector that did not get ready.',
+    kind: 'counter',
+    value: ({ uplink }) => uplink.connectFailures,
+  },
+  {
+    name: 'uplink_registrations_total',
+    help: 'Registrations that were answered.',
+    kind: 'counter',
+    value: ({ uplink }) => uplink.registrations,
+  },
+  {
+    name: 'uplink_streams_total',
+    help: 'Upload streams by how they ended.',
+    kind: 'counter',
+    label: 'outcome',
+    value: ({ uplink }) => uplink.streams,
+  },
+  {
+    name: 'items_acknowledged_total',
+    help: 'Items that the collector called durable.',
+    kind: 'counter',
+    value: ({ uplink }) => uplink.itemsAcknowledged,
+  },
+  {
+    name: 'items_rejected_total',
+    help: 'Items that were refused for good.',
+    kind: 'counter',
+    value: ({ uplink }) => uplink.itemsRejected,
+  },
+  {
+    name: 'epochs_opened_total',
+    help: 'Epochs opened because a copy of the buffer was known.',
+    kind: 'counter',
+    value: ({ uplink }) => uplink.epochsOpened,
+  },
+  {
+    name: 'last_success_age_seconds',
+    help: 'Time since the last answer of the collector that made progress.',
+    kind: 'gauge',
+    value: ({ uplink }) => uplink.lastSuccessAgeSeconds,
+  },
+  {
+    name: 'alerts_received_total',
+    help: 'Transitions of alerts received and stored.',
+    kind: 'counter',
+    value: ({ alerts }) => alerts.received,
+  },
+  {
+    name: 'source_running',
+    help: 'Whether a source yields readings now.',
+    kind: 'gauge',
+    label: 'source',
+    value: ({ sources }) => Object.fromEntries(sources.map(({ name, state }) => [name, state === 'running' ? 1 : 0])),
+  },
+  {
+    name: 'resident_memory_bytes',
+    help: 'Resident memory of the agent.',
+    kind: 'gauge',
+    value: ({ rssBytes }) => rssBytes,
+  },
+];
+
+/** Turns statuses into the text of a Prometheus scrape. */
+export class AgentMetrics {
+  readonly #registry = new Registry();
+  readonly #series = metrics.map((metric) => {
+    const options = {
+      name: `tributary_agent_${metric.name}`,
+      help: metric.help,
+      registers: [this.#registry],
+      labelNames: metric.label === undefined ? [] : [metric.label],
+    };
+    const series = metric.kind === 'counter' ? new Counter(options) : new Gauge(options);
+    return { metric, series };
+  });
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** The text for one status. */
+  text(status: AgentStatus): Promise<string> {
+    for (const { metric, series } of this.#series) {
+      const { label } = metric;
+      const value = metric.value(status);
+      series.reset();
+      if (typeof value === 'number') series.inc(value);
+      else if (value === undefined) series.remove();
+      else if (label !== undefined) {
+        for (const [name, count] of Object.entries(value)) series.inc({ [label]: name }, count);
+      }
+    }
+    return this.#registry.metrics();
+  }
+}

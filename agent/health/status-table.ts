@@ -1,0 +1,47 @@
+import { formatByteSize } from '@tributary/core/config/byte-size';
+import type { AgentStatus } from './agent-status.js';
+
+/** A status for a person: two columns, one line a fact. */
+export function statusTable(status: AgentStatus): string {
+  const { buffer, uplink, readings, alerts } = status;
+  const rows: [string, string][] = [
+    ['device', status.device],
+    ['agent', `${status.version}, up ${age(status.uptimeSeconds)}, ${mebibytes(status.rssBytes)} resident`],
+    ['collector', status.collector],
+    ['uplink', uplink.why === undefined ? uplink.state : `${uplink.state}: ${uplink.why}`],
+    [
+      'last success',
+      uplink.lastSuccessAgeSeconds === undefined ? 'none yet' : `${age(uplink.lastSuccessAgeSeconds)} ago`,
+    ],
+    ['streams', counts(uplink.streams)],
+    ['waiting', `${buffer.readings} readings in ${buffer.items} items`],
+    ['buffer', `${mebibytes(buffer.bytes)} of ${formatByteSize(buffer.quotaBytes)}`],
+    ['readings', `${readings.taken} taken, ${readings.pending} in memory`],
+    ['dropped', counts(readings.dropped)],
+    ['evicted', `${buffer.readingsEvicted} readings`],
+    ['quarantined', `${buffer.itemsQuarantined} items`],
+    ['alerts', `${alerts.received} received, newest ${alerts.cursor}`],
+  ];
+  for (const { name, state, why } of status.sources) {
+    rows.push([`source ${name}`, why === undefined ? state : `${state}: ${why}`]);
+  }
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('');
+}
+
+function counts(values: Record<string, number>): string {
+  const shown = Object.entries(values).filter(([, count]) => count > 0);
+  return shown.length === 0 ? 'none' : shown.map(([name, count]) => `${count} ${name}`).join(', ');
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 1_048_576).toFixed(1)} MiB`;
+}
+
+function age(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 120) return `${whole} s`;
+  if (whole < 7200) return `${Math.round(whole / 60)} min`;
+  if (whole < 172_800) return `${Math.round(whole / 3600)} h`;
+  return `${Math.round(whole / 86_400)} d`;
+}

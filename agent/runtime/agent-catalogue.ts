@@ -1,0 +1,144 @@
+import type { Scheduler } from '@tributary/core/clock/clock';
+import type { Random } from '@tributary/core/clock/random';
+import { TributaryError } from '@tributary/core/errors/tributary-error';
+import { Backoff } from '@tributary/core/retry/backoff';
+import type { ColumnType } from '@tributary/proto/batch/batch';
+import type { SegmentDeclaration, SeriesDeclaration, ValueType } from '@tributary/proto/gen/tributary/v1/series';
+import type { Logger } from 'pino';
+import { seriesKey } from '../batching/series-key.js';
+import type { SeriesAnswer, SeriesRegistry } from '../batching/series-registry.js';
+import type { BufferIdentity, Buffer as EdgeBuffer } from '../buffer/buffer.js';
+import type { SeriesSpec } from '../sensors/source.js';
+
+/**
+ * Series of one epoch. Each stays in memory and in the buffer for ever, some 300 bytes; a device that invents names (a
+ * counter in a label) must not fill either.
+ */
+const seriesMax = 10_000;
+
+/** The buffer's disk is the only thing that can fail here; it is tried again soon, because batches wait for it. */
+const retryPolicy = { baseMs: 250, capMs: 30_000 };
+
+/** Written as numbers, because the generated enumeration would load gRPC. */
+const valueTypes: Readonly<Record<ColumnType, ValueType>> = { double: 1, boolean: 2, string: 3 };
+
+export interface AgentCatalogueDeps {
+  buffer: EdgeBuffer;
+  scheduler: Scheduler;
+  random: Random;
+  log: Logger;
+  /** The catalogue has grown, or ids are there that batches wait for. */
+  changed(): void;
+}
+
+/**
+ * The catalogue of this device: which series and segments are declared. It answers from memory and declares what is new
+ * behind it. Where the buffer had to begin anew, everything is declared again in the same order, so that ids stay.
+ */
+export class AgentCatalogue implements SeriesRegistry {
+  readonly #deps: AgentCatalogueDeps;
+  readonly #backoff: Backoff;
+  readonly #answers = new Map<string, { type: ColumnType; answer: SeriesAnswer }>();
+  #series: SeriesDeclaration[];
+  #segments: SegmentDeclaration[];
+  #epoch: Uint8Array;
+  #queue: SeriesSpec[] = [];
+  #declaring = false;
+  #cancelRetry: (() => void) | undefined;
+
+  constructor(identity: BufferIdentity, deps: AgentCatalogueDeps) {
+    this.#deps = deps;
+    this.#backoff = new Backoff(deps.random, retryPolicy);
+    this.#series = identity.series;
+    this.#segments = identity.segments;
+    this.#epoch = identity.epoch;
+    for (const series of identity.series) this.#remember(series);
+  }
+
+  get series(): readonly SeriesDeclaration[] {
+    return this.#series;
+  }
+
+  get segments(): readonly SegmentDeclaration[] {
+    return this.#segments;
+  }
+
+  idOf(spec: SeriesSpec): SeriesAnswer {
+    const key = seriesKey(spec);
+    const known = this.#answers.get(key);
+    if (known !== undefined) return known.type === spec.type ? known.answer : this.#refuse(spec, known.type);
+    if (this.#answers.size >= seriesMax) return 'refused';
+    this.#answers.set(key, { type: spec.type, answer: 'pending' });
+    this.#queue.push(spec);
+    if (this.#queue.length === 1) queueMicrotask(() => void this.#declare());
+    return 'pending';
+  }
+
+  #refuse(spec: SeriesSpec, type: ColumnType): SeriesAnswer {
+    this.#deps.log.debug({ series: spec.name }, `a series has one type for its whole life; this one is ${type}`);
+    return 'refused';
+  }
+
+  /** Declares a segment; rejects with a `TributaryError` when the buffer cannot be written. */
+  async addSegment(segment: Omit<SegmentDeclaration, 'id'>): Promise<SegmentDeclaration> {
+    const declared = await this.#deps.buffer.addSegment(segment);
+    this.#segments = [...this.#segments, declared];
+    this.#deps.changed();
+    return declared;
+  }
+
+  /** Brings a buffer that has begun anew up to date. Does nothing while its epoch is the one that is known. */
+  async restore(): Promise<void> {
+    const { buffer } = this.#deps;
+    const { identity } = buffer;
+    if (Buffer.compare(identity.epoch, this.#epoch) === 0) return;
+    if (identity.series.length < this.#series.length) await buffer.addSeries(this.#series);
+    for (const { id: _, ...segment } of this.#segments.slice(identity.segments.length))
+      await buffer.addSegment(segment);
+    this.#epoch = identity.epoch;
+    this.#deps.changed();
+  }
+
+  /** Never rejects: what cannot be declared now is tried again. */
+  async #declare(): Promise<void> {
+    if (this.#declaring || this.#queue.length === 0) return;
+    this.#declaring = true;
+    const specs = this.#queue.splice(0);
+    try {
+      await this.restore();
+      const declared = await this.#deps.buffer.addSeries(specs.map(declarationOf));
+      for (const series of declared) {
+        if (series.id > this.#series.length) this.#series = [...this.#series, series];
+        this.#remember(series);
+      }
+      this.#backoff.succeeded();
+      this.#deps.changed();
+    } catch (thrown) {
+      this.#queue.unshift(...specs);
+      const retryInMs = Math.round(this.#backoff.failed());
+      this.#deps.log.warn({ retryInMs, details: TributaryError.from(thrown).message }, 'series cannot be declared');
+      this.#cancelRetry = this.#deps.scheduler.setTimer(retryInMs, () => void this.#declare());
+    } finally {
+      this.#declaring = false;
+    }
+    if (this.#queue.length > 0 && this.#backoff.attempt === 0) await this.#declare();
+  }
+
+  stop(): void {
+    this.#cancelRetry?.();
+  }
+
+  #remember(series: SeriesDeclaration): void {
+    const type = typeOf(series.type);
+    if (type !== undefined) this.#answers.set(seriesKey(series), { type, answer: series.id });
+  }
+}
+
+function declarationOf({ name, unit, labels, type }: SeriesSpec): Omit<SeriesDeclaration, 'id'> {
+  return { name, unit, labels: { ...labels }, type: valueTypes[type] };
+}
+
+function typeOf(value: ValueType): ColumnType | undefined {
+  for (const type of ['double', 'boolean', 'string'] as const) if (valueTypes[type] === value) return type;
+  return undefined;
+}

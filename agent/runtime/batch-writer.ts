@@ -1,0 +1,187 @@
+import type { Scheduler } from '@tributary/core/clock/clock';
+import type { Random } from '@tributary/core/clock/random';
+import { TributaryError } from '@tributary/core/errors/tributary-error';
+import { Backoff } from '@tributary/core/retry/backoff';
+import type { Batch } from '@tributary/proto/batch/batch';
+import { encodeBatch } from '@tributary/proto/batch/encode';
+import type { LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { Logger } from 'pino';
+import type { Batcher } from '../batching/batcher.js';
+import type { Buffer as EdgeBuffer, EncodedBatch } from '../buffer/buffer.js';
+import type { LineTime } from './watermark.js';
+
+/** One commit carries what closed while the last one ran; more at once would only delay the first. */
+const groupBatchesMax = 64;
+const groupBytesMax = 1_048_576;
+
+/** The disk may be full for a while or gone for good; the batcher's bound keeps memory in check meanwhile. */
+const retryPolicy = { baseMs: 250, capMs: 30_000 };
+
+/** Written as a number, because the generated enumeration would load gRPC: the buffer could not take it. */
+const evicted: LossReason = 1;
+
+export interface BatchWriterDeps {
+  batcher: Batcher;
+  buffer: EdgeBuffer;
+  scheduler: Scheduler;
+  random: Random;
+  log: Logger;
+  /** Before each append: what the batches refer to must be declared. */
+  prepare(): Promise<void>;
+  /** On disk, with the oldest time in each batch. */
+  appended(sequences: readonly number[], oldest: readonly LineTime[]): void;
+  /** Nothing is left in memory that was there at `atUs`, on the monotonic line. */
+  emptied(atUs: number): void;
+  /** Microseconds on the device's monotonic line. */
+  nowUs(): number;
+}
+
+export interface BatchCounters {
+  closed: number;
+  bytes: number;
+  readings: number;
+  appendFailures: number;
+  readingsLost: number;
+}
+
+interface Group {
+  batches: EncodedBatch[];
+  oldest: LineTime[];
+}
+
+/**
+ * Takes closed batches, encodes each once, and appends them in groups. An append that fails is tried again with the same
+ * bytes; in the meantime the batcher holds what comes, within its bound, and counts what it cannot.
+ */
+export class BatchWriter {
+  readonly counters: BatchCounters = { closed: 0, bytes: 0, readings: 0, appendFailures: 0, readingsLost: 0 };
+  readonly #deps: BatchWriterDeps;
+  readonly #backoff: Backoff;
+  #writing: Promise<void> | undefined;
+  #giveUp = false;
+  #endWait: (() => void) | undefined;
+
+  constructor(deps: BatchWriterDeps) {
+    this.#deps = deps;
+    this.#backoff = new Backoff(deps.random, retryPolicy);
+  }
+
+  /** Readings that are taken from the batcher and not in the buffer yet. */
+  pendingReadings = 0;
+
+  /** Writes what is closed, unless that is already going on. */
+  pump(): void {
+    if (this.#writing !== undefined) return;
+    this.#writing = this.#write().finally(() => {
+      this.#writing = undefined;
+    });
+  }
+
+  /** Resolves when everything that is closed is in the buffer, or after `timeoutMs`: what is left then is lost, and logged. */
+  async drain(timeoutMs: number): Promise<void> {
+    const cancel = this.#deps.scheduler.setTimer(timeoutMs, () => {
+      this.#giveUp = true;
+      this.#endWait?.();
+    });
+    this.pump();
+    await this.#writing;
+    cancel();
+  }
+
+  /** Never rejects. */
+  async #write(): Promise<void> {
+    for (;;) {
+      const takenAtUs = this.#deps.nowUs();
+      const group = this.#take();
+      if (group.batches.length === 0) return;
+      await this.#append(group);
+      if (this.#deps.batcher.pendingReadings === 0) this.#deps.emptied(takenAtUs);
+    }
+  }
+
+  #take(): Group {
+    const group: Group = { batches: [], oldest: [] };
+    let bytes = 0;
+    while (group.batches.length < groupBatchesMax && bytes < groupBytesMax) {
+      const taken = this.#deps.batcher.take();
+      if (taken === undefined) break;
+      const { readings } = taken.batch;
+      try {
+        const body = encodeBatch(taken.batch);
+        group.batches.push({ body, readings });
+        group.oldest.push(oldestTime(taken.batch));
+        bytes += body.length;
+        this.counters.closed++;
+        this.counters.bytes += body.length;
+        this.counters.readings += readings;
+        this.pendingReadings += readings;
+      } catch (thrown) {
+        this.#lose(readings, TributaryError.from(thrown).message);
+      } finally {
+        taken.release();
+      }
+    }
+    return group;
+  }
+
+  async #append({ batches, oldest }: Group): Promise<void> {
+    while (!this.#giveUp) {
+      try {
+        await this.#deps.prepare();
+        const { sequences, evictedReadings } = await this.#deps.buffer.append(batches);
+        this.#backoff.succeeded();
+        this.#forget(batches);
+        if (evictedReadings > 0) {
+          this.#deps.log.error({ readings: evictedReadings }, 'the buffer is full: its oldest readings were evicted');
+        }
+        this.#deps.appended(sequences, oldest);
+        return;
+      } catch (thrown) {
+        this.counters.appendFailures++;
+        const retryInMs = Math.round(this.#backoff.failed());
+        const details = TributaryError.from(thrown).message;
+        this.#deps.log.error({ details, retryInMs }, 'the buffer cannot be written; readings wait in memory');
+        await this.#wait(retryInMs);
+      }
+    }
+    const readings = this.#forget(batches);
+    this.counters.readingsLost += readings;
+    this.#deps.log.error({ readings }, 'readings are lost: the buffer could not be written before the stop');
+  }
+
+  #forget(batches: readonly EncodedBatch[]): number {
+    let readings = 0;
+    for (const batch of batches) readings += batch.readings;
+    this.pendingReadings -= readings;
+    return readings;
+  }
+
+  #wait(delayMs: number): Promise<void> {
+    if (this.#giveUp) return Promise.resolve();
+    return new Promise((resolve) => {
+      const cancel = this.#deps.scheduler.setTimer(delayMs, resolve);
+      this.#endWait = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+
+  /** A batch that cannot be encoded is a bug of this agent; it must cost that batch and no more, and stand in the ledger. */
+  #lose(readings: number, details: string): void {
+    this.counters.readingsLost += readings;
+    this.#deps.log.error({ readings, details }, 'a batch cannot be encoded; its readings are lost');
+    this.#deps.buffer.lose([{ readings, reason: evicted }]).catch(() => {
+      this.#deps.log.error({ readings }, 'the loss cannot be declared');
+    });
+  }
+}
+
+/** The oldest time of a batch, which need not be its first. Times of a batch are in microseconds here. */
+function oldestTime(batch: Batch): LineTime {
+  let oldest = Number.POSITIVE_INFINITY;
+  for (const { rows, times } of batch.groups)
+    for (let row = 0; row < rows; row++) oldest = Math.min(oldest, times[row]);
+  const base = Number(batch.baseTime);
+  return { segment: batch.segment, us: Number.isFinite(oldest) ? base + oldest : base };
+}

@@ -1,0 +1,67 @@
+/** A moment on the device's monotonic line. */
+export interface LineTime {
+  segment: number;
+  us: number;
+}
+
+interface Appended extends LineTime {
+  sequence: number;
+}
+
+/** An hour of a batch a second; older ones wait in the buffer and hold the watermark where it is. */
+const rememberedMax = 3600;
+
+/** A source stamps a reading, then ends its row: this much later at the most, or it is late. */
+const slackUs = 1_000_000;
+
+/**
+ * The moment before which no live reading will come any more: all of those are in the buffer, and sent once the oldest
+ * waiting item is. Known for what this run has appended; for anything else it says nothing, which is always true.
+ */
+export class Watermark {
+  #appended: Appended[] = [];
+  #knownFrom: number;
+  #safe: LineTime | undefined;
+  #hasAbsolute = false;
+
+  /** `highestSequence` at the start: what an earlier run has left is not known. */
+  constructor(highestSequence: number) {
+    this.#knownFrom = highestSequence + 1;
+  }
+
+  /** The item of this sequence has readings from that moment on. Segment 0 has times that no clock of this device bounds. */
+  appended(sequence: number, oldest: LineTime): void {
+    if (oldest.segment === 0) this.#hasAbsolute = true;
+    this.#appended.push({ sequence, ...oldest });
+    if (this.#appended.length > rememberedMax) {
+      const dropped = this.#appended.shift();
+      if (dropped !== undefined) this.#knownFrom = dropped.sequence + 1;
+    }
+  }
+
+  /** Every reading from before that moment is in the buffer. */
+  complete(time: LineTime): void {
+    this.#safe = { segment: time.segment, us: time.us - slackUs };
+  }
+
+  /** Sequences begin anew. */
+  newEpoch(highestSequence: number): void {
+    this.#appended = [];
+    this.#knownFrom = highestSequence + 1;
+  }
+
+  /** The watermark, given the oldest item that waits. */
+  at(oldestWaiting: number | undefined): LineTime | undefined {
+    if (this.#hasAbsolute) return undefined;
+    if (oldestWaiting === undefined) return this.#safe;
+    if (oldestWaiting < this.#knownFrom) return undefined;
+    let sent = 0;
+    while (sent < this.#appended.length && this.#appended[sent].sequence < oldestWaiting) sent++;
+    this.#appended.splice(0, sent);
+    const oldest = this.#appended.at(0);
+    if (oldest === undefined || this.#safe === undefined) return this.#safe;
+    const isEarlier =
+      oldest.segment < this.#safe.segment || (oldest.segment === this.#safe.segment && oldest.us < this.#safe.us);
+    return isEarlier ? { segment: oldest.segment, us: oldest.us } : this.#safe;
+  }
+}

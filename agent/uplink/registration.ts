@@ -1,0 +1,127 @@
+import type { DurableState, RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
+import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type { Item } from '@tributary/proto/items/item';
+import type { BufferIdentity, BufferStatus } from '../buffer/buffer.js';
+import { cataloguePage } from './catalogue-page.js';
+import { commonRanges, normalRanges } from './sequence-ranges.js';
+
+/** What the device says of itself at each start. */
+export interface RegistrationOptions {
+  /** 16 random bytes, new at each start of the agent. */
+  startId: Uint8Array;
+  agentVersion: string;
+  attributes: Readonly<Record<string, string>>;
+}
+
+/** What to do about what the collector has of this epoch. */
+export type Comparison =
+  | { kind: 'nothing' }
+  /** Look at the buffer's own row of this sequence. */
+  | { kind: 'look'; sequence: number }
+  /** The same bytes: these are durable. */
+  | { kind: 'durable'; ranges: SequenceRange[] }
+  /** Another copy of this buffer has used sequences up to this one. */
+  | { kind: 'fork'; upTo: number };
+
+/** What the collector knows of this device, and what it must still be told. */
+export class Registration {
+  readonly #options: RegistrationOptions;
+  readonly #pageBytes: number;
+  epoch: Uint8Array;
+  /** The highest sequence in the buffer. */
+  highest: number;
+  fencingToken = 0;
+  #series: readonly SeriesDeclaration[];
+  #segments: readonly SegmentDeclaration[];
+  #seriesKnown = 0;
+  #segmentsKnown = 0;
+
+  constructor(options: RegistrationOptions, identity: BufferIdentity, pageBytes: number) {
+    this.#options = options;
+    this.#pageBytes = pageBytes;
+    this.epoch = identity.epoch;
+    this.highest = identity.highestSequence;
+    this.#series = identity.series;
+    this.#segments = identity.segments;
+  }
+
+  /** A new epoch: nothing of it is known. */
+  newEpoch(identity: BufferIdentity): void {
+    this.epoch = identity.epoch;
+    this.highest = identity.highestSequence;
+    this.#seriesKnown = 0;
+    this.#segmentsKnown = 0;
+    this.catalogue(identity.series, identity.segments);
+  }
+
+  catalogue(series: readonly SeriesDeclaration[], segments: readonly SegmentDeclaration[]): void {
+    this.#series = series;
+    this.#segments = segments;
+  }
+
+  /** Whether the catalogue has entries that the collector does not know. */
+  get isIncomplete(): boolean {
+    return this.#series.length > this.#seriesKnown || this.#segments.length > this.#segmentsKnown;
+  }
+
+  /** The next request. Its monotonic time is set by whoever sends it. */
+  request(status: BufferStatus | undefined): RegisterRequest {
+    const page = cataloguePage(this.#series, this.#segments, this.#seriesKnown, this.#segmentsKnown, this.#pageBytes);
+    return {
+      startId: this.#options.startId,
+      agentVersion: this.#options.agentVersion,
+      epochs: [
+        {
+          epoch: this.epoch,
+          highestSequence: this.highest,
+          readingsProduced: status?.readingsProduced ?? 0,
+          itemsWaiting: status?.itemsWaiting ?? 0,
+          readingsWaiting: status?.readingsWaiting ?? 0,
+        },
+      ],
+      series: page.series,
+      segments: page.segments,
+      monotonicUs: 0,
+      segment: 0,
+      attributes: { ...this.#options.attributes },
+    };
+  }
+
+  /**
+   * Takes the answer to the `page`-th request. `stuck` when the two sides do not come nearer: the first page begins where
+   * an earlier registration left off, and a collector that has forgotten answers less; each later one must bring progress.
+   */
+  answered(response: RegisterResponse, page: number): 'complete' | 'more' | 'stuck' {
+    const knownBefore = this.#seriesKnown + this.#segmentsKnown;
+    this.fencingToken = response.fencingToken;
+    this.#seriesKnown = Math.min(response.seriesKnown, this.#series.length);
+    this.#segmentsKnown = Math.min(response.segmentsKnown, this.#segments.length);
+    if (!this.isIncomplete) return 'complete';
+    return page === 0 || this.#seriesKnown + this.#segmentsKnown > knownBefore ? 'more' : 'stuck';
+  }
+
+  /** What the collector has of this epoch, against the highest sequence of the buffer. */
+  compare(response: RegisterResponse): Comparison {
+    const durable = this.#durable(response);
+    if (durable === undefined || durable.highestSequence === 0) return { kind: 'nothing' };
+    if (durable.highestSequence > this.highest) return { kind: 'fork', upTo: this.highest };
+    return { kind: 'look', sequence: durable.highestSequence };
+  }
+
+  /**
+   * The same with the buffer's own row at hand, if it is still there. Without it nothing is taken on trust: what waits is
+   * sent, and the collector drops duplicates.
+   */
+  compareRow(response: RegisterResponse, own: Item | undefined): Comparison {
+    const durable = this.#durable(response);
+    if (durable === undefined || durable.highestChecksum === undefined) return { kind: 'nothing' };
+    const { highestSequence, highestChecksum, ranges } = durable;
+    if (own?.sequence !== highestSequence) return { kind: 'nothing' };
+    if (own.checksum !== highestChecksum) return { kind: 'fork', upTo: highestSequence };
+    return { kind: 'durable', ranges: commonRanges(normalRanges(ranges), [{ first: 1, last: highestSequence }]) };
+  }
+
+  #durable(response: RegisterResponse): DurableState | undefined {
+    return response.durable.find((state) => Buffer.compare(state.epoch, this.epoch) === 0);
+  }
+}

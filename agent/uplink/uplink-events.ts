@@ -1,0 +1,110 @@
+import type { GrpcOutcome } from '@tributary/core/errors/grpc-status';
+import type { RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
+import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type { RejectionReason, UploadHeader, UploadResponse } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { Item } from '@tributary/proto/items/item';
+import type { BufferIdentity, BufferStatus } from '../buffer/buffer.js';
+import type { UploadStream } from './upload-stream.js';
+
+/**
+ * What the uplink does now. A link, a call and a stream are numbers that are never used twice, so that an event that
+ * comes late is recognised and dropped.
+ */
+export type UplinkState = ConnectionState | SessionState;
+
+/** Without a collector. */
+export type ConnectionState =
+  | { state: 'stopped' }
+  /** No connection; the next attempt comes at `untilMs`. */
+  | { state: 'waiting'; untilMs: number; why: string }
+  | { state: 'connecting'; link: number; deadlineMs: number };
+
+/** On a connection. */
+export type SessionState =
+  /** Asks the buffer what to say in Register. */
+  | { state: 'looking'; link: number; call: number }
+  | { state: 'registering'; link: number; call: number; deadlineMs: number; page: number }
+  /** Compares the collector's highest item with the buffer's own row of that sequence. */
+  | { state: 'comparing'; link: number; call: number; response: RegisterResponse }
+  | { state: 'opening-epoch'; link: number }
+  /** Connected, but the collector or an error asked for a pause. */
+  | { state: 'holding'; link: number; untilMs: number; next: 'register' | 'upload' | 'epoch'; why: string }
+  /** Asks the buffer for a stream's first items. */
+  | { state: 'reading'; link: number; call: number; fromSequence: number }
+  | { state: 'idle'; link: number; untilMs: number }
+  | { state: 'streaming'; link: number; stream: UploadStream }
+  /** Half-closed; everything until the answer is in doubt. */
+  | { state: 'awaiting'; link: number; stream: UploadStream; deadlineMs: number };
+
+/** What happens to the uplink. */
+export type UplinkEvent =
+  | { type: 'start' }
+  /** Cancels what is under way; nothing is sent any more. */
+  | { type: 'stop' }
+  /** Time has passed: sent when `wakeAtMs` is due. An early one does no harm. */
+  | { type: 'tick' }
+  | { type: 'connected'; link: number }
+  | { type: 'connect-failed'; link: number; failure: GrpcOutcome }
+  /** A connection that was ready is not any more. Calls on it may still be answered. */
+  | { type: 'disconnected'; link: number }
+  | { type: 'registered'; call: number; response: RegisterResponse }
+  /** `conflict`: the collector refuses this epoch (FAILED_PRECONDITION); a new one must be opened. */
+  | { type: 'register-failed'; call: number; failure: GrpcOutcome; conflict: boolean }
+  /** The write of this stream has been taken; the next one may come. */
+  | { type: 'writable'; stream: number }
+  | { type: 'answered'; stream: number; response: UploadResponse }
+  | { type: 'stream-failed'; stream: number; failure: GrpcOutcome }
+  | { type: 'status'; call: number; status: BufferStatus }
+  | { type: 'items'; call: number; items: Item[]; status: BufferStatus }
+  | { type: 'epoch-opened'; identity: BufferIdentity }
+  /** The buffer could not do what an effect asked for. */
+  | { type: 'buffer-failed'; effect: UplinkEffect['type']; message: string }
+  /** Items up to this sequence are in the buffer. */
+  | { type: 'appended'; highestSequence: number }
+  /** The whole catalogue, after entries were added. Comes before items that need them are appended. */
+  | { type: 'catalogue'; series: readonly SeriesDeclaration[]; segments: readonly SegmentDeclaration[] }
+  /** The collector asks for it in the alert stream. */
+  | { type: 'register-again' };
+
+/**
+ * What the host shall do, in this order. Operations on the buffer are started in this order too and carried out one after
+ * another, so a read sees the acknowledgement and the quarantine before it.
+ */
+export type UplinkEffect =
+  | { type: 'connect'; link: number }
+  | { type: 'close'; link: number }
+  /** The host sets the request's monotonic time and segment in the moment of sending. */
+  | { type: 'register'; link: number; call: number; request: RegisterRequest }
+  /** `id` of a call or a stream. */
+  | { type: 'cancel'; id: number }
+  | { type: 'open'; link: number; stream: number }
+  /** The host sets the header's watermark in the moment of sending. */
+  | { type: 'write'; stream: number; header: UploadHeader | undefined; items: Item[] }
+  | { type: 'finish'; stream: number }
+  | { type: 'status'; call: number }
+  | { type: 'read'; call: number; fromSequence: number; maxBytes: number; maxItems: number }
+  | { type: 'acknowledge'; epoch: Uint8Array; ranges: SequenceRange[] }
+  | { type: 'in-doubt'; epoch: Uint8Array; ranges: SequenceRange[] }
+  | { type: 'quarantine'; epoch: Uint8Array; sequence: number; reason: RejectionReason; detail: string }
+  /** Answered by `epoch-opened`. */
+  | { type: 'open-epoch' }
+  /** The buffer has another epoch, as after damage: answered by `epoch-opened` with its identity. */
+  | { type: 'identify' }
+  | { type: 'log'; level: 'info' | 'warn' | 'error'; message: string; fields: Record<string, string | number> };
+
+/** Counters since the start, for metrics. */
+export interface UplinkCounters {
+  connects: number;
+  connectFailures: number;
+  registrations: number;
+  /** Streams by how they ended. */
+  streamsAnswered: number;
+  streamsDeferred: number;
+  streamsBroken: number;
+  itemsAcknowledged: number;
+  itemsRejected: number;
+  itemsForked: number;
+  epochsOpened: number;
+  /** Monotonic time of the last answer that made progress; undefined before the first. */
+  lastSuccessMs: number | undefined;
+}

@@ -1,0 +1,115 @@
+import { randomFillSync } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SqliteBuffer } from '@tributary/agent/buffer/sqlite-buffer';
+
+/** A shape of what a device appends. */
+interface Shape {
+  readings: number;
+  /** Of the encoded batch. */
+  bodyBytes: number;
+}
+
+/** Ten series polled once a second, each poll its own batch; and a device that collects a thousand readings. */
+const SMALL: Shape = { readings: 10, bodyBytes: 90 };
+const LARGE: Shape = { readings: 1_000, bodyBytes: 1_700 };
+
+export interface BufferFigures {
+  shape: string;
+  /** What the database and its log were told to write, by the kernel's count for the buffer's thread. */
+  bytesWrittenPerReading: number;
+  /** The same while nothing is acknowledged. */
+  bytesWrittenPerReadingInOutage: number;
+  /** Of the acknowledged promise: from the call to the commit on disk and back. */
+  appendP50Ms: number;
+  appendP99Ms: number;
+  /** Growing while the collector is away: what waits, on disk. */
+  bytesAtRestPerReading: number;
+}
+
+export interface BufferTrial {
+  figures: BufferFigures[];
+  /** Readings a second in group appends of 64 batches. */
+  groupReadingsPerSecond: number;
+  openMs: number;
+  /** Resident memory that the thread and its database add, after all of the above. */
+  threadRssMb: number;
+}
+
+/**
+ * Measures the buffer on the disk that holds the temporary directory. `appends` of each shape, each its own commit,
+ * acknowledged one append later.
+ */
+export async function run(appends = 2_000): Promise<BufferTrial> {
+  const directory = await mkdtemp(join(tmpdir(), 'tributary-bench-buffer-'));
+  const buffers: SqliteBuffer[] = [];
+  const open = async (name: string): Promise<SqliteBuffer> => {
+    const buffer = await SqliteBuffer.open({ path: join(directory, name), quotaBytes: 256 << 20 });
+    buffers.push(buffer);
+    return buffer;
+  };
+  try {
+    const rssBefore = await rssBytes();
+    const openedAt = performance.now();
+    const buffer = await open('steady.db');
+    const openMs = performance.now() - openedAt;
+    const figures: BufferFigures[] = [];
+    for (const shape of [SMALL, LARGE]) {
+      const steady = await appendEach(buffer, shape, appends, true);
+      const away = await appendEach(await open(`outage-${shape.readings}.db`), shape, appends, false);
+      figures.push({
+        shape: `${shape.readings} readings in ${shape.bodyBytes} bytes`,
+        bytesWrittenPerReading: rounded(steady.bytesWritten / (appends * shape.readings)),
+        bytesWrittenPerReadingInOutage: rounded(away.bytesWritten / (appends * shape.readings)),
+        appendP50Ms: rounded(steady.latenciesMs[Math.floor(appends * 0.5)]),
+        appendP99Ms: rounded(steady.latenciesMs[Math.floor(appends * 0.99)]),
+        bytesAtRestPerReading: rounded(away.bytesWaiting / (appends * shape.readings)),
+      });
+    }
+    const groupReadingsPerSecond = Math.round(await groupAppends(buffer, Math.ceil(appends / 20)));
+    const threadRssMb = rounded(((await rssBytes()) - rssBefore) / buffers.length / 2 ** 20);
+    return { figures, groupReadingsPerSecond, openMs: rounded(openMs), threadRssMb };
+  } finally {
+    for (const buffer of buffers) await buffer.close();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function appendEach(buffer: SqliteBuffer, shape: Shape, appends: number, acknowledged: boolean) {
+  const before = await buffer.status();
+  const latenciesMs: number[] = [];
+  const body = new Uint8Array(shape.bodyBytes);
+  for (let at = 0; at < appends; at++) {
+    randomFillSync(body);
+    const started = performance.now();
+    const { sequences } = await buffer.append([{ body, readings: shape.readings }]);
+    latenciesMs.push(performance.now() - started);
+    if (acknowledged) await buffer.acknowledge([{ first: 1, last: sequences[0] }], buffer.identity.epoch);
+  }
+  const after = await buffer.status();
+  latenciesMs.sort((a, b) => a - b);
+  return { latenciesMs, bytesWritten: after.bytesWritten - before.bytesWritten, bytesWaiting: after.bytesWaiting };
+}
+
+/** Readings a second when 64 large batches share each commit. */
+async function groupAppends(buffer: SqliteBuffer, groups: number): Promise<number> {
+  const batches = Array.from({ length: 64 }, () => {
+    return { body: randomFillSync(new Uint8Array(LARGE.bodyBytes)), readings: LARGE.readings };
+  });
+  const started = performance.now();
+  for (let group = 0; group < groups; group++) {
+    const { sequences } = await buffer.append(batches);
+    await buffer.acknowledge([{ first: 1, last: sequences.at(-1)! }], buffer.identity.epoch);
+  }
+  return (groups * batches.length * LARGE.readings) / ((performance.now() - started) / 1_000);
+}
+
+async function rssBytes(): Promise<number> {
+  const status = await readFile('/proc/self/status', 'latin1');
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1_024;
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 100) / 100;
+}

@@ -1,0 +1,198 @@
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { loadTlsFiles } from '@tributary/core/identity/tls-files';
+import { Fleet } from '@tributary/simulators/fleet/fleet';
+import { type WorkloadOptions, workloadBatches } from '@tributary/simulators/fleet/workload';
+import type { SeriesReadings } from '@tributary/simulators/replay/csv-table';
+import { Rig } from '@tributary/simulators/rig/rig';
+import { readProcessUsage } from '../process-usage.js';
+import { ReadBack } from '../read-back.js';
+import { weighStore } from '../store-size.js';
+import { type Figures, numberOption, type Trial } from '../trial.js';
+
+/** Devices that send at the same time: enough that group commits have somebody to group. */
+const DEVICES = 8;
+const SERIES = 10;
+
+/** A batch holds what the default age of a second gathers, so a thousand readings are ten sensors polled each 10 ms. */
+const BATCH_AGE_MS = 1000;
+
+/** Watches every temperature of every device, and fires where a simulated room gets warm. */
+const RULES = { rules: [{ name: 'warm', select: { name: 'temperature-*' }, above: 24, clear: 23.5, for: '1m' }] };
+
+/** Enough for a second or two of work at the collector, which the kernel counts in steps of 10 ms. */
+const BATCHES_DEFAULT = 10_000;
+
+/** Batches before it is measured: a collector that runs for months has long been compiled. */
+const WARM_UP_BATCHES = 2000;
+
+/** Rollups are saved five seconds after the commit at the latest. */
+const SETTLE_MS_MAX = 60_000;
+const SETTLE_POLL_MS = 200;
+
+/** A whole collector under full load: what a reading costs it in processor time, and what it weighs at rest. */
+export const trial: Trial = {
+  options: {
+    batch: 'readings in a batch, default 1000',
+    readings: 'readings in all, default 10,000 batches',
+    interval: 'milliseconds between two rows, default what makes a batch a second long',
+    'cpu-profile': 'folder for a processor profile of the collector',
+  },
+  async run(options): Promise<Figures> {
+    const batch = numberOption(options, 'batch', 1000, SERIES);
+    const asked = numberOption(options, 'readings', batch * BATCHES_DEFAULT);
+    const intervalMs = numberOption(options, 'interval', (BATCH_AGE_MS * SERIES) / batch, 0.001);
+    const profile = options['cpu-profile'];
+    const batches = Math.max(1, Math.round(asked / batch / DEVICES));
+    const rig = await Rig.create('ingest');
+    try {
+      const rules = rig.path('rules.yaml');
+      writeFileSync(rules, JSON.stringify(RULES));
+      const healthPort = await freePort();
+      const health = { listen: `127.0.0.1:${healthPort}` };
+      const nodeArgs = typeof profile === 'string' ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : [];
+      const { child, port } = await rig.collector(
+        { rules, health, retention: { readings: 'forever' } },
+        {},
+        0,
+        nodeArgs,
+      );
+      const load: Load = { rig, port, healthPort, batch, batches, intervalUs: intervalMs * 1000 };
+
+      const warmUp = Math.min(batches, WARM_UP_BATCHES / DEVICES);
+      await send({ ...load, batches: warmUp }, 'warm');
+      const before = readProcessUsage(child.pid).cpuSeconds;
+      const { readings, items } = await send(load, 'load');
+      const collectorSeconds = readProcessUsage(child.pid).cpuSeconds - before;
+
+      const verified = await verify(load, readings + warmUp * batch * DEVICES);
+      if ((await child.stop()) !== 0) throw new Error('the collector did not stop in order');
+      const { bytesAtRest, rollupBytes, compactionCpuSeconds } = await weighStore(rig.path('collector.db'));
+      const stored = readings + warmUp * batch * DEVICES;
+      const coreSeconds = collectorSeconds + (compactionCpuSeconds * readings) / stored;
+      return {
+        readings,
+        batch,
+        readingsPerCoreSecond: Math.round(readings / coreSeconds),
+        batchesPerCoreSecond: Math.round(items / coreSeconds),
+        bytesAtRestPerReading: rounded(bytesAtRest / stored),
+        rollupBytesPerReading: rounded(rollupBytes / stored),
+        verified,
+      };
+    } finally {
+      await rig.close();
+    }
+  },
+};
+
+interface Load {
+  rig: Rig;
+  port: number;
+  healthPort: number;
+  batch: number;
+  /** Of each device. */
+  batches: number;
+  /** Between two rows. */
+  intervalUs: number;
+}
+
+function workload({ batch, batches, intervalUs }: Load): Omit<WorkloadOptions, 'seed' | 'epoch'> {
+  const rows = (batches * batch) / SERIES;
+  // It ends an hour ago, so that nothing lies in the future.
+  const startUs = START_US - Math.ceil(rows * intervalUs);
+  return { batchReadings: batch, batches, series: SERIES, intervalUs, startUs };
+}
+
+const START_US = (Math.floor(Date.now() / 1000) - 3600) * 1e6;
+
+/** Sends everything, and waits until nothing that follows from it is left to do. */
+async function send(load: Load, prefix: string): Promise<{ readings: number; items: number }> {
+  const materials = await Promise.all(Array.from({ length: DEVICES }, (_, at) => load.rig.device(`${prefix}-${at}`)));
+  const fleet = new Fleet({ address: `127.0.0.1:${load.port}`, materials, ...workload(load) });
+  try {
+    await fleet.register();
+    const { readings, items, rejectedItems, forkedItems } = await fleet.run();
+    if (rejectedItems + forkedItems > 0) throw new Error(`${rejectedItems + forkedItems} items were refused`);
+    await settled(load.healthPort);
+    return { readings, items };
+  } finally {
+    fleet.close();
+  }
+}
+
+/** Resolves when rollups, rules and alerts have caught up. */
+async function settled(healthPort: number): Promise<void> {
+  const untilMs = performance.now() + SETTLE_MS_MAX;
+  while (performance.now() < untilMs) {
+    const text = await (await fetch(`http://127.0.0.1:${healthPort}/metrics`)).text();
+    const waiting = ['rollup_rows_waiting', 'devices_behind', 'alerts_waiting'].map((name) => metric(text, name));
+    if (waiting.every((one) => one === 0)) return;
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_POLL_MS));
+  }
+  throw new Error(`rollups did not catch up within ${SETTLE_MS_MAX / 1000} s`);
+}
+
+function metric(text: string, name: string): number {
+  const found = new RegExp(`^tributary_collector_${name} (\\S+)$`, 'm').exec(text);
+  if (found === null) throw new Error(`the collector has no metric ${name}`);
+  return Number(found[1]);
+}
+
+/** The ledger of all devices adds up, and one device's readings come back bit for bit and are all in its rollups. */
+async function verify(load: Load, expected: number): Promise<boolean> {
+  const readBack = new ReadBack(load.port, loadTlsFiles(load.rig.operatorFiles));
+  try {
+    const audits = await readBack.audit();
+    const stored = audits.reduce((sum, epoch) => sum + epoch.stored, 0);
+    const clean = audits.every(
+      ({ produced, stored, missing, doubled, declared }) =>
+        produced === stored && missing === 0 && doubled === 0 && declared.length === 0,
+    );
+    if (!clean || stored !== expected) return false;
+    const read = await readBack.readings('load-0');
+    const perDevice = load.batch * load.batches;
+    return isWorkload(load, read) && (await readBack.readingsInRollups('load-0')) === perDevice;
+  } finally {
+    readBack.close();
+  }
+}
+
+/** Compares with the workload of the first device, which is seed 0, made anew. */
+function isWorkload(load: Load, read: ReadonlyMap<string, SeriesReadings>): boolean {
+  const series = [...read].sort(([a], [b]) => seriesNumber(a) - seriesNumber(b)).map(([, readings]) => readings);
+  const rows = (load.batch * load.batches) / SERIES;
+  if (series.length !== SERIES || series.some(({ values }) => values.length !== rows)) return false;
+  let from = 0;
+  for (const { baseTime, groups } of workloadBatches({ ...workload(load), seed: 0, epoch: new Uint8Array(16) })) {
+    const { rows, times, columns } = groups[0]!;
+    for (const [at, { values }] of columns.entries()) {
+      const { timesUs, values: stored } = series[at]!;
+      for (let row = 0; row < rows; row++) {
+        if (timesUs[from + row] !== Number(baseTime) + times[row]!) return false;
+        if (!Object.is(stored[from + row], values[row])) return false;
+      }
+    }
+    from += rows;
+  }
+  return true;
+}
+
+/** Series of a workload are named after their preset and place: `pressure-2`. */
+function seriesNumber(name: string): number {
+  return Number(name.slice(name.lastIndexOf('-') + 1));
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}

@@ -1,0 +1,61 @@
+import { createRequire } from 'node:module';
+import { loadConfig } from '@tributary/core/config/load-config';
+import { runCommand } from '@tributary/core/errors/command-failure';
+import { TributaryError } from '@tributary/core/errors/tributary-error';
+import { Command, CommanderError } from 'commander';
+import { collectorSchema } from './config/schema.js';
+import { addPkiCommand } from './identity/pki-command.js';
+import { addQueryCommands } from './query/commands.js';
+import { StoreError } from './store/store-error.js';
+
+const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
+
+const program = new Command('tributary-collector')
+  .description('collects sensor readings from devices, and keeps account of every one')
+  .version(version)
+  .exitOverride()
+  .configureOutput({ outputError: () => {} });
+
+program
+  .command('serve')
+  .description('take readings until it is told to stop (SIGTERM or Ctrl-C)')
+  .requiredOption('--config <file>', 'configuration file')
+  .action(async ({ config }: { config: string }) => {
+    const { serve } = await import('./server/serve.js');
+    await serve(loadConfig(config, collectorSchema));
+  });
+
+program
+  .command('validate')
+  .description('check a configuration, with the certificates and rules that it names, and end')
+  .requiredOption('--config <file>', 'configuration file')
+  .action(async ({ config }: { config: string }) => {
+    const { validate } = await import('./config/validate.js');
+    validate(loadConfig(config, collectorSchema));
+    process.stdout.write(`${config}: in order\n`);
+  });
+
+addPkiCommand(program);
+addQueryCommands(program);
+
+await runCommand(async () => {
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    throw asTributaryError(error);
+  }
+});
+
+/** Commander and the store have errors of their own; a user sees one kind. */
+function asTributaryError(error: unknown): unknown {
+  if (error instanceof StoreError) {
+    const code =
+      error.code === 'full' ? 'disk-full' : error.code === 'busy' || error.code === 'corrupt' ? error.code : 'disk';
+    return new TributaryError(code, error.message, { cause: error });
+  }
+  if (!(error instanceof CommanderError)) return error;
+  if (error.exitCode === 0) process.exit(0);
+  const message =
+    error.code === 'commander.help' ? 'name a command; --help lists them' : error.message.replace(/^error: /, '');
+  return new TributaryError('usage', message, { cause: error });
+}

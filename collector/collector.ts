@@ -1,0 +1,158 @@
+import { type Clock, type Scheduler, systemClock, systemScheduler } from '@tributary/core/clock/clock';
+import { type Random, systemRandom } from '@tributary/core/clock/random';
+import { type Address, formatAddress } from '@tributary/core/config/address';
+import { MutualTlsServerCredentials } from '@tributary/core/identity/server-credentials';
+import { loadRules } from '@tributary/core/rules/rule';
+import { AlertServiceService } from '@tributary/proto/gen/tributary/v1/alert';
+import { DeviceServiceService } from '@tributary/proto/gen/tributary/v1/device';
+import { QueryServiceService } from '@tributary/proto/gen/tributary/v1/query';
+import type { Logger } from 'pino';
+import { AlertHub } from './alerts/alert-hub.js';
+import { alertService } from './alerts/alert-service.js';
+import { ingestLimitsOf } from './config/ingest-limits-of.js';
+import type { CollectorConfig } from './config/schema.js';
+import { type HealthServer, type Readiness, startHealthServer } from './health/health-server.js';
+import { collectorMetrics } from './health/metrics.js';
+import { CommitPump } from './ingest/commit-pump.js';
+import { IngestCore } from './ingest/ingest-core.js';
+import { queryService } from './query/query-service.js';
+import { DerivedPipeline } from './rules/pipeline.js';
+import { type AuthenticatedCall, callerOf } from './server/caller.js';
+import { collectorTls } from './server/collector-tls.js';
+import { deviceService } from './server/device-service.js';
+import { GrpcHost } from './server/grpc-host.js';
+import { shutDown } from './server/shut-down.js';
+import { uploadDefinition, uploadService } from './server/upload-service.js';
+import { SqliteStore } from './store/sqlite/sqlite-store.js';
+import type { StoreError } from './store/store-error.js';
+import { Upkeep } from './upkeep/upkeep.js';
+
+export interface CollectorDependencies {
+  logger: Logger;
+  clock?: Clock;
+  scheduler?: Scheduler;
+  random?: Random;
+}
+
+export interface Collector {
+  /** Where devices call; with the port that was bound. */
+  address: Address;
+  /** Where probes and Prometheus ask. */
+  healthAddress: Address;
+  /** Reads the certificates again; throws and keeps the old ones when they are not in order. */
+  reloadTls(): void;
+  /** Resolves when the collector can be of no more use and should be stopped and started anew. */
+  failed: Promise<Error>;
+  /** Ends in order: within 25 s, whatever hangs. */
+  stop(): Promise<void>;
+}
+
+/** Streams that take too long are looked for this often. */
+const TICK_MS = 1000;
+
+/** Starts a collector: when it resolves, devices can call. Rejects with a `TributaryError` or a `StoreError`. */
+export async function startCollector(config: CollectorConfig, dependencies: CollectorDependencies): Promise<Collector> {
+  const { logger, clock = systemClock, scheduler = systemScheduler, random = systemRandom } = dependencies;
+  const trustDomain = config.trustDomain;
+  const limits = ingestLimitsOf(config);
+  const credentials = new MutualTlsServerCredentials(collectorTls(config.tls, trustDomain));
+  const rules = config.rules === undefined ? [] : loadRules(config.rules);
+  const bug = (error: unknown, doing: string) => logger.error({ err: error }, `${doing}: an error that nobody foresaw`);
+
+  const store = await SqliteStore.open({
+    path: config.store.sqlite.path,
+    bytesMax: config.store.sqlite.max_size,
+    onDamage: (damage) => logger.error({ damage }, 'stored bytes were found changed; the disk is failing'),
+  });
+  const closings: (() => unknown)[] = [() => store.close()];
+  try {
+    // What follows from committed data takes up where the last process stopped, before anything new comes.
+    const alerts = new AlertHub(store);
+    const derived = new DerivedPipeline({ store, rules, scheduler, logger, wake: (deviceId) => alerts.wake(deviceId) });
+    await derived.start();
+    closings.push(() => derived.stop());
+
+    const metrics = collectorMetrics({
+      core: () => core,
+      derived: () => derived.counters,
+      watchers: () => alerts.watchers,
+    });
+    let readiness: Readiness = { ready: false, why: 'starting' };
+    let fail: (error: Error) => void = () => {};
+    const failed = new Promise<Error>((resolve) => {
+      fail = resolve;
+    });
+    const storeChanged = (failure: StoreError | undefined) => {
+      if (failure === undefined) logger.info('the store takes readings again');
+      else logger.warn({ code: failure.code, err: failure.message }, 'the store refuses; devices keep their readings');
+      if (readiness.ready || readiness.why.startsWith('the store')) {
+        readiness =
+          failure === undefined ? { ready: true } : { ready: false, why: `the store refuses: ${failure.code}` };
+      }
+      // Its thread has ended, which nothing in this process brings back.
+      if (failure?.code === 'closed') fail(failure);
+    };
+    const { observeCommitSeconds } = metrics;
+    const pump = new CommitPump({ store, clock, observeSeconds: observeCommitSeconds, bug, storeChanged });
+    const core: IngestCore = new IngestCore({ limits, random, port: pump, follower: derived });
+    pump.drive(core);
+
+    const identityOf = (call: AuthenticatedCall) => callerOf(call, trustDomain);
+    const introduce: DerivedPipeline['introduce'] = (deviceId, name) => derived.introduce(deviceId, name);
+    const host = new GrpcHost({
+      credentials,
+      messageBytesMax: limits.messageBytesMax,
+      streamsPerConnectionMax: config.limits.streamsPerConnection,
+      connectionAgeMsMax: config.limits.connectionAge,
+      services: [
+        {
+          definition: DeviceServiceService,
+          implementation: deviceService({ store, clock, core, limits, introduce, trustDomain, logger }),
+        },
+        { definition: uploadDefinition, implementation: uploadService({ core, clock, trustDomain, logger }) },
+        {
+          definition: AlertServiceService,
+          implementation: alertService({ store, hub: alerts, identityOf, scheduler, logger }),
+        },
+        { definition: QueryServiceService, implementation: queryService({ store, identityOf, scheduler, logger }) },
+      ],
+    });
+
+    const health: HealthServer = await startHealthServer({
+      listen: config.health.listen,
+      registry: metrics.registry,
+      readiness: () => readiness,
+    });
+    closings.push(() => health.close());
+
+    const port = await host.listen(config.listen);
+    readiness = { ready: true };
+    const age = config.retention.readings;
+    const readingsAgeMs = age === 'forever' ? undefined : age;
+    const upkeep = new Upkeep({ store, clock, scheduler, logger, readingsAgeMs });
+    upkeep.start();
+    const ticking = setInterval(() => core.tick(clock.wallUs()), TICK_MS);
+
+    const address = { host: config.listen.host, port };
+    logger.info({ listen: formatAddress(address), rules: rules.length }, 'the collector takes readings');
+    let stopping: Promise<void> | undefined;
+    const stop = async () => {
+      readiness = { ready: false, why: 'stopping' };
+      await shutDown({ host, core, alerts, derived, upkeep, store, health, logger });
+      clearInterval(ticking);
+    };
+    return {
+      address,
+      healthAddress: health.address,
+      failed,
+      reloadTls: () => credentials.update(collectorTls(config.tls, trustDomain)),
+      stop: () => {
+        stopping ??= stop();
+        return stopping;
+      },
+    };
+  } catch (error) {
+    for (const close of closings.reverse()) await close();
+    throw error;
+  }
+}

@@ -1,0 +1,121 @@
+import { DeferralReason, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { IngestCore } from '../ingest/ingest-core.js';
+
+/** From a commit on a fast disk to one on a sick SD card. */
+const COMMIT_SECONDS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
+
+/** What follows from committed data, in numbers. */
+export interface DerivedCounters {
+  devicesBehind: number;
+  rollupRowsWaiting: number;
+  alertsWaiting: number;
+  alertsStored: number;
+}
+
+/** What the metrics are read from; undefined before the collector has got so far. */
+export interface MetricSources {
+  core: () => IngestCore | undefined;
+  derived: () => DerivedCounters | undefined;
+  watchers: () => number;
+}
+
+export interface CollectorMetrics {
+  registry: Registry;
+  /** To be called with each commit's duration. */
+  observeCommitSeconds: (seconds: number) => void;
+}
+
+/** Prometheus metrics, `tributary_collector_*`. Ingest counts in plain numbers; they are read when somebody asks. */
+export function collectorMetrics({ core, derived, watchers }: MetricSources): CollectorMetrics {
+  const registry = new Registry();
+  const counter = (name: string, help: string, read: (core: IngestCore) => number) => {
+    new Counter({
+      name: `tributary_collector_${name}`,
+      help,
+      registers: [registry],
+      collect() {
+        this.reset();
+        const running = core();
+        this.inc(running === undefined ? 0 : read(running));
+      },
+    });
+  };
+  const gauge = (name: string, help: string, read: () => number) => {
+    new Gauge({
+      name: `tributary_collector_${name}`,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  };
+  const byReason = <R extends number>(
+    name: string,
+    help: string,
+    reasonName: (reason: R) => string | undefined,
+    read: (core: IngestCore) => ReadonlyMap<R, number>,
+  ) => {
+    new Counter({
+      name: `tributary_collector_${name}`,
+      help,
+      labelNames: ['reason'],
+      registers: [registry],
+      collect() {
+        this.reset();
+        const running = core();
+        if (running === undefined) return;
+        for (const [reason, value] of read(running)) {
+          this.inc({ reason: (reasonName(reason) ?? 'unknown').toLowerCase() }, value);
+        }
+      },
+    });
+  };
+  counter('readings_stored_total', 'Readings that were stored.', ({ counters }) => counters.readingsStored);
+  counter('items_stored_total', 'Items that were stored.', ({ counters }) => counters.itemsStored);
+  counter('item_bytes_stored_total', 'Bytes of the bodies of stored items.', ({ counters }) => counters.bytesStored);
+  counter(
+    'duplicates_total',
+    'Items that came again and were not stored again.',
+    ({ counters }) => counters.duplicates,
+  );
+  counter('forks_total', 'Items whose sequence is stored with other bytes.', ({ counters }) => counters.forks);
+  counter(
+    'future_batches_total',
+    'Stored batches with event times in the future.',
+    ({ counters }) => counters.fromFuture,
+  );
+  counter('streams_total', 'Upload streams that were opened.', ({ counters }) => counters.streams);
+  counter('registrations_total', 'Registrations that were answered.', ({ counters }) => counters.registrations);
+  counter('commits_total', 'Group commits that succeeded.', ({ counters }) => counters.commits);
+  counter('commits_failed_total', 'Group commits that the store refused.', ({ counters }) => counters.commitsFailed);
+  byReason(
+    'rejected_total',
+    'Items that will never be taken, by reason.',
+    (reason: RejectionReason) => RejectionReason[reason],
+    ({ counters }) => counters.rejected,
+  );
+  byReason(
+    'later_total',
+    'Items and streams that were deferred, by reason.',
+    (reason: DeferralReason) => DeferralReason[reason],
+    ({ counters }) => counters.later,
+  );
+  gauge('in_flight_bytes', 'Bytes that were received and are not committed.', () => core()?.inFlightBytes ?? 0);
+  gauge('devices_registered', 'Devices whose registration is in memory.', () => core()?.devices ?? 0);
+  gauge('streams_open', 'Upload streams that are open.', () => core()?.counters.streamsOpen ?? 0);
+  gauge('alert_watches_open', 'Devices that wait for alerts.', watchers);
+  gauge('alerts_waiting', 'Alerts that are not stored yet.', () => derived()?.alertsWaiting ?? 0);
+  gauge('alerts_stored', 'Transitions of incidents stored by this process.', () => derived()?.alertsStored ?? 0);
+  gauge('rollup_rows_waiting', 'Rollup rows that are not saved yet.', () => derived()?.rollupRowsWaiting ?? 0);
+  gauge('devices_behind', 'Devices whose commits are read back from the store.', () => derived()?.devicesBehind ?? 0);
+  gauge('resident_memory_bytes', 'Resident memory of this process.', () => process.memoryUsage.rss());
+  const commits = new Histogram({
+    name: 'tributary_collector_commit_seconds',
+    help: 'How long the store took for a group commit.',
+    buckets: COMMIT_SECONDS,
+    registers: [registry],
+  });
+  return { registry, observeCommitSeconds: (seconds) => commits.observe(seconds) };
+}

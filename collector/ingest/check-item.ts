@@ -1,0 +1,158 @@
+import type { DecodeArena } from '@tributary/proto/batch/arena';
+import type { Batch } from '@tributary/proto/batch/batch';
+import { BatchError } from '@tributary/proto/batch/batch-error';
+import type { BatchLimits } from '@tributary/proto/batch/batch-limits';
+import { decodeBatch } from '@tributary/proto/batch/decode';
+import { ClockState } from '@tributary/proto/gen/tributary/v1/series';
+import {
+  DeferralReason,
+  ItemKind,
+  type LedgerEntry,
+  LossDeclaration,
+  LossReason,
+  RejectionReason,
+} from '@tributary/proto/gen/tributary/v1/telemetry';
+import { EPOCH_BYTES, type Item, itemChecksum } from '@tributary/proto/items/item';
+import type { DeviceSession, EpochSession } from './device-session.js';
+import { type EventTimeSpan, findEventTimeSpan } from './event-time.js';
+import type { IngestLimits } from './ingest-limits.js';
+import type { PendingItem } from './pending-item.js';
+
+/** Why an item is not handed to the store; undefined where it is. */
+export type Refusal =
+  | { verdict: 'rejected'; reason: RejectionReason; detail: string }
+  | { verdict: 'later'; reason: DeferralReason };
+
+/** A declaration names gaps; more than this in one is not a device that lost readings but one that attacks the ledger. */
+const ENTRIES_MAX = 4096;
+
+/**
+ * How far an event time may be ahead of the collector's clock before it is flagged: twice what a device's clock may be off
+ * and still count as synchronised.
+ */
+const FUTURE_TOLERANCE_US = 10_000_000;
+
+const registerAgain: Refusal = { verdict: 'later', reason: DeferralReason.REGISTER_AGAIN };
+const unknownEncoding: Refusal = { verdict: 'later', reason: DeferralReason.UNKNOWN_ENCODING };
+const future: Refusal = { verdict: 'later', reason: DeferralReason.FUTURE };
+
+const rejected = (reason: RejectionReason, detail: string): Refusal => ({ verdict: 'rejected', reason, detail });
+
+/** Checks that need no look into the body beyond its checksum, cheapest first. */
+export function checkEnvelope(item: Item, epoch: EpochSession, limits: IngestLimits): Refusal | undefined {
+  const { body, readings } = item;
+  if (body.length > limits.itemBytesMax) {
+    return rejected(RejectionReason.TOO_LARGE, `body: ${body.length} bytes; at most ${limits.itemBytesMax} are taken`);
+  }
+  if (readings > limits.batchReadingsMax) {
+    return rejected(RejectionReason.TOO_LARGE, `readings: ${readings}; at most ${limits.batchReadingsMax} are taken`);
+  }
+  const checksum = itemChecksum(epoch.epoch, item.sequence, item.kind, readings, item.readingsBefore, body);
+  if (checksum !== item.checksum) {
+    const [said, is] = [item.checksum, checksum].map((value) => value.toString(16).padStart(8, '0'));
+    return rejected(RejectionReason.CHECKSUM, `checksum: ${said}; the bytes that came have ${is}`);
+  }
+  if (item.sequence > epoch.highest + limits.sequencesAheadMax) return future;
+  if (item.kind === ItemKind.BATCH || item.kind === ItemKind.DECLARATION) return undefined;
+  if (item.kind === ItemKind.UNSPECIFIED) return rejected(RejectionReason.MALFORMED, 'kind: none is given');
+  return unknownEncoding;
+}
+
+const span: EventTimeSpan = { firstUs: 0, lastUs: 0, any: false };
+
+/** Decodes a batch into the arena and fills in what the store and the followers must know of it. */
+export function checkBatch(
+  item: PendingItem,
+  arena: DecodeArena,
+  limits: Readonly<BatchLimits>,
+  nowUs: number,
+): Refusal | undefined {
+  let batch: Batch;
+  try {
+    batch = decodeBatch(item.body, arena, limits);
+  } catch (error) {
+    return refusalOf(error);
+  }
+  if (batch.readings !== item.readings) {
+    return rejected(RejectionReason.COUNT, `readings: the item says ${item.readings}, its body has ${batch.readings}`);
+  }
+  const epoch = item.epochSession;
+  const refusal = checkColumns(batch, epoch);
+  if (refusal !== undefined) return refusal;
+  if (batch.segment === 0) {
+    item.quality = ClockState.SYNCHRONIZED;
+  } else {
+    const segment = epoch.segments[batch.segment];
+    if (segment === undefined) return registerAgain;
+    item.offsetUs = segment.offsetUs;
+    item.quality = segment.state;
+  }
+  findEventTimeSpan(batch, item.offsetUs, span);
+  item.firstUs = span.any ? span.firstUs : nowUs;
+  item.lastUs = span.any ? span.lastUs : nowUs;
+  if (!Number.isSafeInteger(item.firstUs) || !Number.isSafeInteger(item.lastUs)) {
+    return rejected(RejectionReason.MALFORMED, 'times: beyond what 2^53 microseconds around 1970 can hold');
+  }
+  item.decoded = batch;
+  return undefined;
+}
+
+/** Whether a checked batch has readings from the future: then nobody can vouch for its clock, and its quality says so. */
+export function flagFuture(item: PendingItem, nowUs: number): boolean {
+  if (item.lastUs <= nowUs + FUTURE_TOLERANCE_US) return false;
+  item.quality = ClockState.UNSYNCHRONIZED;
+  return true;
+}
+
+function refusalOf(error: unknown): Refusal {
+  if (!(error instanceof BatchError)) throw error;
+  if (error.code === 'unknown-encoding') return unknownEncoding;
+  const reason = error.code === 'limit' ? RejectionReason.TOO_LARGE : RejectionReason.MALFORMED;
+  return rejected(reason, `body: ${error.message}`);
+}
+
+function checkColumns(batch: Batch, epoch: EpochSession): Refusal | undefined {
+  const { types } = epoch;
+  for (const { columns } of batch.groups) {
+    for (let at = 0; at < columns.length; at++) {
+      const column = columns[at];
+      const type = types[column.seriesId];
+      if (type === column.type) continue;
+      if (epoch.series[column.seriesId] === undefined) return registerAgain;
+      const detail = `series ${column.seriesId}: the values are ${column.type}, the catalogue says ${type ?? 'an unknown type'}`;
+      return rejected(RejectionReason.TYPE, detail);
+    }
+  }
+  return undefined;
+}
+
+/** Reads and checks a declaration of loss. */
+export function checkDeclaration(item: PendingItem, session: DeviceSession): Refusal | undefined {
+  if (item.readings !== 0) {
+    return rejected(RejectionReason.COUNT, `readings: ${item.readings}; a declaration holds none`);
+  }
+  let entries: LedgerEntry[];
+  try {
+    entries = LossDeclaration.decode(item.body).entries;
+  } catch {
+    return rejected(RejectionReason.MALFORMED, 'body: not a LossDeclaration');
+  }
+  if (entries.length > ENTRIES_MAX) {
+    return rejected(RejectionReason.TOO_LARGE, `entries: ${entries.length}; at most ${ENTRIES_MAX} are taken`);
+  }
+  for (const { epoch, first, last, reason } of entries) {
+    if (epoch.length !== EPOCH_BYTES) {
+      return rejected(RejectionReason.MALFORMED, `epoch: ${epoch.length} bytes; ${EPOCH_BYTES} are needed`);
+    }
+    if (first < 1 || last < first) {
+      return rejected(RejectionReason.MALFORMED, `range: ${first} to ${last}; sequences count up from 1`);
+    }
+    if (reason === LossReason.UNSPECIFIED || reason === LossReason.EXPIRED) {
+      return rejected(RejectionReason.MALFORMED, `reason: ${reason}; not one that a device may give`);
+    }
+    if (reason < 0 || reason > LossReason.EXPIRED) return unknownEncoding;
+    if (session.epoch(epoch) === undefined) return registerAgain;
+  }
+  item.entries = entries;
+  return undefined;
+}

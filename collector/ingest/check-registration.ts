@@ -1,0 +1,108 @@
+import type { RegisterRequest } from '@tributary/proto/gen/tributary/v1/device';
+import { type SegmentDeclaration, type SeriesDeclaration, ValueType } from '@tributary/proto/gen/tributary/v1/series';
+import { EPOCH_BYTES } from '@tributary/proto/items/item';
+
+/** Limits of what a registration may say. */
+export interface RegistrationLimits {
+  epochsPerRegisterMax: number;
+  seriesPerDeviceMax: number;
+}
+
+/** As the contract says of a series' name and unit, and of a boot's id. */
+const NAME_BYTES_MAX = 128;
+const UNIT_BYTES_MAX = 32;
+const BOOT_ID_BYTES_MAX = 64;
+/** Labels and attributes are what people filter by: a few short words, as in Prometheus. */
+const LABELS_MAX = 32;
+const LABEL_KEY_BYTES_MAX = 64;
+const LABEL_VALUE_BYTES_MAX = 256;
+const VERSION_BYTES_MAX = 64;
+/** A boot a minute for three days; an epoch with more segments than that is not a device's. */
+const SEGMENT_ID_MAX = 4096;
+
+const START_ID_BYTES = 16;
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not stand in a name
+const CONTROL = /[\u0000-\u001f\u007f]/;
+
+/**
+ * What is wrong with a registration, in one line for a person, naming the field; undefined when nothing is. (Strings are
+ * UTF-8 by then: the protobuf reader has replaced what was not, and the replacement character is refused here.)
+ */
+export function checkRegistration(request: RegisterRequest, limits: RegistrationLimits): string | undefined {
+  if (request.startId.length !== START_ID_BYTES) return `start_id: ${request.startId.length} bytes; 16 are needed`;
+  const { epochs, series, segments } = request;
+  if (epochs.length === 0) return 'epochs: the epoch that the device writes is missing';
+  if (epochs.length > limits.epochsPerRegisterMax) {
+    return `epochs: ${epochs.length}; at most ${limits.epochsPerRegisterMax} are taken`;
+  }
+  const seen = new Set<string>();
+  for (const { epoch } of epochs) {
+    if (epoch.length !== EPOCH_BYTES) return `epochs.epoch: ${epoch.length} bytes; ${EPOCH_BYTES} are needed`;
+    const key = Buffer.from(epoch).toString('latin1');
+    if (seen.has(key)) return 'epochs: one stands there twice';
+    seen.add(key);
+  }
+  return (
+    checkText('agent_version', request.agentVersion, 0, VERSION_BYTES_MAX) ??
+    checkMap('attributes', request.attributes) ??
+    checkSeries(series, limits.seriesPerDeviceMax) ??
+    checkSegments(segments)
+  );
+}
+
+function checkSeries(series: readonly SeriesDeclaration[], seriesMax: number): string | undefined {
+  if (series.length > seriesMax) return `series: ${series.length}; at most ${seriesMax} are taken`;
+  let previous = 0;
+  for (const { id, name, unit, labels, type } of series) {
+    if (id <= previous || id > seriesMax)
+      return `series.id: ${id} after ${previous}; ids count up from 1 to ${seriesMax}`;
+    previous = id;
+    const problem =
+      checkText('series.name', name, 1, NAME_BYTES_MAX) ??
+      checkText('series.unit', unit, 0, UNIT_BYTES_MAX) ??
+      checkMap('series.labels', labels);
+    if (problem !== undefined) return problem;
+    if (type !== ValueType.DOUBLE && type !== ValueType.BOOLEAN && type !== ValueType.STRING) {
+      return `series.type: ${type} of series ${id}; double, boolean and string are known`;
+    }
+  }
+  return undefined;
+}
+
+function checkSegments(segments: readonly SegmentDeclaration[]): string | undefined {
+  let previous = 0;
+  for (const { id, bootId, offsetUs, observedAtUs } of segments) {
+    if (id <= previous || id > SEGMENT_ID_MAX) {
+      return `segments.id: ${id} after ${previous}; ids count up from 1 to ${SEGMENT_ID_MAX}`;
+    }
+    previous = id;
+    const problem = checkText('segments.boot_id', bootId, 1, BOOT_ID_BYTES_MAX);
+    if (problem !== undefined) return problem;
+    if (!Number.isSafeInteger(offsetUs) || !Number.isSafeInteger(observedAtUs)) {
+      return `segments.offset_us: of segment ${id} beyond 2^53`;
+    }
+  }
+  return undefined;
+}
+
+function checkMap(field: string, map: Readonly<Record<string, string>>): string | undefined {
+  const keys = Object.keys(map);
+  if (keys.length > LABELS_MAX) return `${field}: ${keys.length}; at most ${LABELS_MAX} are taken`;
+  for (const key of keys) {
+    const problem =
+      checkText(`${field} key`, key, 1, LABEL_KEY_BYTES_MAX) ??
+      checkText(`${field}.${key}`, map[key], 0, LABEL_VALUE_BYTES_MAX);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+function checkText(field: string, text: string, minBytes: number, maxBytes: number): string | undefined {
+  const length = Buffer.byteLength(text);
+  if (length < minBytes) return `${field}: empty; a text is needed`;
+  if (length > maxBytes) return `${field}: ${length} bytes; at most ${maxBytes} are taken`;
+  if (CONTROL.test(text)) return `${field}: it has control characters`;
+  if (text.includes('\ufffd')) return `${field}: it is not UTF-8`;
+  return undefined;
+}

@@ -1,0 +1,41 @@
+import type { Batch } from '@tributary/proto/batch/batch';
+import type { ClockState } from '@tributary/proto/gen/tributary/v1/series';
+import type { Lane } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { CatalogueSeries } from '../store/store.js';
+
+/** A batch that was stored just now: not a duplicate, not a fork. Its columns are valid until `follow` returns. */
+export interface CommittedBatch {
+  readonly deviceId: number;
+  readonly epochId: number;
+  /** 16 bytes. */
+  readonly epoch: Uint8Array;
+  /** The device's commit position; several batches of one commit share it. */
+  readonly position: number;
+  readonly sequence: number;
+  /** To add to the batch's times, in microseconds, to have microseconds since the Unix epoch; 0 in the absolute segment. */
+  readonly offsetUs: number;
+  readonly quality: ClockState;
+  readonly lane: Lane;
+  /** The epoch's catalogue by the device's id: `batch.groups[].columns[].seriesId` is an index into it. */
+  readonly series: readonly (CatalogueSeries | undefined)[];
+  readonly batch: Batch;
+}
+
+/** What follows from committed data: rollups, rules, alerts. */
+export interface Follower {
+  /**
+   * Batches of one commit: devices in the order of the commit, each device's batches in order of sequence. Called once a
+   * commit, in commit order, and must not throw; the batches' memory is handed out again when it returns.
+   */
+  follow(batches: readonly CommittedBatch[], nowUs: number): void;
+  /**
+   * No live reading of this device older than `watermarkUs` (microseconds since the Unix epoch) will come. Called after
+   * the batches that came before it were followed; it never goes back for one device.
+   */
+  watermark?(deviceId: number, watermarkUs: number, nowUs: number): void;
+  /**
+   * The device has committed up to `position`, whether or not anything of that commit was a batch: a mark may be saved
+   * up to it once what `follow` was given is saved.
+   */
+  committed?(deviceId: number, position: number): void;
+}

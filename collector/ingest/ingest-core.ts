@@ -1,0 +1,199 @@
+import type { Random } from '@tributary/core/clock/random';
+import { type BatchLimits, DEFAULT_BATCH_LIMITS } from '@tributary/proto/batch/batch-limits';
+import { DeferralReason, Lane } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { DeviceCommitOutcome, DeviceName, RegisteredDevice } from '../store/store.js';
+import type { Follower } from './committed.js';
+import { type DeviceSession, SessionTable } from './device-session.js';
+import { type CommitPort, GroupCommitter } from './group-commit.js';
+import { IngestCounters } from './ingest-counters.js';
+import { assertIngestLimits, type IngestLimits } from './ingest-limits.js';
+import { type StreamContext, type UploadHost, UploadStream } from './upload-stream.js';
+
+export interface IngestOptions {
+  limits: IngestLimits;
+  /** For the jitter of delays. */
+  random: Random;
+  port: CommitPort;
+  follower: Follower;
+}
+
+/** Above this part of the limit history waits, so that what happens now still gets through. */
+const BACKFILL_SHARE = 0.5;
+
+/** Reading goes on below this part of a limit, not at the limit, so that it does not flutter. */
+const RESUME_SHARE = 0.75;
+
+/** A stream is cut off after twice the time that the device was told: a slow link, but not one that holds memory for ever. */
+const STREAM_TIME_SLACK = 2;
+
+/**
+ * Ingest without input and output: messages and time go in, answers and commits come out through the hosts that it is
+ * given. Everything that it holds has a limit.
+ */
+export class IngestCore {
+  readonly counters = new IngestCounters();
+  readonly #committer: GroupCommitter;
+  readonly #sessions: SessionTable;
+  readonly #streams = new Set<UploadStream>();
+  readonly #context: StreamContext;
+  readonly #limits: IngestLimits;
+  readonly #random: Random;
+  readonly #follower: Follower;
+  readonly #port: CommitPort;
+  #inFlightBytes = 0;
+  /** Streams that may be paused; counted anew at each look. */
+  #pausedStreams = 0;
+  #stopping = false;
+  #nowUs = 0;
+
+  constructor({ limits, random, port, follower }: IngestOptions) {
+    assertIngestLimits(limits);
+    this.#limits = limits;
+    this.#random = random;
+    this.#follower = follower;
+    this.#port = port;
+    this.#sessions = new SessionTable(limits.devicesMax);
+    this.#committer = new GroupCommitter(limits, port, follower, this.counters);
+    const batchLimits: BatchLimits = {
+      ...DEFAULT_BATCH_LIMITS,
+      maxBytes: limits.itemBytesMax,
+      maxReadings: limits.batchReadingsMax,
+    };
+    this.#context = {
+      limits,
+      batchLimits,
+      committer: this.#committer,
+      counters: this.counters,
+      find: (name) => this.#sessions.find(name),
+      refusal: (lane) => this.#refusal(lane),
+      delayMs: (reason) => this.#delayMs(reason),
+      take: (session, bytes) => this.#take(session, bytes),
+      release: (session, bytes) => this.#release(session, bytes),
+      watermark: (session, watermarkUs) => this.#watermark(session, watermarkUs),
+      closed: (stream) => this.#closed(stream),
+    };
+  }
+
+  get inFlightBytes(): number {
+    return this.#inFlightBytes;
+  }
+
+  get devices(): number {
+    return this.#sessions.size;
+  }
+
+  /** Nothing is open and nothing is under way. */
+  get idle(): boolean {
+    return this.#streams.size === 0 && this.#committer.idle;
+  }
+
+  /** A device has registered; what the store answered is what its uploads are checked against. */
+  registered(name: DeviceName, device: RegisteredDevice): void {
+    this.counters.registrations++;
+    this.#sessions.refresh(name, device);
+  }
+
+  /** Opens an upload of the device that the certificate names. */
+  open(name: DeviceName, host: UploadHost, nowUs: number): UploadStream {
+    this.#nowUs = nowUs;
+    const stream = new UploadStream(this.#context, name, host, nowUs);
+    this.#streams.add(stream);
+    this.counters.streams++;
+    this.counters.streamsOpen++;
+    return stream;
+  }
+
+  /** Ends streams that take too long. To be called about once a second. */
+  tick(nowUs: number): void {
+    this.#nowUs = nowUs;
+    const oldestUs = nowUs - this.#limits.streamDurationMsMax * 1000 * STREAM_TIME_SLACK;
+    for (const stream of this.#streams) if (stream.openedUs < oldestUs) stream.stop(DeferralReason.PRESSURE);
+  }
+
+  /** What has arrived was read: a commit may begin. Answers the port's `wake`. */
+  wake(): void {
+    this.#committer.start();
+  }
+
+  /** The store has committed what the port was given. */
+  committed(outcomes: readonly DeviceCommitOutcome[], nowUs: number): void {
+    this.#nowUs = nowUs;
+    this.#committer.done(outcomes, nowUs);
+    this.#resume();
+  }
+
+  /** The store has refused what the port was given. */
+  commitFailed(error: unknown): void {
+    this.#committer.failed(error);
+    this.#resume();
+  }
+
+  /** Takes nothing more: open streams are answered when what they brought is settled, new ones at once. */
+  stop(): void {
+    this.#stopping = true;
+    for (const stream of this.#streams) stream.stop(DeferralReason.SHUTDOWN);
+  }
+
+  #refusal(lane: Lane): DeferralReason | undefined {
+    if (this.#stopping) return DeferralReason.SHUTDOWN;
+    const share = lane === Lane.LIVE ? 1 : BACKFILL_SHARE;
+    return this.#inFlightBytes >= this.#limits.inFlightBytesMax * share ? DeferralReason.PRESSURE : undefined;
+  }
+
+  #delayMs(reason: DeferralReason): number {
+    switch (reason) {
+      case DeferralReason.PRESSURE:
+      case DeferralReason.SHUTDOWN:
+        return Math.round(this.#limits.pressureDelayMs * (0.5 + this.#random()));
+      case DeferralReason.STORE:
+      case DeferralReason.UNKNOWN_ENCODING:
+        return Math.round(this.#limits.storeDelayMs * (0.5 + this.#random()));
+      default:
+        return 0;
+    }
+  }
+
+  #take(session: DeviceSession, bytes: number): boolean {
+    this.#inFlightBytes += bytes;
+    session.inFlightBytes += bytes;
+    const free =
+      this.#inFlightBytes < this.#limits.inFlightBytesMax &&
+      session.inFlightBytes < this.#limits.deviceInFlightBytesMax;
+    if (!free) this.#pausedStreams++;
+    return free;
+  }
+
+  #release(session: DeviceSession, bytes: number): void {
+    this.#inFlightBytes -= bytes;
+    session.inFlightBytes -= bytes;
+  }
+
+  /** Once a commit, not once an item: it looks at every stream. */
+  #resume(): void {
+    if (this.#pausedStreams === 0) return;
+    if (this.#inFlightBytes >= this.#limits.inFlightBytesMax * RESUME_SHARE) return;
+    const deviceBytes = this.#limits.deviceInFlightBytesMax * RESUME_SHARE;
+    let paused = 0;
+    for (const stream of this.#streams) {
+      if (!stream.paused) continue;
+      if (stream.session !== undefined && stream.session.inFlightBytes >= deviceBytes) paused++;
+      else stream.resume();
+    }
+    this.#pausedStreams = paused;
+  }
+
+  #watermark(session: DeviceSession, watermarkUs: number): void {
+    if (watermarkUs <= session.watermarkUs) return;
+    session.watermarkUs = watermarkUs;
+    try {
+      this.#follower.watermark?.(session.deviceId, watermarkUs, this.#nowUs);
+    } catch (error) {
+      this.#port.bug(error, 'following a watermark');
+    }
+  }
+
+  #closed(stream: UploadStream): void {
+    this.#streams.delete(stream);
+    this.counters.streamsOpen--;
+  }
+}

@@ -1,0 +1,29 @@
+import type { DeferralReason, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+
+/** What ingest has done since it started. Plain numbers: the metrics read them when they are asked. */
+export class IngestCounters {
+  readingsStored = 0;
+  itemsStored = 0;
+  bytesStored = 0;
+  duplicates = 0;
+  forks = 0;
+  /** Batches whose readings lie in the future; they are kept and flagged. */
+  fromFuture = 0;
+  streams = 0;
+  streamsOpen = 0;
+  commits = 0;
+  commitsFailed = 0;
+  commitSeconds = 0;
+  registrations = 0;
+  readonly rejected = new Map<RejectionReason, number>();
+  /** Deferred items, and deferred streams as one each. */
+  readonly later = new Map<DeferralReason, number>();
+
+  countRejected(reason: RejectionReason): void {
+    this.rejected.set(reason, (this.rejected.get(reason) ?? 0) + 1);
+  }
+
+  countLater(reason: DeferralReason): void {
+    this.later.set(reason, (this.later.get(reason) ?? 0) + 1);
+  }
+}

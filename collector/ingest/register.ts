@@ -1,0 +1,102 @@
+import type { Clock } from '@tributary/core/clock/clock';
+import type { DurableState, RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
+import type { DeviceName, RegisteredEpoch, Store } from '../store/store.js';
+import { checkRegistration } from './check-registration.js';
+import type { IngestCore } from './ingest-core.js';
+import type { IngestLimits } from './ingest-limits.js';
+import { settleSegments } from './segment-offset.js';
+
+export type RegisterResult =
+  | { outcome: 'registered'; response: RegisterResponse; corrected: number }
+  /** The request is wrong. */
+  | { outcome: 'invalid'; detail: string }
+  /** The buffer is a copy of another: the device must open a new epoch. */
+  | { outcome: 'conflict'; detail: string }
+  | { outcome: 'too-many-series'; detail: string };
+
+export interface RegisterDependencies {
+  store: Pick<Store, 'register'>;
+  clock: Clock;
+  core: Pick<IngestCore, 'registered'>;
+  limits: IngestLimits;
+  /** Tells whoever follows the data who the device is, before its first commit. */
+  introduce?: (deviceId: number, name: DeviceName) => void;
+}
+
+/** Field numbers of the batch's columnar bodies that this collector reads; see FORMAT.md. */
+const ENCODINGS: readonly number[] = [4];
+
+/**
+ * Ranges that an answer names for one epoch. A device sends in order, so there are few; what is not named is sent again
+ * and found to be there. The newest are named, because the oldest are not in the device's buffer any more.
+ */
+const RANGES_MAX = 1024;
+
+/**
+ * Registers a start of the device that the certificate names: its catalogue, its clock, what is durable of its epochs.
+ * Rejects with the store's error when the store is away.
+ */
+export async function register(
+  { store, clock, core, limits, introduce }: RegisterDependencies,
+  name: DeviceName,
+  request: RegisterRequest,
+): Promise<RegisterResult> {
+  const receivedAtUs = clock.wallUs();
+  const problem = checkRegistration(request, limits);
+  if (problem !== undefined) return { outcome: 'invalid', detail: problem };
+  const { segments, corrected } = settleSegments(request.segments, {
+    receivedAtUs,
+    monotonicUs: request.monotonicUs,
+    segment: request.segment,
+  });
+  const outcome = await store.register({
+    name,
+    startId: request.startId,
+    agentVersion: request.agentVersion,
+    attributes: request.attributes,
+    epochs: request.epochs,
+    series: request.series,
+    segments,
+    nowUs: receivedAtUs,
+    seriesPerDeviceMax: limits.seriesPerDeviceMax,
+  });
+  if (outcome.outcome !== 'registered') return outcome;
+  const { device } = outcome;
+  introduce?.(device.deviceId, name);
+  core.registered(name, device);
+  const [first] = device.epochs;
+  const response: RegisterResponse = {
+    fencingToken: device.fencingToken,
+    durable: device.epochs.map(durableState),
+    limits: {
+      itemBytesMax: limits.itemBytesMax,
+      messageBytesMax: limits.messageBytesMax,
+      streamBytesMax: limits.streamBytesMax,
+      streamDurationMsMax: limits.streamDurationMsMax,
+      batchReadingsMax: limits.batchReadingsMax,
+    },
+    encodings: [...ENCODINGS],
+    receivedAtUs,
+    sentAtUs: clock.wallUs(),
+    seriesKnown: knownUpTo(first.series),
+    segmentsKnown: knownUpTo(first.segments),
+    alertCursor: device.alertCursor,
+  };
+  return { outcome: 'registered', response, corrected };
+}
+
+function durableState(epoch: RegisteredEpoch): DurableState {
+  return {
+    epoch: epoch.epoch,
+    ranges: epoch.ranges.slice(-RANGES_MAX),
+    highestSequence: epoch.highestSequence,
+    highestChecksum: epoch.highestChecksum,
+  };
+}
+
+/** Entries 1 to this are there. */
+function knownUpTo(entries: readonly unknown[]): number {
+  let known = 0;
+  while (known + 1 < entries.length && entries[known + 1] !== undefined) known++;
+  return known;
+}

@@ -1,0 +1,145 @@
+import type { SeriesReadings } from '@tributary/core/rules/series-readings';
+import type { RollupColumns } from '../store/store.js';
+import { sumUp } from './gain.js';
+import { emptyGain, RollupRows } from './rollup-rows.js';
+
+export const MINUTE_SECONDS = 60;
+export const QUARTER_SECONDS = 900;
+const MINUTE_US = MINUTE_SECONDS * 1e6;
+
+/** The buckets of one series that are open. */
+interface SeriesBuckets {
+  /** Which fill of the buffer the rows below belong to. */
+  fill: number;
+  /** The bucket that was last written: consecutive readings mostly share it. */
+  startUs: number;
+  row: number;
+  /** Start in microseconds to row, for the others. */
+  rows: Map<number, number>;
+  /** The quarter of an hour that was last written while the buffer is taken, and the others by their start. */
+  quarter: number;
+  quarterRow: number;
+  quarters: Map<number, number>;
+}
+
+/**
+ * Rollups of what was committed and is not yet saved, per series and minute, coalesced over commits. Only minutes are
+ * kept up for each reading; quarters of an hour are merged from them when the buffer is taken.
+ */
+export class RollupBuffer {
+  #rows = new RollupRows();
+  #fill = 1;
+  readonly #series = new Map<number, SeriesBuckets>();
+  /** Whose each row is. */
+  readonly #owners: SeriesBuckets[] = [];
+  readonly #gain = emptyGain();
+
+  /** Minutes that wait to be saved. */
+  get length(): number {
+    return this.#rows.length;
+  }
+
+  /** Adds the finite readings of one series. Their times may be in any order and overlap what came before. */
+  add(deviceId: number, seriesId: number, readings: SeriesReadings): void {
+    const { count, timesUs, values } = readings;
+    const buckets = this.#bucketsOf(seriesId);
+    let from = 0;
+    while (from < count) {
+      const startUs = Math.floor(timesUs[from]! / MINUTE_US) * MINUTE_US;
+      const endUs = startUs + MINUTE_US;
+      const until = readings.ascending
+        ? firstNotBefore(timesUs, from + 1, count, endUs)
+        : endOfRun(timesUs, from, count, endUs);
+      if (sumUp(values, timesUs, from, until, this.#gain)) {
+        this.#rows.merge(this.#rowOf(buckets, deviceId, seriesId, startUs), this.#gain);
+      }
+      from = until;
+    }
+  }
+
+  /** Hands over what waits, minutes and quarters of an hour, and starts anew. */
+  take(): RollupColumns {
+    const rows = this.#rows;
+    const minutes = rows.length;
+    for (let row = 0; row < minutes; row += 1) {
+      const start = Math.floor(rows.start[row]! / QUARTER_SECONDS) * QUARTER_SECONDS;
+      const quarter = quarterOf(this.#owners[row]!, rows, row, start);
+      rows.merge(quarter, RollupRows.read(rows, row, this.#gain));
+    }
+    for (const buckets of this.#owners) {
+      buckets.quarter = Number.NaN;
+      buckets.quarters.clear();
+    }
+    this.#owners.length = 0;
+    this.#rows = new RollupRows();
+    this.#fill += 1;
+    return rows;
+  }
+
+  #bucketsOf(seriesId: number): SeriesBuckets {
+    let buckets = this.#series.get(seriesId);
+    if (buckets === undefined) {
+      buckets = {
+        fill: 0,
+        startUs: Number.NaN,
+        row: 0,
+        rows: new Map(),
+        quarter: Number.NaN,
+        quarterRow: 0,
+        quarters: new Map(),
+      };
+      this.#series.set(seriesId, buckets);
+    }
+    if (buckets.fill !== this.#fill) {
+      buckets.fill = this.#fill;
+      buckets.startUs = Number.NaN;
+      if (buckets.rows.size > 0) buckets.rows.clear();
+    }
+    return buckets;
+  }
+
+  #rowOf(buckets: SeriesBuckets, deviceId: number, seriesId: number, startUs: number): number {
+    if (buckets.startUs === startUs) return buckets.row;
+    let row = buckets.rows.get(startUs);
+    if (row === undefined) {
+      row = this.#rows.open(deviceId, seriesId, MINUTE_SECONDS, startUs / 1e6);
+      buckets.rows.set(startUs, row);
+      this.#owners.push(buckets);
+    }
+    buckets.startUs = startUs;
+    buckets.row = row;
+    return row;
+  }
+}
+
+function quarterOf(buckets: SeriesBuckets, rows: RollupRows, row: number, start: number): number {
+  if (buckets.quarter === start) return buckets.quarterRow;
+  let quarter = buckets.quarters.get(start);
+  if (quarter === undefined) {
+    quarter = rows.open(rows.deviceId[row]!, rows.seriesId[row]!, QUARTER_SECONDS, start);
+    buckets.quarters.set(start, quarter);
+  }
+  buckets.quarter = start;
+  buckets.quarterRow = quarter;
+  return quarter;
+}
+
+/** The first index from `from` on whose time is not before `endUs`; times ascend. */
+function firstNotBefore(timesUs: Float64Array, from: number, count: number, endUs: number): number {
+  if (from >= count || timesUs[count - 1]! < endUs) return count;
+  let low = from;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (timesUs[middle]! < endUs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Where times leave the bucket or do not go up. */
+function endOfRun(timesUs: Float64Array, from: number, count: number, endUs: number): number {
+  let index = from + 1;
+  while (index < count && timesUs[index]! < endUs && timesUs[index]! > timesUs[index - 1]!) index += 1;
+  return index;
+}

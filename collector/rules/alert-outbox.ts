@@ -1,0 +1,102 @@
+import type { Scheduler } from '@tributary/core/clock/clock';
+import type { AlertRecord, Store } from '../store/store.js';
+
+/** Alerts of one transaction: enough to be cheap, few enough not to hold up commits. */
+const APPEND_MAX = 500;
+/** A store that is away is asked again about this often. */
+const RETRY_MS = 1000;
+
+export interface AlertOutboxOptions {
+  store: Pick<Store, 'appendAlerts'>;
+  scheduler: Scheduler;
+  /** A device has new alerts. */
+  wake: (deviceId: number) => void;
+  failed: (error: unknown) => void;
+}
+
+/**
+ * Alerts on their way into the store, in order. Storing one twice changes nothing, so a failed attempt is repeated. What
+ * is lost with the process is found again, under the same ids, when the commits are replayed.
+ */
+export class AlertOutbox {
+  /** Alerts that the store took, and those of them that a device is told. */
+  stored = 0;
+  notified = 0;
+
+  readonly #options: AlertOutboxOptions;
+  readonly #waiting: AlertRecord[] = [];
+  readonly #emptied: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  #busy = false;
+  #stopped = false;
+  #cancelRetry: (() => void) | undefined;
+
+  constructor(options: AlertOutboxOptions) {
+    this.#options = options;
+  }
+
+  get length(): number {
+    return this.#waiting.length;
+  }
+
+  push(record: AlertRecord): void {
+    this.#waiting.push(record);
+    // Later in this turn: one commit's alerts then go in one transaction.
+    if (!this.#busy) {
+      this.#busy = true;
+      queueMicrotask(() => void this.#drain());
+    }
+  }
+
+  /** Resolves when everything that was pushed before is stored; rejects when the outbox is stopped first. */
+  drained(): Promise<void> {
+    if (this.#waiting.length === 0) return Promise.resolve();
+    if (this.#stopped) return Promise.reject(new Error('the alert outbox is stopped'));
+    return new Promise((resolve, reject) => this.#emptied.push({ resolve, reject }));
+  }
+
+  /** Repeats nothing any more: what is not stored now is found again at the next start. */
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+    for (const { reject } of this.#emptied.splice(0)) reject(new Error('the alert outbox is stopped'));
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#waiting.length > 0 && !this.#stopped) {
+      const batch = this.#waiting.slice(0, APPEND_MAX);
+      try {
+        const added = await this.#options.store.appendAlerts(batch);
+        this.#waiting.splice(0, batch.length);
+        this.#stored(added);
+      } catch (error) {
+        this.#options.failed(error);
+        if (this.#stopped) break;
+        await this.#pause();
+      }
+    }
+    this.#busy = false;
+    if (this.#waiting.length === 0) for (const { resolve } of this.#emptied.splice(0)) resolve();
+  }
+
+  #stored(added: readonly AlertRecord[]): void {
+    const devices = new Set<number>();
+    for (const { deviceId, alert } of added) {
+      this.stored += 1;
+      if (alert.number === 0) continue;
+      this.notified += 1;
+      devices.add(deviceId);
+    }
+    for (const deviceId of devices) this.#options.wake(deviceId);
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.scheduler.setTimer(RETRY_MS, resolve);
+      this.#cancelRetry = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+}

@@ -1,0 +1,272 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Scheduler } from '@tributary/core/clock/clock';
+import { parseRules } from '@tributary/core/rules/rule';
+import { type Alert, AlertState } from '@tributary/proto/gen/tributary/v1/alert';
+import { Lane } from '@tributary/proto/gen/tributary/v1/telemetry';
+import fc from 'fast-check';
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { rebuildRollups } from '../rollups/rebuild.js';
+import { SqliteStore } from '../store/sqlite/sqlite-store.js';
+import type { CheckedItem, Store } from '../store/store.js';
+import { DerivedPipeline } from './pipeline.js';
+import { readingsBatch, TestDevice } from './test-device.js';
+
+const logger = pino({ level: 'silent' });
+/** Nothing is saved but when a test says so. */
+const still: Scheduler = { nowMs: () => 0, setTimer: () => () => {} };
+const hot =
+  'rules: [{name: hot, select: {name: temperature}, above: 10, clear: 8, annotations: {t: "{{device}} {{value}}"}}]';
+
+let folder: string;
+let store: SqliteStore;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'tributary-pipeline-'));
+  store = await SqliteStore.open({ path: join(folder, 'store.db') });
+});
+
+afterEach(async () => {
+  await store.close();
+  rmSync(folder, { recursive: true });
+});
+
+function pipeline(rules = hot, wake: (deviceId: number) => void = () => {}): DerivedPipeline {
+  return new DerivedPipeline({ store, rules: parseRules(rules, 'rules.yaml'), scheduler: still, logger, wake });
+}
+
+async function alerts(deviceId: number): Promise<Alert[]> {
+  return (await store.listAlerts({ deviceId, firingOnly: false }, 0, 1000)).alerts;
+}
+
+function story(all: readonly Alert[]): string[] {
+  return all.map(({ state, transitionAtUs, late }) => {
+    return `${AlertState[state]}@${transitionAtUs / 1e6}${late ? ' late' : ''}`.toLowerCase();
+  });
+}
+
+async function rollups(of: Store, deviceId: number) {
+  const [series] = (await of.listSeries(deviceId)).filter(({ name }) => name === 'temperature');
+  const read = (step: 60 | 900) => of.readRollups(deviceId, series!.seriesId, step, -1e15, 1e15);
+  return [await read(60), await read(900)];
+}
+
+describe('the derived pipeline', () => {
+  it('stores alerts with their texts, tells the device, and saves rollups', async () => {
+    const woken: number[] = [];
+    const derived = pipeline(hot, (deviceId) => woken.push(deviceId));
+    await derived.start();
+    const device = await new TestDevice(store, 'kiln').register();
+    derived.introduce(device.deviceId, device.name);
+    await device.commitAndFollow(derived, [
+      device.item(
+        readingsBatch([
+          [0, 5],
+          [1, 12],
+          [2, 9],
+        ]),
+      ),
+    ]);
+    await device.commitAndFollow(derived, [device.item(readingsBatch([[70, 8]]))]);
+    await derived.flush();
+    expect(story(await alerts(device.deviceId))).toEqual(['firing@1', 'resolved@70']);
+    const [firing] = await store.readAlerts(device.deviceId, 0, 10);
+    expect(firing).toMatchObject({ number: 1, rule: 'hot', device: 'kiln', value: 12, annotations: { t: 'kiln 12' } });
+    expect(woken.length).toBeGreaterThan(0);
+    const [minutes, quarters] = await rollups(store, device.deviceId);
+    expect(Array.from(minutes!.count)).toEqual([3, 1]);
+    expect(Array.from(quarters!.count)).toEqual([4]);
+    expect(await store.undigested()).toEqual([]);
+    await derived.stop();
+  });
+
+  it('reads back what the last process had not saved, and comes to the same incidents', async () => {
+    const device = await new TestDevice(store, 'kiln').register();
+    const first = pipeline();
+    await first.start();
+    await device.commitAndFollow(first, [device.item(readingsBatch([[0, 12]]))]);
+    await device.commitAndFollow(first, [
+      device.item(
+        readingsBatch([
+          [1, 5],
+          [2, 13],
+        ]),
+      ),
+    ]);
+    // The process ends here: alerts may be stored, rollups and marks are not.
+    const second = pipeline();
+    await second.start();
+    await device.commitAndFollow(second, [device.item(readingsBatch([[3, 7]]))]);
+    await second.flush();
+    expect(story(await alerts(device.deviceId))).toEqual(['firing@0', 'resolved@1', 'firing@2', 'resolved@3']);
+    const [minutes] = await rollups(store, device.deviceId);
+    expect(Array.from(minutes!.count)).toEqual([4]);
+    await second.stop();
+  });
+
+  it('finds the same incidents wherever it was restarted, over both lanes', async () => {
+    const value = fc.integer({ min: 6, max: 13 });
+    const rows = fc.array(value, { minLength: 1, maxLength: 6 });
+    let round = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(rows, { minLength: 3, maxLength: 10 }),
+        fc.nat(8),
+        fc.nat(10),
+        fc.array(fc.boolean(), { maxLength: 20 }),
+        async (values, holeAt, holeLength, restarts) => {
+          round += 1;
+          // Batches in order of sequence; those of a hole come as backfill, each after a live one.
+          const live: CheckedItem[] = [];
+          const backfill: CheckedItem[] = [];
+          const calm = await new TestDevice(store, `calm-${round}`).register();
+          const shaken = await new TestDevice(store, `shaken-${round}`).register();
+          for (const [index, batch] of values.entries()) {
+            const isHole = index >= holeAt && index < holeAt + holeLength && index < values.length - 1;
+            const readings = batch.map((one, row): [number, number] => [index * 100 + row, one]);
+            const item = calm.item(readingsBatch(readings), { lane: isHole ? Lane.BACKFILL : Lane.LIVE });
+            (isHole ? backfill : live).push(item);
+          }
+          const order: CheckedItem[] = [];
+          for (const item of live) {
+            order.push(item);
+            // Backfill begins once live has jumped over the hole.
+            const next = backfill[0];
+            if (next !== undefined && item.sequence > next.sequence) order.push(backfill.shift()!);
+          }
+          order.push(...backfill);
+
+          const one = pipeline();
+          await one.start();
+          for (const item of order) await calm.commitAndFollow(one, [item]);
+          await one.stop();
+
+          let many = pipeline();
+          await many.start();
+          for (const [index, item] of order.entries()) {
+            await shaken.commitAndFollow(many, [item]);
+            if (restarts[index] === true) {
+              if (index % 2 === 0) await many.flush();
+              many = pipeline();
+              await many.start();
+            }
+          }
+          await many.stop();
+          const plain = ({ incidentId: _, device: __, annotations: ___, ...alert }: Alert) => ({ ...alert, number: 0 });
+          const sorted = (all: Alert[]) => all.map((alert) => JSON.stringify(plain(alert))).sort();
+          expect(sorted(await alerts(shaken.deviceId))).toEqual(sorted(await alerts(calm.deviceId)));
+        },
+      ),
+      { seed: 20260403, numRuns: 40 },
+    );
+  });
+
+  it('notifies nobody of history, and tells an incident that goes on under its id', async () => {
+    const device = await new TestDevice(store, 'kiln').register();
+    const derived = pipeline();
+    await derived.start();
+    const backfill = { lane: Lane.BACKFILL };
+    await device.commitAndFollow(derived, [
+      device.item(
+        readingsBatch([
+          [0, 12],
+          [1, 5],
+          [2, 12],
+        ]),
+        backfill,
+      ),
+    ]);
+    await derived.flush();
+    expect(story(await alerts(device.deviceId))).toEqual(['firing@0 late', 'resolved@1 late', 'firing@2 late']);
+    expect(await store.readAlerts(device.deviceId, 0, 10)).toEqual([]);
+    await device.commitAndFollow(derived, [
+      device.item(
+        readingsBatch([
+          [3, 11],
+          [4, 5],
+        ]),
+      ),
+    ]);
+    await derived.flush();
+    const told = await store.readAlerts(device.deviceId, 0, 10);
+    expect(story(told)).toEqual(['firing@3', 'resolved@4']);
+    const late = (await alerts(device.deviceId))[2]!;
+    expect(told.map(({ incidentId }) => Buffer.from(incidentId).toString('hex'))).toEqual(
+      Array(2).fill(Buffer.from(late.incidentId).toString('hex')),
+    );
+    await derived.stop();
+  });
+
+  it('judges what live data has jumped over in a pass of its own', async () => {
+    const device = await new TestDevice(store, 'kiln').register();
+    const derived = pipeline();
+    await derived.start();
+    await device.commitAndFollow(derived, [device.item(readingsBatch([[0, 5]]))]);
+    const missed = [
+      readingsBatch([
+        [10, 12],
+        [11, 5],
+      ]),
+      readingsBatch([[20, 12]]),
+    ].map((batch) => device.item(batch, { lane: Lane.BACKFILL }));
+    await device.commitAndFollow(derived, [device.item(readingsBatch([[30, 12]]))]);
+    for (const item of missed) await device.commitAndFollow(derived, [item]);
+    await device.commitAndFollow(derived, [device.item(readingsBatch([[31, 5]]))]);
+    await derived.flush();
+    expect(story(await store.readAlerts(device.deviceId, 0, 10))).toEqual(['firing@30', 'resolved@31']);
+    const all = await alerts(device.deviceId);
+    const extension = all.find(({ late, transitionAtUs }) => late && transitionAtUs === 20e6);
+    expect(story(all).filter((line) => line.endsWith('late'))).toEqual([
+      'firing@10 late',
+      'resolved@11 late',
+      'firing@20 late',
+      'firing@20 late',
+      'resolved@20 late',
+    ]);
+    expect(extension).toBeDefined();
+    const touching = all.filter(({ startedAtUs, late }) => late && startedAtUs === 20e6);
+    const live = all.find(({ transitionAtUs }) => transitionAtUs === 30e6)!;
+    expect(touching.some(({ incidentId }) => Buffer.from(incidentId).equals(live.incidentId))).toBe(true);
+    await derived.stop();
+  });
+
+  it('keeps the state of unchanged rules and ends incidents of changed ones', async () => {
+    const device = await new TestDevice(store, 'kiln').register();
+    const first = pipeline();
+    await first.start();
+    await device.commitAndFollow(first, [device.item(readingsBatch([[0, 12]]))]);
+    await first.stop();
+    const second = pipeline(hot.replace('above: 10', 'above: 11'));
+    await second.start();
+    await second.flush();
+    expect(story(await alerts(device.deviceId))).toEqual(['firing@0', 'resolved@0']);
+    await second.stop();
+  });
+
+  it('rebuilds rollups from the readings and finds them equal', async () => {
+    const device = await new TestDevice(store, 'kiln').register();
+    const derived = pipeline();
+    await derived.start();
+    for (const start of [0, 500, 100, 2000, 700]) {
+      const rows = Array.from({ length: 200 }, (_, at): [number, number] => [start + at, Math.sin(start + at) * 50]);
+      await device.commitAndFollow(derived, [device.item(readingsBatch(rows))]);
+      if (start === 100) await derived.flush();
+    }
+    await derived.stop();
+    const before = await rollups(store, device.deviceId);
+    const alertsBefore = await alerts(device.deviceId);
+    await rebuildRollups(store, logger);
+    const after = await rollups(store, device.deviceId);
+    for (const [at, columns] of after.entries()) {
+      const { mean, m2, ...exact } = columns;
+      const { mean: meanBefore, m2: m2Before, ...exactBefore } = before[at]!;
+      expect(exact).toEqual(exactBefore);
+      for (const [row, value] of mean.entries()) expect(Math.abs(value - meanBefore[row]!)).toBeLessThan(50e-12);
+      for (const [row, value] of m2.entries()) expect(value / m2Before[row]!).toBeCloseTo(1, 9);
+    }
+    expect(await alerts(device.deviceId)).toEqual(alertsBefore);
+    expect(await store.undigested()).toEqual([]);
+  });
+});

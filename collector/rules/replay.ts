@@ -1,0 +1,49 @@
+import { DecodeArena } from '@tributary/proto/batch/arena';
+import { BatchError } from '@tributary/proto/batch/batch-error';
+import { decodeBatch } from '@tributary/proto/batch/decode';
+import { ItemKind } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { CommittedBatch } from '../ingest/committed.js';
+import type { CatalogueSeries, Store, StoredItems } from '../store/store.js';
+
+/** Reads committed batches back and decodes them as they were followed the first time. */
+export class Replay {
+  /** Stored batches that cannot be decoded: a newer version wrote them, or the store is damaged. */
+  undecodable = 0;
+
+  readonly #store: Pick<Store, 'catalogue'>;
+  readonly #arena = new DecodeArena();
+
+  constructor(store: Pick<Store, 'catalogue'>) {
+    this.#store = store;
+  }
+
+  /** The catalogues of the epochs in `page`, to be had before `decode`. */
+  async catalogues(page: readonly StoredItems[]): Promise<Map<number, (CatalogueSeries | undefined)[]>> {
+    const catalogues = new Map<number, (CatalogueSeries | undefined)[]>();
+    for (const { deviceId, epochId } of page) {
+      if (!catalogues.has(epochId)) catalogues.set(epochId, await this.#store.catalogue(deviceId, epochId));
+    }
+    return catalogues;
+  }
+
+  /** Hands each batch of `stored` to `take`; its columns are valid during that call only. */
+  decode(
+    stored: StoredItems,
+    series: readonly (CatalogueSeries | undefined)[],
+    take: (batch: CommittedBatch) => void,
+  ): void {
+    const { deviceId, epochId, epoch, position } = stored;
+    for (const item of stored.items) {
+      if (item.kind !== ItemKind.BATCH) continue;
+      const { sequence, offsetUs, quality, lane } = item;
+      this.#arena.reset();
+      try {
+        const batch = decodeBatch(item.body, this.#arena);
+        take({ deviceId, epochId, epoch, position, sequence, offsetUs, quality, lane, series, batch });
+      } catch (error) {
+        if (!(error instanceof BatchError)) throw error;
+        this.undecodable += 1;
+      }
+    }
+  }
+}

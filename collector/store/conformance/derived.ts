@@ -1,0 +1,136 @@
+import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Store } from '../store.js';
+import { alert, batch, batches, commit, NOW_US, register, rollupOf, rollups, SECOND_US, sequences } from './data.js';
+import type { UnderTest } from './under-test.js';
+
+/** What follows from committed data: marks, rollups, rule states, alerts. */
+export function describeDerived(under: UnderTest): void {
+  let store: Store;
+  beforeEach(() => {
+    store = under.store();
+  });
+
+  describe('digesting', () => {
+    it('reads whole commits in order and remembers how far it came', async () => {
+      const device = await register(store, 'd');
+      for (const first of [1, 11, 21]) await commit(store, device, [...batches(first, first + 2), batch(first + 5)]);
+      const { deviceId } = device;
+      expect(await store.undigested()).toEqual([{ deviceId, position: 0 }]);
+      const page = await store.readAfter(deviceId, 0, 1);
+      expect(sequences(page)).toEqual([1, 2, 3, 6]);
+      expect(sequences(await store.readAfter(deviceId, 1, 1e6))).toEqual([11, 12, 13, 16, 21, 22, 23, 26]);
+      await store.saveDerived({ marks: [{ deviceId, position: 2 }], rollups: rollups([]), ruleStates: [] });
+      store = await under.reopen();
+      expect(await store.undigested()).toEqual([{ deviceId, position: 2 }]);
+      await store.saveDerived({ marks: [{ deviceId, position: 3 }], rollups: rollups([]), ruleStates: [] });
+      expect(await store.undigested()).toEqual([]);
+      expect(await store.readAfter(deviceId, 3, 1e6)).toEqual([]);
+    });
+
+    it('merges rollups in any order to what all readings give at once', async () => {
+      const { deviceId } = await register(store, 'd');
+      const readings: [number, number][] = [
+        [5, 1.5],
+        [3, -2],
+        [9, 40.25],
+        [3, 7],
+        [9, 3],
+        [6, 0.5],
+      ];
+      const save = (rows: ReturnType<typeof rollupOf>[]) =>
+        store.saveDerived({ marks: [], rollups: rollups(rows), ruleStates: [] });
+      await save([rollupOf(deviceId, 60, readings.slice(4)), rollupOf(deviceId, 120, readings)]);
+      await save([rollupOf(deviceId, 60, readings.slice(0, 3)), rollupOf(deviceId, 60, readings.slice(3, 4))]);
+      const merged = await store.readRollups(deviceId, 1, 60, 0, 121 * SECOND_US);
+      expect([...merged.start]).toEqual([60, 120]);
+      for (const key of ['count', 'min', 'max', 'first', 'firstUs', 'last', 'lastUs'] as const) {
+        expect([key, merged[key][0]]).toEqual([key, merged[key][1]]);
+      }
+      expect(merged.mean[0]).toBeCloseTo(merged.mean[1], 12);
+      expect(merged.m2[0]).toBeCloseTo(merged.m2[1], 10);
+      expect((await store.readRollups(deviceId, 1, 60, 61 * SECOND_US, 120 * SECOND_US)).length).toBe(0);
+      expect((await store.readRollups(deviceId, 1, 900, 0, 1e15)).length).toBe(0);
+      await store.clearRollups();
+      expect((await store.readRollups(deviceId, 1, 60, 0, 1e15)).length).toBe(0);
+    });
+
+    it('keeps rule states, and forgets marks when rollups are cleared', async () => {
+      const device = await register(store, 'd');
+      const { deviceId } = device;
+      await commit(store, device, [batch(1)]);
+      const states = (state: string) => [{ deviceId, seriesId: 1, rule: 'r', state }];
+      const marks = [{ deviceId, position: 1 }];
+      await store.saveDerived({ marks, rollups: rollups([]), ruleStates: states('pending') });
+      await store.saveDerived({ marks, rollups: rollups([]), ruleStates: states('firing') });
+      store = await under.reopen();
+      expect(await store.loadRuleStates()).toEqual(states('firing'));
+      await store.clearRollups();
+      expect(await store.undigested()).toEqual([{ deviceId, position: 0 }]);
+    });
+
+    it('takes values at the ends of the doubles', async () => {
+      const { deviceId } = await register(store, 'd');
+      const rows = [Number.MAX_VALUE, -Number.MAX_VALUE, Number.MAX_VALUE].map((value) =>
+        rollupOf(deviceId, 0, [[1, value]]),
+      );
+      await store.saveDerived({ marks: [], rollups: rollups(rows), ruleStates: [] });
+      const read = await store.readRollups(deviceId, 1, 60, 0, 1);
+      expect([read.count[0], read.min[0], read.max[0]]).toEqual([3, -Number.MAX_VALUE, Number.MAX_VALUE]);
+    });
+  });
+
+  describe('alerts', () => {
+    it('numbers each device from 1 without a gap, once an incident and state', async () => {
+      const one = (await register(store, 'one')).deviceId;
+      const two = (await register(store, 'two')).deviceId;
+      const firing = alert(one, 1, AlertState.FIRING);
+      const added = await store.appendAlerts([firing, alert(two, 1, AlertState.FIRING), firing]);
+      expect(added.map(({ deviceId, alert: { number } }) => [deviceId, number])).toEqual([
+        [one, 1],
+        [two, 1],
+      ]);
+      const resolved = alert(one, 1, AlertState.RESOLVED);
+      expect(await store.appendAlerts([firing, resolved])).toEqual([
+        { ...resolved, alert: { ...resolved.alert, number: 2 } },
+      ]);
+      store = await under.reopen();
+      expect((await store.readAlerts(one, 0, 10)).map(({ number }) => number)).toEqual([1, 2]);
+      expect(await store.readAlerts(one, 1, 10)).toEqual([{ ...resolved.alert, number: 2 }]);
+      expect(await store.readAlerts(one, 0, 1)).toHaveLength(1);
+    });
+
+    it('keeps late ones without a number, beside the one that notifies', async () => {
+      const { deviceId } = await register(store, 'd');
+      const late = alert(deviceId, 1, AlertState.FIRING, true);
+      expect((await store.appendAlerts([late, late]))[0].alert.number).toBe(0);
+      expect(await store.appendAlerts([late])).toEqual([]);
+      expect((await store.appendAlerts([alert(deviceId, 1, AlertState.FIRING)]))[0].alert.number).toBe(1);
+      expect(await store.readAlerts(deviceId, 0, 10)).toHaveLength(1);
+      expect((await store.listAlerts({ firingOnly: false }, 0, 10)).alerts).toHaveLength(2);
+    });
+
+    it('remembers what a device has acknowledged, and never goes back', async () => {
+      const { deviceId } = await register(store, 'd');
+      await store.appendAlerts([alert(deviceId, 1, AlertState.FIRING), alert(deviceId, 2, AlertState.FIRING)]);
+      await store.acknowledgeAlerts(deviceId, 2);
+      await store.acknowledgeAlerts(deviceId, 1);
+      expect((await register(store, 'd')).alertCursor).toBe(2);
+      await store.acknowledgeAlerts(deviceId, 1000);
+      expect((await register(store, 'd')).alertCursor).toBe(2);
+    });
+
+    it('lists by device, time and whether it still fires, in pages', async () => {
+      const one = (await register(store, 'one')).deviceId;
+      const two = (await register(store, 'two')).deviceId;
+      const records = [1, 2, 3].flatMap((at) => [alert(one, at, AlertState.FIRING), alert(two, at, AlertState.FIRING)]);
+      await store.appendAlerts([...records, alert(one, 2, AlertState.RESOLVED)]);
+      const range = { fromUs: NOW_US + 2 * SECOND_US, untilUs: NOW_US + 3 * SECOND_US };
+      expect((await store.listAlerts({ range, firingOnly: false }, 0, 10)).alerts).toHaveLength(3);
+      expect((await store.listAlerts({ deviceId: one, firingOnly: true }, 0, 10)).alerts).toHaveLength(2);
+      const first = await store.listAlerts({ deviceId: one, firingOnly: false }, 0, 3);
+      const rest = await store.listAlerts({ deviceId: one, firingOnly: false }, first.next, 3);
+      expect([first.alerts.length, rest.alerts.length, rest.next]).toEqual([3, 1, 0]);
+    });
+  });
+}

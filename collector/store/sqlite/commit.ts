@@ -1,0 +1,260 @@
+import type { LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type Database from 'better-sqlite3';
+import { ChunkCursor } from '../chunk.js';
+import { ChunkField, DeviceField, type PackedCommit } from '../packed-commit.js';
+import { type CheckedItem, ItemOutcome } from '../store.js';
+import { ChunkTable } from './chunk-table.js';
+import type { CachedDevice, CachedEpoch, DeviceCache } from './device-cache.js';
+import { EpochInterner } from './epoch-interner.js';
+
+/** In place of a position: another start of the device has registered. */
+export const FENCED = -1;
+
+export interface PackedOutcome {
+  /** An {@link ItemOutcome} per item of the commit. */
+  outcomes: Uint8Array<ArrayBuffer>;
+  /** Per device of the commit: its position, or {@link FENCED}. */
+  positions: Float64Array<ArrayBuffer>;
+}
+
+/** What one device's part of a commit came to. */
+interface Tally {
+  items: number;
+  readings: number;
+  duplicates: number;
+}
+
+/** Checksums of a stored chunk, kept because duplicates come in runs. */
+interface KnownChunk {
+  deviceId: number;
+  epochId: number;
+  first: number;
+  last: number;
+  checksums: Float64Array;
+}
+
+/** Commits the items of many devices in one transaction. */
+export class Committer {
+  readonly #cache: DeviceCache;
+  readonly #chunks: ChunkTable;
+  readonly #epochs: EpochInterner;
+  readonly #updateDevice;
+  readonly #updateEpoch;
+  readonly #selectChunk;
+  readonly #declare;
+  readonly #run;
+  readonly #cursor = new ChunkCursor();
+  #known: KnownChunk | undefined;
+
+  constructor(db: Database.Database, cache: DeviceCache) {
+    this.#cache = cache;
+    this.#chunks = new ChunkTable(db);
+    this.#epochs = new EpochInterner(db);
+    this.#updateDevice = db.prepare(
+      `UPDATE devices SET position = ?, items_stored = items_stored + ?, readings_stored = readings_stored + ?,
+         last_seen_us = max(last_seen_us, ?) WHERE device_id = ?`,
+    );
+    this.#updateEpoch = db.prepare(
+      `UPDATE epochs SET highest_sequence = ?, highest_checksum = ?, readings_end = ?, items_stored = items_stored + ?,
+         readings_stored = readings_stored + ?, duplicates_dropped = duplicates_dropped + ?, said_produced = ?,
+         said_waiting = ?, stored_since_said = ? WHERE device_id = ? AND epoch_id = ?`,
+    );
+    this.#selectChunk = db.prepare<
+      [number, number, number],
+      { first_sequence: number; last_sequence: number; body: Buffer }
+    >(
+      `SELECT first_sequence, last_sequence, body FROM chunks
+       WHERE device_id = ? AND epoch_id = ? AND first_sequence <= ? ORDER BY first_sequence DESC LIMIT 1`,
+    );
+    this.#declare = db.prepare(
+      `INSERT INTO ledger (device_id, epoch_id, reason, first, last, readings, bound) VALUES (?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET readings = excluded.readings, bound = excluded.bound
+         WHERE excluded.bound < bound AND readings_before IS NULL`,
+    );
+    this.#run = db.transaction((commit: PackedCommit) => this.#commit(commit)).immediate;
+  }
+
+  /** On disk when it returns; when it throws, nothing of it is there and the cache has forgotten everything. */
+  commit(commit: PackedCommit): PackedOutcome {
+    this.#cache.trim();
+    this.#known = undefined;
+    try {
+      return this.#run(commit);
+    } catch (error) {
+      this.#cache.clear();
+      throw error;
+    }
+  }
+
+  #commit(commit: PackedCommit): PackedOutcome {
+    const { devices, entries } = commit;
+    const count = devices.length / DeviceField.Width;
+    const outcomes = new Uint8Array(commit.items);
+    const positions = new Float64Array(count);
+    let item = 0;
+    let chunk = 0;
+    let entry = 0;
+    for (let index = 0; index < count; index++) {
+      const at = index * DeviceField.Width;
+      const deviceId = devices[at + DeviceField.DeviceId];
+      const epochId = devices[at + DeviceField.EpochId];
+      const device = this.#cache.device(deviceId);
+      const epoch = this.#cache.epoch(deviceId, epochId);
+      const fenced =
+        device === undefined || epoch === undefined || device.fencingToken !== devices[at + DeviceField.FencingToken];
+      if (fenced) positions[index] = FENCED;
+      else positions[index] = this.#commitDevice(commit, at, chunk, outcomes, item, device, epoch);
+      for (; entry < entries.length && entries[entry].device === index; entry++) {
+        const declared = entries[entry];
+        if (fenced || outcomes[item + declared.item] === ItemOutcome.Fork) continue;
+        this.#declareLosses(deviceId, declared.entries);
+      }
+      item += devices[at + DeviceField.Items];
+      chunk += devices[at + DeviceField.Chunks];
+    }
+    return { outcomes, positions };
+  }
+
+  #commitDevice(
+    commit: PackedCommit,
+    at: number,
+    firstChunk: number,
+    outcomes: Uint8Array,
+    firstItem: number,
+    device: CachedDevice,
+    epoch: CachedEpoch,
+  ): number {
+    const { devices, chunks, bytes } = commit;
+    const deviceId = devices[at + DeviceField.DeviceId];
+    const epochId = devices[at + DeviceField.EpochId];
+    const position = device.position + 1;
+    const tally: Tally = { items: 0, readings: 0, duplicates: 0 };
+    let item = firstItem;
+    const chunksEnd = firstChunk + devices[at + DeviceField.Chunks];
+    for (let chunk = firstChunk; chunk < chunksEnd; chunk++) {
+      const row = chunk * ChunkField.Width;
+      const items = chunks[row + ChunkField.Items];
+      const first = chunks[row + ChunkField.FirstSequence];
+      const last = first + items - 1;
+      const body = bytes.subarray(chunks[row + ChunkField.Start], chunks[row + ChunkField.End]);
+      if (epoch.intervals.overlaps(first, last)) {
+        this.#commitPartly(deviceId, epochId, epoch, position, body, outcomes, item, tally);
+      } else {
+        this.#chunks.insert(deviceId, epochId, position, chunks, row, body);
+        this.#cache.addInterval(deviceId, epochId, epoch, first, last);
+        tally.items += items;
+        tally.readings += chunks[row + ChunkField.Readings];
+        noteHighest(epoch, last, chunks[row + ChunkField.LastChecksum], chunks[row + ChunkField.ReadingsEnd]);
+      }
+      item += items;
+    }
+    if (tally.items > 0) device.position = position;
+    this.#updateDevice.run(device.position, tally.items, tally.readings, commit.nowUs, deviceId);
+    noteSaid(
+      epoch,
+      devices[at + DeviceField.ReadingsProduced],
+      devices[at + DeviceField.ReadingsWaiting],
+      tally.readings,
+    );
+    this.#updateEpoch.run(
+      epoch.highestSequence,
+      epoch.highestChecksum,
+      epoch.readingsEnd,
+      tally.items,
+      tally.readings,
+      tally.duplicates,
+      epoch.saidProduced,
+      epoch.saidWaiting,
+      epoch.storedSinceSaid,
+      deviceId,
+      epochId,
+    );
+    return device.position;
+  }
+
+  /** A chunk of which something is there already: item by item. */
+  #commitPartly(
+    deviceId: number,
+    epochId: number,
+    epoch: CachedEpoch,
+    position: number,
+    body: Uint8Array,
+    outcomes: Uint8Array,
+    firstItem: number,
+    tally: Tally,
+  ): void {
+    const fresh: CheckedItem[] = [];
+    const cursor = this.#cursor;
+    if (!cursor.open(body)) throw new Error('a chunk was damaged between the threads');
+    for (let index = firstItem; cursor.next(); index++) {
+      if (!epoch.intervals.has(cursor.sequence)) {
+        fresh.push(cursor.item());
+        continue;
+      }
+      const kept = this.#storedChecksum(deviceId, epochId, cursor.sequence);
+      const isFork = kept !== undefined && kept !== cursor.checksum;
+      outcomes[index] = isFork ? ItemOutcome.Fork : ItemOutcome.Duplicate;
+      if (!isFork) tally.duplicates++;
+    }
+    this.#chunks.insertItems(deviceId, epochId, position, fresh);
+    for (const item of fresh) {
+      this.#cache.addInterval(deviceId, epochId, epoch, item.sequence, item.sequence);
+      tally.items++;
+      tally.readings += item.readings;
+      noteHighest(epoch, item.sequence, item.checksum, item.readingsBefore + item.readings);
+    }
+  }
+
+  /** The checksum under a sequence; undefined when its bytes have expired or are damaged, and nothing can be said. */
+  #storedChecksum(deviceId: number, epochId: number, sequence: number): number | undefined {
+    let known = this.#known;
+    const isKnown =
+      known !== undefined &&
+      known.deviceId === deviceId &&
+      known.epochId === epochId &&
+      known.first <= sequence &&
+      sequence <= known.last;
+    if (!isKnown) {
+      const row = this.#selectChunk.get(deviceId, epochId, sequence);
+      if (row === undefined || row.last_sequence < sequence) return undefined;
+      const cursor = new ChunkCursor();
+      if (!cursor.open(row.body)) return undefined;
+      const checksums = new Float64Array(cursor.items);
+      for (let at = 0; cursor.next(); at++) checksums[at] = cursor.checksum;
+      known = { deviceId, epochId, first: row.first_sequence, last: row.last_sequence, checksums };
+      this.#known = known;
+    }
+    return known?.checksums[sequence - known.first];
+  }
+
+  #declareLosses(deviceId: number, entries: readonly LedgerEntry[]): void {
+    for (const entry of entries) {
+      const epochId = this.#epochs.intern(deviceId, entry.epoch);
+      const bound = entry.bound ? 1 : 0;
+      this.#declare.run(deviceId, epochId, entry.reason, entry.first, entry.last, entry.readings, bound);
+    }
+  }
+}
+
+function noteHighest(epoch: CachedEpoch, sequence: number, checksum: number, readingsEnd: number): void {
+  if (sequence > epoch.highestSequence) {
+    epoch.highestSequence = sequence;
+    epoch.highestChecksum = checksum;
+  }
+  epoch.readingsEnd = Math.min(Number.MAX_SAFE_INTEGER, Math.max(epoch.readingsEnd, readingsEnd));
+}
+
+/** Commits of one stream repeat what its header said, so what they store is taken off it together. */
+export function noteSaid(
+  epoch: Pick<CachedEpoch, 'saidProduced' | 'saidWaiting' | 'storedSinceSaid'>,
+  produced: number,
+  waiting: number,
+  stored: number,
+): void {
+  if (produced !== epoch.saidProduced || waiting !== epoch.saidWaiting) {
+    epoch.saidProduced = produced;
+    epoch.saidWaiting = waiting;
+    epoch.storedSinceSaid = 0;
+  }
+  epoch.storedSinceSaid += stored;
+}

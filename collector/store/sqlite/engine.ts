@@ -1,0 +1,61 @@
+import type Database from 'better-sqlite3';
+import { AlertTable } from './alerts.js';
+import { Auditor } from './audit.js';
+import { CatalogueTable } from './catalogue.js';
+import { ChunkReads } from './chunk-reads.js';
+import { Committer } from './commit.js';
+import { Compaction } from './compaction.js';
+import { DeviceCache } from './device-cache.js';
+import { Quota } from './quota.js';
+import { Registrar } from './registration.js';
+import { Retention } from './retention.js';
+import { DerivedTables } from './rollups.js';
+
+/** Whatever changes the store: one transaction a call, in one thread. */
+export function writerOperations(db: Database.Database, bytesMax = Number.POSITIVE_INFINITY) {
+  const quota = new Quota(db, bytesMax);
+  const cache = new DeviceCache(db);
+  const registrar = new Registrar(db, cache);
+  const committer = new Committer(db, cache);
+  const derived = new DerivedTables(db);
+  const alerts = new AlertTable(db);
+  const retention = new Retention(db);
+  const compaction = new Compaction(db);
+  return {
+    register: quota.bound(registrar.register.bind(registrar)),
+    commit: quota.bound(committer.commit.bind(committer)),
+    saveDerived: derived.save.bind(derived),
+    clearRollups: derived.clear.bind(derived),
+    appendAlerts: alerts.append.bind(alerts),
+    acknowledgeAlerts: alerts.acknowledge.bind(alerts),
+    expireStep: retention.expireStep.bind(retention),
+    compactStep: compaction.compactStep.bind(compaction),
+  };
+}
+
+/** Whatever only reads, on a connection of its own, so that no query holds up a commit. */
+export function readerOperations(db: Database.Database) {
+  const reads = new ChunkReads(db);
+  const derived = new DerivedTables(db);
+  const alerts = new AlertTable(db);
+  const catalogue = new CatalogueTable(db);
+  const auditor = new Auditor(db);
+  return {
+    undigested: reads.undigested.bind(reads),
+    readAfter: reads.readAfter.bind(reads),
+    readRange: reads.readRange.bind(reads),
+    loadRuleStates: derived.loadRuleStates.bind(derived),
+    readRollups: derived.read.bind(derived),
+    readAlerts: alerts.readAfter.bind(alerts),
+    listAlerts: alerts.list.bind(alerts),
+    findDevice: catalogue.findDevice.bind(catalogue),
+    listDevices: catalogue.listDevices.bind(catalogue),
+    listSeries: catalogue.listSeries.bind(catalogue),
+    catalogue: catalogue.catalogue.bind(catalogue),
+    listEpochs: auditor.listEpochs.bind(auditor),
+    auditEpoch: auditor.auditEpoch.bind(auditor),
+  };
+}
+
+export type WriterOperations = ReturnType<typeof writerOperations>;
+export type ReaderOperations = ReturnType<typeof readerOperations>;

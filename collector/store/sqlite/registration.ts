@@ -1,0 +1,203 @@
+import type { SegmentDeclaration, SeriesDeclaration, ValueType } from '@tributary/proto/gen/tributary/v1/series';
+import type Database from 'better-sqlite3';
+import type { CatalogueSeries, RegisteredEpoch, Registration, RegistrationOutcome } from '../store.js';
+import { CatalogueTable, labelsText } from './catalogue.js';
+import { noteSaid } from './commit.js';
+import type { DeviceCache } from './device-cache.js';
+import { EpochInterner } from './epoch-interner.js';
+
+/**
+ * Segments of one epoch at the most: a segment a minute for two months. All of them go to ingest with the registration,
+ * and a device that needs more opens a new epoch.
+ */
+const SEGMENTS_PER_EPOCH_MAX = 100_000;
+
+/** Ends the transaction without a trace. */
+class Refused extends Error {
+  readonly outcome: RegistrationOutcome;
+
+  constructor(outcome: RegistrationOutcome) {
+    super(outcome.outcome);
+    this.outcome = outcome;
+  }
+}
+
+interface DeviceRow {
+  device_id: number;
+  start_id: Buffer;
+  fencing_token: number;
+  alert_cursor: number;
+}
+
+/** Interns devices, epochs, series and segments. */
+export class Registrar {
+  readonly #cache: DeviceCache;
+  readonly #epochs: EpochInterner;
+  readonly #catalogue: CatalogueTable;
+  readonly #selectDevice;
+  readonly #insertDevice;
+  readonly #updateDevice;
+  readonly #updateSaid;
+  readonly #selectSeries;
+  readonly #insertSeries;
+  readonly #countSeries;
+  readonly #insertCatalogue;
+  readonly #putSegment;
+  readonly #run;
+
+  constructor(db: Database.Database, cache: DeviceCache) {
+    this.#cache = cache;
+    this.#epochs = new EpochInterner(db);
+    this.#catalogue = new CatalogueTable(db);
+    this.#selectDevice = db.prepare<[string, string], DeviceRow>(
+      'SELECT device_id, start_id, fencing_token, alert_cursor FROM devices WHERE tenant = ? AND device = ?',
+    );
+    this.#insertDevice = db.prepare<unknown[], DeviceRow>(
+      `INSERT INTO devices (tenant, device, start_id, fencing_token, agent_version, attributes, first_seen_us, last_seen_us)
+       VALUES (?, ?, ?, 1, ?, ?, ?, ?) RETURNING device_id, start_id, fencing_token, alert_cursor`,
+    );
+    this.#updateDevice = db.prepare(
+      `UPDATE devices SET start_id = ?, fencing_token = ?, agent_version = ?, attributes = ?,
+         last_seen_us = max(last_seen_us, ?) WHERE device_id = ?`,
+    );
+    this.#updateSaid = db.prepare(
+      `UPDATE epochs SET said_produced = ?, said_waiting = ?, stored_since_said = ? WHERE device_id = ? AND epoch_id = ?`,
+    );
+    this.#selectSeries = db
+      .prepare<[number, string, string, string, ValueType], number>(
+        'SELECT series_id FROM series WHERE device_id = ? AND name = ? AND unit = ? AND labels = ? AND type = ?',
+      )
+      .pluck();
+    this.#insertSeries = db
+      .prepare<[number, string, string, string, ValueType], number>(
+        'INSERT INTO series (device_id, name, unit, labels, type) VALUES (?, ?, ?, ?, ?) RETURNING series_id',
+      )
+      .pluck();
+    this.#countSeries = db.prepare<[number], number>('SELECT count(*) FROM series WHERE device_id = ?').pluck();
+    this.#insertCatalogue = db.prepare(
+      'INSERT INTO catalogue (device_id, epoch_id, id, series_id) VALUES (?, ?, ?, ?)',
+    );
+    this.#putSegment = db.prepare(
+      `INSERT INTO segments (device_id, epoch_id, id, boot_id, offset_us, observed_at_us, uncertainty_us, state)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET offset_us = excluded.offset_us, observed_at_us = excluded.observed_at_us,
+         uncertainty_us = excluded.uncertainty_us, state = excluded.state`,
+    );
+    this.#run = db.transaction((registration: Registration) => this.#register(registration)).immediate;
+  }
+
+  register(registration: Registration): RegistrationOutcome {
+    this.#cache.trim();
+    try {
+      return this.#run(registration);
+    } catch (error) {
+      this.#cache.clear();
+      if (error instanceof Refused) return error.outcome;
+      throw error;
+    }
+  }
+
+  #register(registration: Registration): RegistrationOutcome {
+    const device = this.#internDevice(registration);
+    const deviceId = device.device_id;
+    const epochs: RegisteredEpoch[] = [];
+    for (const said of registration.epochs) {
+      const epochId = this.#epochs.intern(deviceId, said.epoch);
+      const epoch = this.#cache.epoch(deviceId, epochId);
+      if (epoch === undefined) throw new Error('an epoch vanished within its transaction');
+      noteSaid(epoch, said.readingsProduced, said.readingsWaiting, 0);
+      this.#updateSaid.run(epoch.saidProduced, epoch.saidWaiting, epoch.storedSinceSaid, deviceId, epochId);
+      const series = this.#catalogue.catalogue(deviceId, epochId);
+      const segments = this.#catalogue.segments(deviceId, epochId);
+      if (epochs.length === 0) {
+        this.#declareSeries(registration, deviceId, epochId, series);
+        this.#declareSegments(registration, deviceId, epochId, segments);
+      }
+      epochs.push({
+        epochId,
+        epoch: said.epoch,
+        ranges: epoch.intervals.toRanges(),
+        highestSequence: epoch.highestSequence,
+        highestChecksum: epoch.highestChecksum ?? undefined,
+        series,
+        segments,
+      });
+    }
+    const fencingToken = device.fencing_token;
+    return { outcome: 'registered', device: { deviceId, fencingToken, epochs, alertCursor: device.alert_cursor } };
+  }
+
+  #internDevice(registration: Registration): DeviceRow {
+    const { name, startId, agentVersion, attributes, nowUs } = registration;
+    const text = labelsText(attributes);
+    const known = this.#selectDevice.get(name.tenant, name.device);
+    if (known === undefined) {
+      return this.#insertDevice.get(name.tenant, name.device, startId, agentVersion, text, nowUs, nowUs) as DeviceRow;
+    }
+    const isSameStart = Buffer.compare(known.start_id, startId) === 0;
+    const token = isSameStart ? known.fencing_token : known.fencing_token + 1;
+    this.#updateDevice.run(startId, token, agentVersion, text, nowUs, known.device_id);
+    const cached = this.#cache.device(known.device_id);
+    if (cached !== undefined) cached.fencingToken = token;
+    return { ...known, fencing_token: token };
+  }
+
+  #declareSeries(
+    registration: Registration,
+    deviceId: number,
+    epochId: number,
+    catalogue: (CatalogueSeries | undefined)[],
+  ): void {
+    for (const declaration of registration.series) {
+      const { id, name, unit, labels, type } = declaration;
+      const known = catalogue[id];
+      if (known !== undefined) {
+        if (!isSameSeries(known.declaration, declaration)) {
+          const detail = `series ${id} is "${known.declaration.name}" already and cannot become "${name}"`;
+          throw new Refused({ outcome: 'conflict', detail });
+        }
+        continue;
+      }
+      const text = labelsText(labels);
+      const max = registration.seriesPerDeviceMax;
+      let seriesId = this.#selectSeries.get(deviceId, name, unit, text, type);
+      // Ids count up from 1 without a gap, so an id beyond the limit is as much as a series beyond it.
+      if (id < 1 || id > max || (seriesId === undefined && (this.#countSeries.get(deviceId) ?? 0) >= max)) {
+        const detail = `series ${id} "${name}" is beyond the ${max} series that a device may have`;
+        throw new Refused({ outcome: 'too-many-series', detail });
+      }
+      seriesId ??= this.#insertSeries.get(deviceId, name, unit, text, type) as number;
+      this.#insertCatalogue.run(deviceId, epochId, id, seriesId);
+      while (catalogue.length <= id) catalogue.push(undefined);
+      catalogue[id] = { seriesId, declaration };
+    }
+  }
+
+  #declareSegments(
+    registration: Registration,
+    deviceId: number,
+    epochId: number,
+    segments: (SegmentDeclaration | undefined)[],
+  ): void {
+    for (const segment of registration.segments) {
+      const { id } = segment;
+      if (id < 1 || id > SEGMENTS_PER_EPOCH_MAX) {
+        const detail = `segment ${id} is outside 1 to ${SEGMENTS_PER_EPOCH_MAX}, which is what an epoch may have`;
+        throw new Refused({ outcome: 'conflict', detail });
+      }
+      const known = segments[id];
+      if (known !== undefined && known.bootId !== segment.bootId) {
+        const detail = `segment ${id} is of boot "${known.bootId}" already and cannot become one of "${segment.bootId}"`;
+        throw new Refused({ outcome: 'conflict', detail });
+      }
+      const { bootId, offsetUs, observedAtUs, uncertaintyUs, state } = segment;
+      this.#putSegment.run(deviceId, epochId, id, bootId, offsetUs, observedAtUs, uncertaintyUs, state);
+      while (segments.length <= id) segments.push(undefined);
+      segments[id] = segment;
+    }
+  }
+}
+
+function isSameSeries(a: SeriesDeclaration, b: SeriesDeclaration): boolean {
+  return a.name === b.name && a.unit === b.unit && a.type === b.type && labelsText(a.labels) === labelsText(b.labels);
+}

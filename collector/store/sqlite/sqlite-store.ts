@@ -1,0 +1,228 @@
+import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
+import type { Device, EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
+import { readChunk } from '../chunk.js';
+import { packCommit } from '../packed-commit.js';
+import type {
+  AlertRecord,
+  CatalogueSeries,
+  CheckedItem,
+  Derived,
+  DeviceCommit,
+  DeviceCommitOutcome,
+  DeviceName,
+  ReadingsRange,
+  Registration,
+  RegistrationOutcome,
+  RollupColumns,
+  RuleStateRow,
+  Store,
+  StoredItems,
+  StoredSeries,
+} from '../store.js';
+import type { AlertFilter } from './alerts.js';
+import type { Damage, ReadPage } from './chunk-reads.js';
+import { FENCED } from './commit.js';
+import type { CompactCursor } from './compaction.js';
+import type { ReaderOperations, WriterOperations } from './engine.js';
+import type { ExpireCursor } from './retention.js';
+import { packRollups, unpackRollups } from './rollups.js';
+import { WorkerChannel } from './worker-channel.js';
+
+export interface SqliteStoreOptions {
+  /** The database; made where there is none, with its folder. `PATH.lock`, `PATH-wal` and `PATH-shm` stand beside it. */
+  path: string;
+  /**
+   * How large the database may become by what devices send, in bytes; no limit if absent. At it commits fail as `full`, the devices keep
+   * their data, and retention makes room. The log beside it takes another 16 MiB, more only while a long query runs.
+   */
+  bytesMax?: number;
+  /** Stored bytes were found changed: an error of the disk. They are left out of every answer. */
+  onDamage?: (damage: Damage) => void;
+}
+
+/**
+ * The embedded store: a thread that writes, a thread that reads (begun with the first query), and this handle, which
+ * frames what goes to them and unframes what comes back.
+ */
+export class SqliteStore implements Store {
+  readonly #options: SqliteStoreOptions;
+  readonly #writer: WorkerChannel<WriterOperations>;
+  #readerChannel: WorkerChannel<ReaderOperations> | undefined;
+  #isClosed = false;
+
+  /** Rejects with a StoreError: `busy` when another collector has it, `corrupt` when it is no store. */
+  static async open(options: SqliteStoreOptions): Promise<SqliteStore> {
+    const writer = new WorkerChannel<WriterOperations>({
+      path: options.path,
+      role: 'writer',
+      ...(options.bytesMax === undefined ? {} : { bytesMax: options.bytesMax }),
+    });
+    try {
+      await writer.open();
+    } catch (error) {
+      await writer.close();
+      throw error;
+    }
+    return new SqliteStore(options, writer);
+  }
+
+  private constructor(options: SqliteStoreOptions, writer: WorkerChannel<WriterOperations>) {
+    this.#options = options;
+    this.#writer = writer;
+  }
+
+  get #reader(): WorkerChannel<ReaderOperations> {
+    // After `close` it only has to say so, which the writer's channel does.
+    if (this.#isClosed) return this.#writer as unknown as WorkerChannel<ReaderOperations>;
+    this.#readerChannel ??= new WorkerChannel<ReaderOperations>({ path: this.#options.path, role: 'reader' });
+    return this.#readerChannel;
+  }
+
+  register(registration: Registration): Promise<RegistrationOutcome> {
+    return this.#writer.call('register', [registration]);
+  }
+
+  async commit(devices: readonly DeviceCommit[], nowUs: number): Promise<DeviceCommitOutcome[]> {
+    const packed = packCommit(devices, nowUs);
+    const transfer = [packed.bytes.buffer, packed.devices.buffer, packed.chunks.buffer];
+    const { outcomes, positions } = await this.#writer.call('commit', [packed], transfer);
+    let item = 0;
+    return devices.map(({ items }, index): DeviceCommitOutcome => {
+      const from = item;
+      item += items.length;
+      const position = positions[index];
+      if (position === FENCED) return { outcome: 'fenced' };
+      return { outcome: 'committed', items: outcomes.subarray(from, item), position };
+    });
+  }
+
+  undigested(): Promise<{ deviceId: number; position: number }[]> {
+    return this.#reader.call('undigested', []);
+  }
+
+  async readAfter(deviceId: number, position: number, maxBytes: number): Promise<StoredItems[]> {
+    return this.#unpack(deviceId, await this.#reader.call('readAfter', [deviceId, position, maxBytes]));
+  }
+
+  saveDerived(derived: Derived): Promise<void> {
+    const { marks, ruleStates } = derived;
+    const rollups = packRollups(derived.rollups);
+    return this.#writer.call('saveDerived', [{ marks, ruleStates, rollups }], [rollups.buffer]);
+  }
+
+  loadRuleStates(): Promise<RuleStateRow[]> {
+    return this.#reader.call('loadRuleStates', []);
+  }
+
+  clearRollups(): Promise<void> {
+    return this.#writer.call('clearRollups', []);
+  }
+
+  appendAlerts(alerts: readonly AlertRecord[]): Promise<AlertRecord[]> {
+    return this.#writer.call('appendAlerts', [alerts]);
+  }
+
+  readAlerts(deviceId: number, cursor: number, limit: number): Promise<Alert[]> {
+    return this.#reader.call('readAlerts', [deviceId, cursor, limit]);
+  }
+
+  acknowledgeAlerts(deviceId: number, cursor: number): Promise<void> {
+    return this.#writer.call('acknowledgeAlerts', [deviceId, cursor]);
+  }
+
+  listAlerts(filter: AlertFilter, after: number, limit: number): Promise<{ alerts: Alert[]; next: number }> {
+    return this.#reader.call('listAlerts', [filter, after, limit]);
+  }
+
+  findDevice(name: DeviceName): Promise<number | undefined> {
+    return this.#reader.call('findDevice', [name]);
+  }
+
+  listDevices(afterDeviceId: number, limit: number): Promise<(Device & { deviceId: number })[]> {
+    return this.#reader.call('listDevices', [afterDeviceId, limit]);
+  }
+
+  listSeries(deviceId: number): Promise<StoredSeries[]> {
+    return this.#reader.call('listSeries', [deviceId]);
+  }
+
+  catalogue(deviceId: number, epochId: number): Promise<(CatalogueSeries | undefined)[]> {
+    return this.#reader.call('catalogue', [deviceId, epochId]);
+  }
+
+  async readRange(
+    range: ReadingsRange,
+    after: string,
+    maxBytes: number,
+  ): Promise<{ items: StoredItems[]; next: string }> {
+    const page = await this.#reader.call('readRange', [range, after, maxBytes]);
+    return { items: this.#unpack(range.deviceId, page), next: page.next };
+  }
+
+  async readRollups(
+    deviceId: number,
+    seriesId: number,
+    stepSeconds: 60 | 900,
+    fromUs: number,
+    untilUs: number,
+  ): Promise<RollupColumns> {
+    return unpackRollups(await this.#reader.call('readRollups', [deviceId, seriesId, stepSeconds, fromUs, untilUs]));
+  }
+
+  async audit(deviceId: number | undefined): Promise<EpochAudit[]> {
+    const audits: EpochAudit[] = [];
+    // An epoch a call, so that queries get their turn in between.
+    for (const [device, epoch] of await this.#reader.call('listEpochs', [deviceId])) {
+      audits.push(await this.#reader.call('auditEpoch', [device, epoch]));
+    }
+    return audits;
+  }
+
+  async expire(beforeUs: number): Promise<number> {
+    let readings = 0;
+    let cursor: ExpireCursor | undefined;
+    do {
+      const step = await this.#writer.call('expireStep', [beforeUs, cursor]);
+      readings += step.readings;
+      cursor = step.next;
+    } while (cursor !== undefined);
+    return readings;
+  }
+
+  async compact(): Promise<number> {
+    let bytesSaved = 0;
+    let cursor: CompactCursor | undefined;
+    do {
+      const step = await this.#writer.call('compactStep', [cursor]);
+      bytesSaved += step.bytesSaved;
+      cursor = step.next;
+    } while (cursor !== undefined);
+    return bytesSaved;
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    // The reader first, so that the writer is the last to leave and checkpoints the log.
+    await this.#readerChannel?.close();
+    await this.#writer.close();
+  }
+
+  #unpack(deviceId: number, page: ReadPage): StoredItems[] {
+    for (const damage of page.damage) this.#options.onDamage?.(damage);
+    const chunks = page.chunks.map(({ body }): CheckedItem[] => {
+      const items = readChunk(body);
+      if (items === undefined) throw new Error('a chunk was damaged between the threads');
+      return items;
+    });
+    const groups: StoredItems[] = [];
+    for (let at = 0; at < page.picks.length; at += 2) {
+      const { epochId, epoch, position } = page.chunks[page.picks[at]];
+      const item = chunks[page.picks[at]][page.picks[at + 1]];
+      const group = groups.at(-1);
+      if (group !== undefined && group.epochId === epochId && group.position === position) group.items.push(item);
+      else groups.push({ deviceId, epochId, epoch, position, items: [item] });
+    }
+    return groups;
+  }
+}

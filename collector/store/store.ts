@@ -1,0 +1,243 @@
+import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
+import type { EpochState } from '@tributary/proto/gen/tributary/v1/device';
+import type { Device, EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
+import type {
+  ClockState,
+  SegmentDeclaration,
+  SequenceRange,
+  SeriesDeclaration,
+  ValueType,
+} from '@tributary/proto/gen/tributary/v1/series';
+import type { Lane, LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { Item } from '@tributary/proto/items/item';
+
+/** A device's name as its certificate gives it; the tenant is empty where there is none. */
+export interface DeviceName {
+  tenant: string;
+  device: string;
+}
+
+export interface Registration {
+  name: DeviceName;
+  startId: Uint8Array;
+  agentVersion: string;
+  attributes: Record<string, string>;
+  epochs: readonly EpochState[];
+  /** Of the first epoch. */
+  series: readonly SeriesDeclaration[];
+  /** Of the first epoch, with the offset and state that the collector settled on. */
+  segments: readonly SegmentDeclaration[];
+  nowUs: number;
+  /** More series than this for one device are refused, so that one device cannot fill the catalogue. */
+  seriesPerDeviceMax: number;
+}
+
+export type RegistrationOutcome =
+  | { outcome: 'registered'; device: RegisteredDevice }
+  /** An id is already declared as something else: the buffer is a copy, and must open a new epoch. */
+  | { outcome: 'conflict'; detail: string }
+  | { outcome: 'too-many-series'; detail: string };
+
+/** What ingest must know of a device while it is connected. */
+export interface RegisteredDevice {
+  deviceId: number;
+  fencingToken: number;
+  epochs: RegisteredEpoch[];
+  alertCursor: number;
+}
+
+export interface RegisteredEpoch {
+  epochId: number;
+  epoch: Uint8Array;
+  ranges: SequenceRange[];
+  highestSequence: number;
+  highestChecksum: number | undefined;
+  /** Index is the id that the device uses; index 0 is unused. */
+  series: (CatalogueSeries | undefined)[];
+  segments: (SegmentDeclaration | undefined)[];
+}
+
+export interface CatalogueSeries {
+  /** The collector's own id: one for device, name, unit, labels and type over all epochs. */
+  seriesId: number;
+  declaration: SeriesDeclaration;
+}
+
+/** An item that ingest has checked. */
+export interface CheckedItem extends Item {
+  /** Event times in microseconds since the Unix epoch, as resolved now and frozen; 0 for what is not a batch. */
+  firstUs: number;
+  lastUs: number;
+  /** What was added to the batch's times, in microseconds; 0 in the absolute segment. */
+  offsetUs: number;
+  quality: ClockState;
+  /** The lane that it came in. Kept, so that a replay judges history as history. */
+  lane: Lane;
+  /** Of a declaration. */
+  entries?: readonly LedgerEntry[];
+}
+
+export interface DeviceCommit {
+  deviceId: number;
+  epochId: number;
+  fencingToken: number;
+  /** In order of sequence, none twice. */
+  items: readonly CheckedItem[];
+  /** As the stream's header says; a commit of the same stream repeats them, and what was stored meanwhile is taken off. */
+  readingsProduced: number;
+  readingsWaiting: number;
+}
+
+/** What became of one item. */
+export enum ItemOutcome {
+  Stored = 0,
+  /** The same bytes are there. */
+  Duplicate = 1,
+  /** Other bytes are there. */
+  Fork = 2,
+}
+
+export type DeviceCommitOutcome =
+  /** `items` has an {@link ItemOutcome} per item; `position` is the device's commit position of this group. */
+  | { outcome: 'committed'; items: Uint8Array; position: number }
+  /** Another start of the device has registered since. */
+  | { outcome: 'fenced' };
+
+/** Rollups of finite values, as parallel columns; a row of the same key is merged, not replaced. */
+export interface RollupColumns {
+  length: number;
+  deviceId: Float64Array;
+  seriesId: Float64Array;
+  /** 60 or 900. */
+  stepSeconds: Float64Array;
+  /** Start of the bucket in seconds since the Unix epoch. */
+  start: Float64Array;
+  count: Float64Array;
+  min: Float64Array;
+  max: Float64Array;
+  mean: Float64Array;
+  m2: Float64Array;
+  first: Float64Array;
+  firstUs: Float64Array;
+  last: Float64Array;
+  lastUs: Float64Array;
+}
+
+/** State of one rule for one series, between restarts. */
+export interface RuleStateRow {
+  deviceId: number;
+  seriesId: number;
+  rule: string;
+  state: string;
+}
+
+/**
+ * What follows from committed data. It is saved with the positions up to which it follows, in one transaction, so that a
+ * restart takes up exactly there.
+ */
+export interface Derived {
+  marks: readonly { deviceId: number; position: number }[];
+  rollups: RollupColumns;
+  ruleStates: readonly RuleStateRow[];
+}
+
+/** A stored incident transition; `number` is 0 for late ones, which no device is sent. */
+export interface AlertRecord {
+  deviceId: number;
+  seriesId: number;
+  alert: Alert;
+}
+
+/** Committed items of one device, in commit order. */
+export interface StoredItems {
+  deviceId: number;
+  epochId: number;
+  /** 16 bytes. */
+  epoch: Uint8Array;
+  /** Commit position. */
+  position: number;
+  items: CheckedItem[];
+}
+
+export interface ReadingsRange {
+  deviceId: number;
+  /** Half open, microseconds since the Unix epoch. */
+  fromUs: number;
+  untilUs: number;
+}
+
+/**
+ * Where a collector keeps everything. Asynchronous, and shared: other processes may commit to the same store, so what a
+ * transaction must know it reads in that transaction. Every method rejects with a {@link StoreError} when the store is
+ * away, full or broken; nothing of that call has then happened.
+ */
+export interface Store {
+  /** Interns the device, its epochs, series and segments; a start id that is new takes the device over. */
+  register(registration: Registration): Promise<RegistrationOutcome>;
+  /** Drops duplicates, finds forks, writes items, interval sets, ledger and counters of many devices; on disk when it resolves. */
+  commit(devices: readonly DeviceCommit[], nowUs: number): Promise<DeviceCommitOutcome[]>;
+
+  /** Devices that have items after their derived mark, with the mark. */
+  undigested(): Promise<{ deviceId: number; position: number }[]>;
+  /** Items after a position, whole commits, about `maxBytes` of them; empty at the end. */
+  readAfter(deviceId: number, position: number, maxBytes: number): Promise<StoredItems[]>;
+  saveDerived(derived: Derived): Promise<void>;
+  loadRuleStates(): Promise<RuleStateRow[]>;
+  /** Forgets rollups and sets every mark to 0, for a rebuild. */
+  clearRollups(): Promise<void>;
+
+  /**
+   * Numbers and stores alerts that are not there yet, by incident, state and `late`; answers those, with their numbers.
+   * A late one and a notified one of the same incident and state both stand: the second tells the device what the first
+   * did not.
+   */
+  appendAlerts(alerts: readonly AlertRecord[]): Promise<AlertRecord[]>;
+  /** Alerts of a device with a number above the cursor, in order. */
+  readAlerts(deviceId: number, cursor: number, limit: number): Promise<Alert[]>;
+  acknowledgeAlerts(deviceId: number, cursor: number): Promise<void>;
+  /** In the order in which they were stored; by transition time where a range is given. `next` is 0 at the end. */
+  listAlerts(
+    filter: { deviceId?: number; range?: { fromUs: number; untilUs: number }; firingOnly: boolean },
+    after: number,
+    limit: number,
+  ): Promise<{ alerts: Alert[]; next: number }>;
+
+  findDevice(name: DeviceName): Promise<number | undefined>;
+  listDevices(afterDeviceId: number, limit: number): Promise<(Device & { deviceId: number })[]>;
+  listSeries(deviceId: number): Promise<StoredSeries[]>;
+  /** The catalogue of an epoch, by the device's id. */
+  catalogue(deviceId: number, epochId: number): Promise<(CatalogueSeries | undefined)[]>;
+  /**
+   * Batches whose event time touches the range, in order of their first event time, in pages of about `maxBytes`; `after`
+   * is '' at first and then the last page's `next`, which is '' at the end.
+   */
+  readRange(range: ReadingsRange, after: string, maxBytes: number): Promise<{ items: StoredItems[]; next: string }>;
+  /** Rows whose start is in the range, in order; at most 100,000 of them, so a longer range is asked for in parts. */
+  readRollups(
+    deviceId: number,
+    seriesId: number,
+    stepSeconds: 60 | 900,
+    fromUs: number,
+    untilUs: number,
+  ): Promise<RollupColumns>;
+  /** Walks every stored item of a device (or of all) and compares it with the interval sets and the ledger. */
+  audit(deviceId: number | undefined): Promise<EpochAudit[]>;
+
+  /**
+   * Removes digested items whose last event time is before this, as ledger reason `expired`; answers readings removed.
+   * What has no time of its own goes with the batches around it. What is not digested stays until it is.
+   */
+  expire(beforeUs: number): Promise<number>;
+  /** Merges small neighbours that are digested; answers bytes saved. */
+  compact(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface StoredSeries {
+  seriesId: number;
+  deviceId: number;
+  name: string;
+  unit: string;
+  labels: Record<string, string>;
+  type: ValueType;
+}

@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { DecodeArena } from './arena.js';
+
+describe('the decode arena', () => {
+  it('hands out blocks of at least the length asked for, and at most twice it', () => {
+    const arena = new DecodeArena();
+    for (const length of [16, 17, 100, 128, 129, 65_536]) {
+      const { doubles, words } = arena.block(length);
+      expect(doubles.length).toBeGreaterThanOrEqual(length);
+      expect(doubles.length).toBeLessThan(2 * length);
+      expect(words.buffer).toBe(doubles.buffer);
+      expect(words.byteOffset).toBe(doubles.byteOffset);
+    }
+    expect(arena.block(0).doubles.length).toBeGreaterThanOrEqual(0);
+  });
+
+  it('hands out no memory twice before it is reset', () => {
+    const arena = new DecodeArena();
+    const blocks = Array.from({ length: 500 }, (_, i) => arena.block(1 + (i % 70)).doubles);
+    blocks.forEach((block, i) => {
+      block.fill(i);
+    });
+    blocks.forEach((block, i) => {
+      expect(block.every((value) => value === i)).toBe(true);
+    });
+  });
+
+  it('hands out the same memory again after a reset', () => {
+    const arena = new DecodeArena();
+    const first = [arena.block(100), arena.block(10), arena.block(100)];
+    const held = arena.byteLength;
+    arena.reset();
+    expect([arena.block(100), arena.block(10), arena.block(100)]).toEqual(first);
+    expect(arena.byteLength).toBe(held);
+  });
+});

@@ -1,0 +1,63 @@
+/** Memory for the values of one column: the same bytes seen as doubles and as 32-bit words. */
+export interface ArenaBlock {
+  readonly doubles: Float64Array;
+  readonly words: Uint32Array;
+}
+
+/** The smallest block: a batch of ten rows takes no more than this a column. */
+const MIN_BLOCK_BITS = 4;
+/** Blocks are cut from slabs of at least this many doubles (256 KiB), so that small blocks cost no allocation each. */
+const SLAB_DOUBLES = 32_768;
+
+/**
+ * Hands out memory for decoded batches. Nothing is freed: `reset` makes everything free again and keeps it, so a
+ * decoder that resets between rounds allocates only in its first ones. A batch is valid until the next `reset`.
+ *
+ * Blocks come in powers of two, at most twice what was asked for; the views are kept and handed out again, because
+ * making a typed-array view costs as much as decoding twenty values.
+ */
+export class DecodeArena {
+  readonly #blocks: ArenaBlock[][] = [];
+  readonly #used: number[] = [];
+  #slab: ArrayBuffer = new ArrayBuffer(0);
+  #slabOffset = 0;
+  #bytes = 0;
+
+  /** Bytes that the arena holds, whether in use or free. */
+  get byteLength(): number {
+    return this.#bytes;
+  }
+
+  /** A block of at least `length` doubles. Its content is arbitrary. */
+  block(length: number): ArenaBlock {
+    const bits = length <= 1 << MIN_BLOCK_BITS ? MIN_BLOCK_BITS : 32 - Math.clz32(length - 1);
+    while (this.#blocks.length <= bits) {
+      this.#blocks.push([]);
+      this.#used.push(0);
+    }
+    const blocks = this.#blocks[bits]!;
+    const index = this.#used[bits]!++;
+    return index < blocks.length ? blocks[index]! : this.#grow(blocks, 1 << bits);
+  }
+
+  /** Makes everything that was handed out free again: batches decoded before lose their content. */
+  reset(): void {
+    this.#used.fill(0);
+  }
+
+  #grow(blocks: ArenaBlock[], length: number): ArenaBlock {
+    const bytes = length * 8;
+    if (this.#slabOffset + bytes > this.#slab.byteLength) {
+      this.#slab = new ArrayBuffer(Math.max(bytes, SLAB_DOUBLES * 8));
+      this.#slabOffset = 0;
+      this.#bytes += this.#slab.byteLength;
+    }
+    const block = {
+      doubles: new Float64Array(this.#slab, this.#slabOffset, length),
+      words: new Uint32Array(this.#slab, this.#slabOffset, length * 2),
+    };
+    this.#slabOffset += bytes;
+    blocks.push(block);
+    return block;
+  }
+}

@@ -1,0 +1,49 @@
+import { readStatus } from '@tributary/agent/health/status-socket';
+import type { Child } from '../rig/child.js';
+import type { DeviceView } from './view.js';
+
+/** One agent of the demo: what it says over its status socket and in its log. */
+export class DemoDevice {
+  child: Child | undefined;
+  /** Readings that the agent has taken since its start; at the end what it said as it stopped. */
+  produced = 0;
+  waiting = 0;
+  stored = 0;
+  alertsFiring = 0;
+  private link = 'starting';
+  private alert = '';
+
+  constructor(
+    readonly name: string,
+    private readonly source: string,
+    private readonly socket: string,
+    private readonly onEvent: (text: string) => void,
+  ) {}
+
+  /** Takes a line of the agent's log. */
+  log(line: Record<string, unknown>): void {
+    if (typeof line.readingsProduced === 'number') this.produced = line.readingsProduced;
+    if (typeof line.incident !== 'string' || typeof line.msg !== 'string') return;
+    const firing = line.msg.endsWith('firing');
+    if (firing) this.alertsFiring++;
+    this.alert = `${firing ? 'firing' : 'resolved'}: ${line.rule}`;
+    this.onEvent(`${this.name} received: ${line.msg} (value ${line.value} ${line.unit ?? ''})`);
+  }
+
+  /** Asks the agent for its status; an agent that does not answer right now is shown as it was. */
+  async ask(): Promise<void> {
+    try {
+      const status = await readStatus(this.socket);
+      this.produced = status.buffer.readingsProduced;
+      this.waiting = status.buffer.readings + status.readings.pending;
+      this.link = status.uplink.state;
+    } catch {
+      this.link = 'no answer';
+    }
+  }
+
+  view(): DeviceView {
+    const { name, source, produced, waiting, stored, link, alert } = this;
+    return { name, source, produced, waiting, stored, link, alert };
+  }
+}

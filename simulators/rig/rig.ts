@@ -1,0 +1,166 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createCa, issueDevice, issueOperator, issueServer } from '@tributary/collector/identity/pki';
+import { loadTlsFiles, type TlsMaterial } from '@tributary/core/identity/tls-files';
+import { Child } from './child.js';
+
+/** A Unix socket's path may have 107 bytes on Linux and 103 on macOS; the rig's own names take up to 40 of them. */
+const FOLDER_LENGTH_MAX = 60;
+
+/** How long a process may take to say that it is ready, before the rig gives up: compiled code on a busy small machine. */
+const READY_MS = 30_000;
+
+const TRUST_DOMAIN = 'rig.test';
+const CERTIFICATE_DAYS = 2;
+
+/** The repository's root, as seen from the built file. */
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const binary = (name: 'agent' | 'collector') => join(root, name, 'bin', `tributary-${name}.mjs`);
+
+export interface ProcessHooks {
+  /** Each line that the process logs, parsed. */
+  onLog?: (line: Record<string, unknown>) => void;
+  /** The process ended by itself. */
+  onFailure?: (message: string) => void;
+}
+
+export interface RunningCollector {
+  child: Child;
+  port: number;
+}
+
+/**
+ * A collector and agents on this machine as processes of their own, with a throw-away PKI, all in one folder that is
+ * removed at the end. The demo, the benchmarks and the end-to-end tests run on it.
+ */
+export class Rig {
+  private readonly children: Child[] = [];
+  /** Of every certificate, because none may outlive its CA. */
+  private readonly issuedMs = Date.now();
+
+  private constructor(readonly folder: string) {}
+
+  /** Makes the folder, inside the repository where the path is short enough for a socket, and the CA. */
+  static async create(name: string): Promise<Rig> {
+    const base = join(root, '.run');
+    const home = base.length <= FOLDER_LENGTH_MAX ? base : tmpdir();
+    mkdirSync(home, { recursive: true });
+    const rig = new Rig(mkdtempSync(join(home, `${name}-`)));
+    const options = rig.pkiOptions();
+    await createCa({ ...options, trustDomain: TRUST_DOMAIN });
+    await issueServer({ ...options, hosts: ['127.0.0.1', 'localhost'] });
+    await issueOperator({ ...options, name: 'rig' });
+    return rig;
+  }
+
+  path(name: string): string {
+    return join(this.folder, name);
+  }
+
+  get operatorFiles() {
+    return this.tlsFiles('operator-rig');
+  }
+
+  /** Issues a device's certificate and answers what its uplink needs. */
+  async device(name: string): Promise<TlsMaterial> {
+    await issueDevice({ ...this.pkiOptions(), device: name });
+    return loadTlsFiles(this.tlsFiles(`device-${name}`));
+  }
+
+  /** Starts a collector and waits until it takes readings. A fixed port lets it come back where it was. */
+  async collector(
+    overrides: Record<string, unknown> = {},
+    hooks: ProcessHooks = {},
+    port = 0,
+    nodeArgs: readonly string[] = [],
+  ): Promise<RunningCollector> {
+    const config = this.writeConfig('collector', {
+      listen: `127.0.0.1:${port}`,
+      tls: this.tlsFiles('server'),
+      trustDomain: TRUST_DOMAIN,
+      store: { sqlite: { path: this.path('collector.db') } },
+      health: { listen: '127.0.0.1:0' },
+      ...overrides,
+    });
+    const ready = await this.start(
+      'collector',
+      [...nodeArgs, binary('collector'), 'serve', '--config', config],
+      hooks,
+      (line) => (typeof line.listen === 'string' ? Number(line.listen.split(':').pop()) : undefined),
+    );
+    return { child: ready.child, port: ready.value };
+  }
+
+  /** Starts an agent and waits until its sources run. Its certificate must have been issued. */
+  async agent(
+    name: string,
+    port: number,
+    overrides: Record<string, unknown>,
+    hooks: ProcessHooks = {},
+    nodeArgs: readonly string[] = [],
+  ): Promise<Child> {
+    const config = this.writeConfig(name, {
+      collector: { address: `127.0.0.1:${port}` },
+      tls: this.tlsFiles(`device-${name}`),
+      buffer: { path: this.path(`${name}.db`) },
+      health: { metrics: 'off', socket: this.path(`${name}.sock`) },
+      ...overrides,
+    });
+    const ready = await this.start(name, [...nodeArgs, binary('agent'), 'run', '--config', config], hooks, (line) =>
+      line.ready === true ? true : undefined,
+    );
+    return ready.child;
+  }
+
+  /** Stops every process, the latest first, and removes the folder. */
+  async close(): Promise<void> {
+    for (const child of this.children.reverse()) await child.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private pkiOptions() {
+    return { dir: this.path('pki'), days: CERTIFICATE_DAYS, nowMs: this.issuedMs };
+  }
+
+  private tlsFiles(name: string): { ca: string; cert: string; key: string } {
+    return { ca: this.path('pki/ca.pem'), cert: this.path(`pki/${name}.pem`), key: this.path(`pki/${name}-key.pem`) };
+  }
+
+  private writeConfig(name: string, config: Record<string, unknown>): string {
+    const file = this.path(`${name}.yaml`);
+    // JSON is YAML.
+    writeFileSync(file, JSON.stringify(config, null, 2));
+    return file;
+  }
+
+  private async start<T>(
+    name: string,
+    args: string[],
+    hooks: ProcessHooks,
+    readyValue: (line: Record<string, unknown>) => T | undefined,
+  ): Promise<{ child: Child; value: T }> {
+    return new Promise((resolve, reject) => {
+      let child: Child | undefined;
+      const timer = setTimeout(() => reject(new Error(`${name} was not ready within ${READY_MS / 1000} s`)), READY_MS);
+      child = Child.start(
+        name,
+        args,
+        (line) => {
+          hooks.onLog?.(line);
+          const value = readyValue(line);
+          if (value === undefined) return;
+          clearTimeout(timer);
+          resolve({ child: child!, value });
+        },
+        (message) => {
+          clearTimeout(timer);
+          reject(new Error(message));
+          hooks.onFailure?.(message);
+        },
+      );
+      this.children.push(child);
+    });
+  }
+}
