@@ -18,6 +18,8 @@ const CHECKSUM_REJECTED: RejectionReason.CHECKSUM = 1;
 /** Bounded memory of what was seen: at a transition a minute this is a week. */
 const ALERTS_MAX = 10_000;
 
+const NONE = { items: 0, readings: 0, bytes: 0 } as const;
+
 /** What of a status the policy knows. */
 export type CoreStatus = Omit<BufferStatus, 'bytesWritten'>;
 
@@ -32,8 +34,7 @@ export class BufferCore {
   readonly #catalogue: Catalogue;
   #acknowledged: SequenceRange[] = [];
   /** Of the acknowledged rows that are still in the table. */
-  #acknowledgedItems = 0;
-  #acknowledgedReadings = 0;
+  #acknowledgedCounts: { items: number; readings: number; bytes: number } = NONE;
   #inDoubt: SequenceRange[] = [];
 
   /**
@@ -72,9 +73,9 @@ export class BufferCore {
       epoch,
       highestSequence,
       oldestSequence: this.#oldestWaiting(),
-      itemsWaiting: this.state.itemsStored - this.#acknowledgedItems,
-      readingsWaiting: this.state.readingsStored - this.#acknowledgedReadings,
-      bytesWaiting: this.state.bytesStored,
+      itemsWaiting: this.state.itemsStored - this.#acknowledgedCounts.items,
+      readingsWaiting: this.state.readingsStored - this.#acknowledgedCounts.readings,
+      bytesWaiting: this.state.bytesStored - this.#acknowledgedCounts.bytes,
       quotaBytes: this.#quotaBytes,
       readingsProduced,
       readingsEvicted,
@@ -165,18 +166,21 @@ export class BufferCore {
   acknowledge(ranges: readonly SequenceRange[]): void {
     const { highestSequence } = this.state;
     const within = normalRanges(ranges.map(({ first, last }) => ({ first, last: Math.min(last, highestSequence) })));
+    const counts = { ...this.#acknowledgedCounts };
     for (const { first, last } of rangesWithout(within, this.#acknowledged)) {
       this.#rows.walkHeaders(first, last, (header) => {
-        this.#acknowledgedItems++;
-        this.#acknowledgedReadings += header.readings;
+        counts.items++;
+        counts.readings += header.readings;
+        counts.bytes += rowBytes(header.bodyBytes);
       });
     }
+    this.#acknowledgedCounts = counts;
     this.#acknowledged = normalRanges([...this.#acknowledged, ...within]);
   }
 
   /** Deletes acknowledged rows now, so that they do not stay while nothing is appended. */
   deleteAcknowledged(): void {
-    if (this.#acknowledgedItems > 0) this.#transact(() => this.#deleteAcknowledged());
+    if (this.#acknowledgedCounts.items > 0) this.#transact(() => this.#deleteAcknowledged());
   }
 
   markInDoubt(ranges: readonly SequenceRange[]): void {
@@ -262,14 +266,12 @@ export class BufferCore {
 
   #transact<T>(act: (rows: CountedRows) => T): T {
     const acknowledged = this.#acknowledged;
-    const items = this.#acknowledgedItems;
-    const readings = this.#acknowledgedReadings;
+    const counts = this.#acknowledgedCounts;
     try {
       return this.#rows.transact(() => act(this.#rows));
     } catch (error) {
       this.#acknowledged = acknowledged;
-      this.#acknowledgedItems = items;
-      this.#acknowledgedReadings = readings;
+      this.#acknowledgedCounts = counts;
       throw error;
     }
   }
@@ -277,8 +279,7 @@ export class BufferCore {
   #deleteAcknowledged(): void {
     this.#rows.deleteRows(this.#acknowledged);
     this.#acknowledged = [];
-    this.#acknowledgedItems = 0;
-    this.#acknowledgedReadings = 0;
+    this.#acknowledgedCounts = NONE;
   }
 
   #afterAcknowledged(sequence: number): number {

@@ -122,7 +122,26 @@ describe('opening a buffer', () => {
   });
 });
 
-/** Overwrites every page of the rows but keeps the first pages, where the schema and the counters are. */
+describe('a file that is damaged while it is open', () => {
+  it('is moved aside, and the next call works in a new epoch', () => {
+    const path = newPath();
+    const engine = open(path);
+    for (let at = 0; at < 3_000; at++) engine.append([batch(5, 400)]);
+    const { epoch } = engine.identity;
+    const bytes = readFileSync(path);
+    bytes.fill(0xa5, 100 * 512, 1_000 * 512);
+    writeFileSync(path, bytes);
+    expect(() => sequences(engine)).toThrow(expect.objectContaining({ code: 'corrupt' }));
+    expect(existsSync(`${path}.damaged-1`)).toBe(true);
+    expect(engine.identity).toMatchObject({ opened: 'recovered', highestSequence: 1 });
+    expect(engine.identity.epoch).not.toEqual(epoch);
+    expect(engine.append([batch(1)])).toMatchObject({ sequences: [2], stored: true });
+    const [declaration] = engine.run((core) => core.read(1, 1 << 20, 1));
+    expect(decodeDeclaration(declaration.body)).toMatchObject([{ epoch, first: 1, last: 3_000, bound: true }]);
+  });
+});
+
+/** Overwrites the root page of the rows; the schema and the counters stay. */
 function damagePagesOfItems(path: string): void {
   const db = new Database(path);
   const root = db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'items'").pluck().get() as number;

@@ -125,7 +125,7 @@ describe('the query commands', () => {
       'json',
     );
     expect(lines(rollups.out)).toMatchObject([
-      { start: '2026-03-01T00:00:00.000000Z', count: 3, min: '-0', max: 90, first: 20.5 },
+      { start: '2026-03-01T00:00:00.000000Z', count: 3, min: 0, max: 90, first: 20.5 },
     ]);
     const alerts = await run('query', 'alerts', ...operator, '--device', 'oven');
     expect(alerts.out).toMatch(/^number +device +rule +state/);

@@ -25,10 +25,10 @@ export class AlertOutbox {
 
   readonly #options: AlertOutboxOptions;
   readonly #waiting: AlertRecord[] = [];
-  readonly #emptied: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  readonly #emptied: { resolve: () => void; reject: (error: unknown) => void }[] = [];
   #busy = false;
-  #stopped = false;
-  #cancelRetry: (() => void) | undefined;
+  #isLast = false;
+  #endPause: (() => void) | undefined;
 
   constructor(options: AlertOutboxOptions) {
     this.#options = options;
@@ -40,30 +40,31 @@ export class AlertOutbox {
 
   push(record: AlertRecord): void {
     this.#waiting.push(record);
-    // Later in this turn: one commit's alerts then go in one transaction.
-    if (!this.#busy) {
-      this.#busy = true;
-      queueMicrotask(() => void this.#drain());
-    }
+    this.#begin();
   }
 
-  /** Resolves when everything that was pushed before is stored; rejects when the outbox is stopped first. */
+  /** Resolves when everything that was pushed before is stored; rejects when the last attempt fails. */
   drained(): Promise<void> {
     if (this.#waiting.length === 0) return Promise.resolve();
-    if (this.#stopped) return Promise.reject(new Error('the alert outbox is stopped'));
+    this.#begin();
     return new Promise((resolve, reject) => this.#emptied.push({ resolve, reject }));
   }
 
-  /** Repeats nothing any more: what is not stored now is found again at the next start. */
-  stop(): void {
-    this.#stopped = true;
-    this.#cancelRetry?.();
-    this.#cancelRetry = undefined;
-    for (const { reject } of this.#emptied.splice(0)) reject(new Error('the alert outbox is stopped'));
+  /** Tries what waits once more, now; what is not stored then is found again at the next start. */
+  lastAttempt(): void {
+    this.#isLast = true;
+    this.#endPause?.();
+  }
+
+  #begin(): void {
+    if (this.#busy) return;
+    this.#busy = true;
+    // Later in this turn: one commit's alerts then go in one transaction.
+    queueMicrotask(() => void this.#drain());
   }
 
   async #drain(): Promise<void> {
-    while (this.#waiting.length > 0 && !this.#stopped) {
+    while (this.#waiting.length > 0) {
       const batch = this.#waiting.slice(0, APPEND_MAX);
       try {
         const added = await this.#options.store.appendAlerts(batch);
@@ -71,7 +72,10 @@ export class AlertOutbox {
         this.#stored(added);
       } catch (error) {
         this.#options.failed(error);
-        if (this.#stopped) break;
+        if (this.#isLast) {
+          for (const { reject } of this.#emptied.splice(0)) reject(error);
+          break;
+        }
         await this.#pause();
       }
     }
@@ -93,7 +97,7 @@ export class AlertOutbox {
   #pause(): Promise<void> {
     return new Promise((resolve) => {
       const cancel = this.#options.scheduler.setTimer(RETRY_MS, resolve);
-      this.#cancelRetry = () => {
+      this.#endPause = () => {
         cancel();
         resolve();
       };

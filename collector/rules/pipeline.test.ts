@@ -11,6 +11,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { rebuildRollups } from '../rollups/rebuild.js';
 import { SqliteStore } from '../store/sqlite/sqlite-store.js';
 import type { CheckedItem, Store } from '../store/store.js';
+import { StoreError } from '../store/store-error.js';
 import { DerivedPipeline } from './pipeline.js';
 import { readingsBatch, TestDevice } from './test-device.js';
 
@@ -267,6 +268,68 @@ describe('the derived pipeline', () => {
       for (const [row, value] of m2.entries()) expect(value / m2Before[row]!).toBeCloseTo(1, 9);
     }
     expect(await alerts(device.deviceId)).toEqual(alertsBefore);
+    expect(await store.undigested()).toEqual([]);
+  });
+
+  it('ends when the store is away, and loses nothing by it', async () => {
+    const device = await new TestDevice(store, 'kiln').register();
+    const away = new Proxy(store, {
+      get(target, name) {
+        if (name === 'appendAlerts' || name === 'saveDerived')
+          return () => Promise.reject(new StoreError('io', 'away'));
+        const member = Reflect.get(target, name, target) as unknown;
+        return typeof member === 'function' ? member.bind(target) : member;
+      },
+    });
+    const rules = parseRules(hot, 'rules.yaml');
+    const first = new DerivedPipeline({ store: away, rules, scheduler: still, logger, wake: () => {} });
+    await first.start();
+    first.introduce(device.deviceId, device.name);
+    await device.commitAndFollow(first, [device.item(readingsBatch([[0, 12]]))]);
+    await first.stop();
+    expect(await alerts(device.deviceId)).toEqual([]);
+    const second = pipeline();
+    await second.start();
+    expect(story(await alerts(device.deviceId))).toEqual(['firing@0']);
+    expect(await store.undigested()).toEqual([]);
+    await second.stop();
+  });
+
+  it('passes by what it cannot keep up with and reads it back, each commit once', async () => {
+    const device = await new TestDevice(store, 'kiln').register();
+    let release: () => void = () => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const slow = new Proxy(store, {
+      get(target, name) {
+        const member = Reflect.get(target, name, target) as unknown;
+        if (typeof member !== 'function') return member;
+        if (name !== 'saveDerived') return member.bind(target);
+        return async (...args: unknown[]) => {
+          await gate;
+          return member.apply(target, args) as unknown;
+        };
+      },
+    });
+    const rules = parseRules(hot, 'rules.yaml');
+    const limits = { rollupRowsMax: 4 };
+    const derived = new DerivedPipeline({ store: slow, rules, scheduler: still, logger, wake: () => {}, limits });
+    await derived.start();
+    derived.introduce(device.deviceId, device.name);
+    let most = 0;
+    for (let minute = 0; minute < 40; minute += 1) {
+      await device.commitAndFollow(derived, [device.item(readingsBatch([[minute * 60, minute % 2 === 0 ? 12 : 5]]))]);
+      most = Math.max(most, derived.counters.rollupRowsWaiting);
+    }
+    expect(derived.busy()).toBe(true);
+    expect(most).toBeLessThanOrEqual(4);
+    release();
+    while (derived.counters.devicesBehind > 0) await new Promise((resolve) => setImmediate(resolve));
+    await derived.stop();
+    const [minutes] = await rollups(store, device.deviceId);
+    expect(Array.from(minutes!.count)).toEqual(Array(40).fill(1));
+    expect((await alerts(device.deviceId)).length).toBe(40);
     expect(await store.undigested()).toEqual([]);
   });
 });

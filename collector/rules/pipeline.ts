@@ -75,7 +75,7 @@ export class DerivedPipeline implements Follower {
   #catchingUp: Promise<void> | undefined;
   #cancelTimer: (() => void) | undefined;
   #stopped = false;
-  #endPause: (() => void) | undefined;
+  readonly #endPauses = new Set<() => void>();
 
   constructor(options: DerivedPipelineOptions) {
     this.#options = options;
@@ -155,14 +155,14 @@ export class DerivedPipeline implements Follower {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancelTimer?.();
-    this.#endPause?.();
+    this.#outbox.lastAttempt();
+    for (const end of this.#endPauses) end();
     await this.#catchingUp;
     try {
       await this.flush();
     } catch (error) {
       this.#options.logger.warn({ err: error }, 'derived data could not be saved; it is made again at the next start');
     }
-    this.#outbox.stop();
   }
 
   get counters() {
@@ -249,12 +249,15 @@ export class DerivedPipeline implements Follower {
   }
 
   #pause(): Promise<void> {
+    if (this.#stopped) return Promise.resolve();
     return new Promise((resolve) => {
-      const cancel = this.#options.scheduler.setTimer(RETRY_MS, resolve);
-      this.#endPause = () => {
+      const end = () => {
         cancel();
+        this.#endPauses.delete(end);
         resolve();
       };
+      const cancel = this.#options.scheduler.setTimer(RETRY_MS, end);
+      this.#endPauses.add(end);
     });
   }
 

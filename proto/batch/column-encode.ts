@@ -2,7 +2,7 @@ import type { BitWriter } from './bit-writer.js';
 import { viewAsDecimals } from './decimal.js';
 import { DIGITS_BITS, DoubleForm, EXPONENT_BITS, FORM_BITS, LOW_BITS_BITS, WIDTH_BITS } from './double-code.js';
 import { viewAsFractions } from './fraction.js';
-import { IntegerPlan, planIntegers, writeIntegers } from './integer-encode.js';
+import { distinctBits, IntegerPlan, planIntegers, writeIntegers } from './integer-encode.js';
 import { countsBits, writeCounts } from './run-lengths.js';
 import { ScaledView } from './scaled-view.js';
 import { significantDigits } from './significant.js';
@@ -68,13 +68,22 @@ export function writeDoubles(writer: BitWriter, values: Float64Array, count: num
 let useHeads = false;
 let headCount = 0;
 
+/** Whether to plan the heads of runs at all. They are often clustered, which the estimate does not see. */
+function runsMayWin(length: number, count: number): boolean {
+  return (
+    plan.bits > 40 && distinctBits(plan, length) + countsBits(count - length, length) + 12 < plan.bits * CLUSTERING
+  );
+}
+
+const CLUSTERING = 1.15;
+
 /** Plans a view with and without run lengths, and returns what the better one takes in bits. */
 function planView(view: ScaledView, count: number): number {
   const fixed = view.form === DoubleForm.fraction ? 40 : view.form === DoubleForm.significant ? 20 : EXPONENT_BITS;
   const extra = fixed + view.exceptionBits(count);
   planIntegers(view.integers, count, plan);
   useHeads = false;
-  if (view.repeats * 3 > count && plan.bits > 40) {
+  if (view.repeats * 3 > count && runsMayWin(count - view.repeats, count)) {
     takeHeads(view.integers, count);
     planIntegers(heads, headCount, headPlan);
     const headBits = headPlan.bits + countsBits(count - headCount, headCount) + 12;

@@ -24,6 +24,8 @@ export class IntegerPlan {
   scale = 0;
   /** Estimate of the encoded size. */
   bits = 0;
+  /** The sum of the differences' magnitudes. It is the same when equal neighbours are left out. */
+  way = 0;
 }
 
 /** Chooses how to encode the first `count` of `values`, by the sum of the residuals' magnitudes. */
@@ -34,6 +36,7 @@ export function planIntegers(values: Float64Array, count: number, plan: IntegerP
   plan.slope = 0;
   plan.scale = SCALE_ALL_ZERO;
   plan.bits = headerBits(first);
+  plan.way = 0;
   if (count < 2) return;
   let value = first;
   let difference = 0;
@@ -54,6 +57,7 @@ export function planIntegers(values: Float64Array, count: number, plan: IntegerP
     difference = d;
     value = next;
   }
+  plan.way = last;
   if (last === 0) return;
   let best = last;
   if (line < best) {
@@ -263,6 +267,11 @@ function writeWide(writer: BitWriter, values: Float64Array, count: number, plan:
 function scaleOf(meanCode: number): number {
   const scale = bitLength(meanCode) - 1;
   return scale < 0 ? 0 : Math.min(scale, SCALE_MAX);
+}
+
+/** What a column takes without the values that equal the one before, roughly. */
+export function distinctBits(plan: IntegerPlan, count: number): number {
+  return headerBits(plan.base) + scaleBits(plan.way, count);
 }
 
 /** What `count` residuals of this sum take, roughly. */

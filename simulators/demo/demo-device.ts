@@ -22,7 +22,7 @@ export class DemoDevice {
 
   /** Takes a line of the agent's log. */
   log(line: Record<string, unknown>): void {
-    if (typeof line.readingsProduced === 'number') this.produced = line.readingsProduced;
+    if (line.msg === 'the agent has stopped') this.produced = Number(line.readings);
     if (typeof line.incident !== 'string' || typeof line.msg !== 'string') return;
     const firing = line.msg.endsWith('firing');
     if (firing) this.alertsFiring++;
@@ -34,7 +34,7 @@ export class DemoDevice {
   async ask(): Promise<void> {
     try {
       const status = await readStatus(this.socket);
-      this.produced = status.buffer.readingsProduced;
+      this.produced = status.readings.taken + status.readings.pending;
       this.waiting = status.buffer.readings + status.readings.pending;
       this.link = status.uplink.state;
     } catch {

@@ -27,7 +27,7 @@ const SOON_READINGS = 60;
 const RULES = {
   rules: [
     {
-      name: 'greenhouse too warm',
+      name: 'greenhouse-too-warm',
       select: { name: 'temperature', device: 'greenhouse' },
       above: 35,
       clear: 32,

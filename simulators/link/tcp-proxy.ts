@@ -35,6 +35,9 @@ export interface LinkStats {
   open: number;
 }
 
+/** Sees what a connection sends toward the target, in the pieces in which it arrives; connections are numbered from 1. */
+export type BytesTap = (connection: number, bytes: Uint8Array) => void;
+
 /** What one direction of a connection may hold on its way: enough for 100 Mbit/s over 80 ms. */
 const IN_FLIGHT_BYTES_MAX = 1 << 20;
 
@@ -56,7 +59,7 @@ class Pipe {
     private readonly from: Socket,
     private readonly to: Socket,
     private readonly faults: () => LinkFaults,
-    private readonly onBytes: (count: number) => void,
+    private readonly onBytes: (bytes: Uint8Array) => void,
     private readonly drops: () => boolean,
   ) {
     from.on('data', (bytes: Buffer) => this.take(bytes));
@@ -67,7 +70,7 @@ class Pipe {
   }
 
   private take(bytes: Buffer): void {
-    this.onBytes(bytes.length);
+    this.onBytes(bytes);
     if (this.drops()) return;
     const { delayMs, bitsPerSecond } = this.faults();
     const now = performance.now();
@@ -124,14 +127,15 @@ export class TcpProxy {
   private constructor(
     private readonly server: Server,
     private targetPort: number,
+    private readonly tap: BytesTap | undefined,
   ) {
     server.on('connection', (client) => this.connect(client));
   }
 
   /** Listens on a free port of 127.0.0.1 (or on the one given) for connections to a port of 127.0.0.1. */
-  static async listen(targetPort: number, port = 0): Promise<TcpProxy> {
+  static async listen(targetPort: number, port = 0, tap?: BytesTap): Promise<TcpProxy> {
     const server = createServer({ noDelay: true });
-    const proxy = new TcpProxy(server, targetPort);
+    const proxy = new TcpProxy(server, targetPort, tap);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(port, '127.0.0.1', resolve);
@@ -190,7 +194,7 @@ export class TcpProxy {
       client.resetAndDestroy();
       return;
     }
-    this.accepted++;
+    const number = ++this.accepted;
     const target = new Socket();
     target.setNoDelay(true);
     target.on('error', () => target.destroy());
@@ -201,9 +205,10 @@ export class TcpProxy {
       client,
       target,
       faults,
-      (count) => {
-        this.bytesUp += count;
-        connectionBytesUp += count;
+      (bytes) => {
+        this.bytesUp += bytes.length;
+        connectionBytesUp += bytes.length;
+        this.tap?.(number, bytes);
         const limit = this.faults.resetAfterBytesUp;
         if (limit > 0 && connectionBytesUp >= limit) {
           client.resetAndDestroy();
@@ -216,8 +221,8 @@ export class TcpProxy {
       target,
       client,
       faults,
-      (count) => {
-        this.bytesDown += count;
+      (bytes) => {
+        this.bytesDown += bytes.length;
       },
       () => this.faults.dropDown,
     );
