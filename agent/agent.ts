@@ -5,10 +5,11 @@ import { type Random, systemRandom } from '@tributary/core/clock/random';
 import { formatAddress } from '@tributary/core/config/address';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { formatSpiffeId } from '@tributary/core/identity/spiffe-id';
-import { loadTlsFiles } from '@tributary/core/identity/tls-files';
+import { loadTlsFiles, type TlsMaterial } from '@tributary/core/identity/tls-files';
 import type { Logger } from 'pino';
 import { DEFAULT_BATCH_BOUNDS } from './batching/batch-bounds.js';
 import { Batcher } from './batching/batcher.js';
+import type { Buffer as EdgeBuffer } from './buffer/buffer.js';
 import { SqliteBuffer } from './buffer/sqlite-buffer.js';
 import type { AgentConfig } from './config/schema.js';
 import type { AgentStatus } from './health/agent-status.js';
@@ -31,6 +32,8 @@ export interface AgentDeps {
   clock?: Clock;
   scheduler?: Scheduler;
   random?: Random;
+  /** A buffer that is being opened already; the agent closes it. */
+  buffer?: Promise<EdgeBuffer>;
   connect?: LinkFactory;
 }
 
@@ -63,13 +66,14 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const startedMs = scheduler.nowMs();
   const startedAt = new Date(clock.wallUs() / 1000).toISOString();
   const version = agentVersion();
-  const tls = loadTlsFiles(config.tls);
+  const opening = deps.buffer ?? SqliteBuffer.open({ path: config.buffer.path, quotaBytes: config.buffer.quota });
+  const tls = await tlsOrClose(config, opening);
   const device = formatSpiffeId(tls.identity);
 
   let upstream: Upstream | undefined;
 
   // The buffer, and what is declared in it.
-  const buffer = await SqliteBuffer.open({ path: config.buffer.path, quotaBytes: config.buffer.quota });
+  const buffer = await opening;
   const { identity } = buffer;
   if (identity.opened === 'recovered') log.error({ path: config.buffer.path }, 'a damaged buffer was moved aside');
   const catalogue = new AgentCatalogue(identity, {
@@ -268,6 +272,17 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       return stopping;
     },
   };
+}
+
+/** Certificates are checked while the buffer opens; if they cannot be used, the buffer is closed again. */
+async function tlsOrClose({ tls }: AgentConfig, opening: Promise<EdgeBuffer>): Promise<TlsMaterial> {
+  try {
+    return loadTlsFiles(tls);
+  } catch (error) {
+    // What the buffer says about itself comes second; the certificates are what the caller must mend first.
+    await opening.then((buffer) => buffer.close()).catch(() => {});
+    throw error;
+  }
 }
 
 /** Resolves when `work` does, or after `timeoutMs`. */

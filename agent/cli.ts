@@ -48,10 +48,15 @@ interface StatusOptions {
 
 async function run(file: string): Promise<void> {
   const config = loadConfig(file, agentSchema);
+  // The buffer opens in its own thread while the rest is being loaded.
+  const { SqliteBuffer } = await import('./buffer/sqlite-buffer.js');
+  const buffer = SqliteBuffer.open({ path: config.buffer.path, quotaBytes: config.buffer.quota });
+  // Until the agent takes it, nobody else waits for it.
+  buffer.catch(() => {});
   const { createLogger } = await import('@tributary/core/log/logger');
   const { startAgent } = await import('./agent.js');
   const log = createLogger('tributary-agent', config.log.level);
-  const agent = await startAgent(config, { log });
+  const agent = await startAgent(config, { log, buffer });
   await new Promise<void>((resolve) => {
     const signals = ['SIGTERM', 'SIGINT'] as const;
     const stop = () => {

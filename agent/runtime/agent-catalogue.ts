@@ -31,6 +31,11 @@ export interface AgentCatalogueDeps {
   changed(): void;
 }
 
+interface KnownSeries {
+  type: ColumnType;
+  answer: SeriesAnswer;
+}
+
 /**
  * The catalogue of this device: which series and segments are declared. It answers from memory and declares what is new
  * behind it. Where the buffer had to begin anew, everything is declared again in the same order, so that ids stay.
@@ -38,7 +43,9 @@ export interface AgentCatalogueDeps {
 export class AgentCatalogue implements SeriesRegistry {
   readonly #deps: AgentCatalogueDeps;
   readonly #backoff: Backoff;
-  readonly #answers = new Map<string, { type: ColumnType; answer: SeriesAnswer }>();
+  readonly #answers = new Map<string, KnownSeries>();
+  /** The same by the object that a source declares its series with: asked for each column of each batch. */
+  readonly #bySpec = new WeakMap<SeriesSpec, KnownSeries>();
   #series: SeriesDeclaration[];
   #segments: SegmentDeclaration[];
   #epoch: Uint8Array;
@@ -64,14 +71,21 @@ export class AgentCatalogue implements SeriesRegistry {
   }
 
   idOf(spec: SeriesSpec): SeriesAnswer {
-    const key = seriesKey(spec);
-    const known = this.#answers.get(key);
+    const known = this.#bySpec.get(spec) ?? this.#find(spec);
     if (known !== undefined) return known.type === spec.type ? known.answer : this.#refuse(spec, known.type);
     if (this.#answers.size >= seriesMax) return 'refused';
-    this.#answers.set(key, { type: spec.type, answer: 'pending' });
+    const fresh: KnownSeries = { type: spec.type, answer: 'pending' };
+    this.#answers.set(seriesKey(spec), fresh);
+    this.#bySpec.set(spec, fresh);
     this.#queue.push(spec);
     if (this.#queue.length === 1) queueMicrotask(() => void this.#declare());
     return 'pending';
+  }
+
+  #find(spec: SeriesSpec): KnownSeries | undefined {
+    const known = this.#answers.get(seriesKey(spec));
+    if (known !== undefined) this.#bySpec.set(spec, known);
+    return known;
   }
 
   #refuse(spec: SeriesSpec, type: ColumnType): SeriesAnswer {
@@ -130,7 +144,11 @@ export class AgentCatalogue implements SeriesRegistry {
 
   #remember(series: SeriesDeclaration): void {
     const type = typeOf(series.type);
-    if (type !== undefined) this.#answers.set(seriesKey(series), { type, answer: series.id });
+    if (type === undefined) return;
+    const key = seriesKey(series);
+    const known = this.#answers.get(key);
+    if (known === undefined) this.#answers.set(key, { type, answer: series.id });
+    else if (known.type === type) known.answer = series.id;
   }
 }
 

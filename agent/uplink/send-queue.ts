@@ -20,6 +20,8 @@ export interface Selection {
   tooLarge: Item[];
   /** Nothing at or after `nextSequence` may go into this stream. */
   ended: boolean;
+  /** Nothing was passed over. */
+  isWhole: boolean;
 }
 
 interface Held {
@@ -176,7 +178,14 @@ export class SendQueue {
    * taken even when it alone is more than the remaining bytes, or nothing would ever go.
    */
   select(items: readonly Item[], fromSequence: number, bytesLeft: number, first: boolean): Selection {
-    const selection: Selection = { items: [], bytes: 0, nextSequence: fromSequence, tooLarge: [], ended: false };
+    const selection: Selection = {
+      items: [],
+      bytes: 0,
+      nextSequence: fromSequence,
+      tooLarge: [],
+      ended: false,
+      isWhole: true,
+    };
     const messageLeft = Math.min(this.messageBytes, bytesLeft);
     for (const item of items) {
       if (this.#upTo !== undefined && item.sequence > this.#upTo) {
@@ -185,14 +194,16 @@ export class SendQueue {
       }
       if (this.skip(item.sequence) === item.sequence) {
         const bytes = sentBytes(item);
-        if (item.body.length > this.#limits.itemBytesMax) selection.tooLarge.push(item);
-        else if (selection.bytes + bytes <= messageLeft) this.#take(selection, item, bytes);
+        if (item.body.length > this.#limits.itemBytesMax) {
+          selection.tooLarge.push(item);
+          selection.isWhole = false;
+        } else if (selection.bytes + bytes <= messageLeft) this.#take(selection, item, bytes);
         else if (selection.items.length === 0 && (first || bytes <= bytesLeft)) this.#take(selection, item, bytes);
         else {
           selection.ended = selection.items.length === 0;
           break;
         }
-      }
+      } else selection.isWhole = false;
       selection.nextSequence = item.sequence + 1;
     }
     return selection;

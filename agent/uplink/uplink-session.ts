@@ -21,7 +21,7 @@ import type { SessionState, UplinkCounters, UplinkEffect, UplinkEvent } from './
 import type { UplinkLimits } from './uplink-limits.js';
 import type { UplinkOutbox } from './uplink-outbox.js';
 import type { UplinkTrouble } from './uplink-trouble.js';
-import { uploadVerdicts } from './upload-answer.js';
+import { type UploadVerdicts, uploadVerdicts } from './upload-answer.js';
 import { type StreamSurroundings, UploadStream } from './upload-stream.js';
 
 /** What the session shares with the connection. */
@@ -57,7 +57,9 @@ export class UplinkSession {
   #pauseUntilMs = 0;
   #backfillUntilMs = 0;
   #heartbeatAtMs = 0;
-  #inDoubt = false;
+  /** What is sent and not answered, and whether the buffer was told. */
+  #inDoubt: SequenceRange[] = [];
+  #doubtTold = false;
 
   constructor(
     options: RegistrationOptions & { random: Random; identity: BufferIdentity },
@@ -77,7 +79,7 @@ export class UplinkSession {
       backlog: this.#backlog,
       highest: () => this.#registration.highest,
       bytesWaiting: () => this.#status?.bytesWaiting ?? 0,
-      inDoubt: (ranges) => this.#doubt(ranges),
+      inDoubt: (ranges) => this.#sending(ranges),
     };
   }
 
@@ -115,6 +117,7 @@ export class UplinkSession {
     if (state?.state === 'registering') this.#outbox.effect({ type: 'cancel', id: state.call });
     if (state?.state === 'streaming' || state?.state === 'awaiting') {
       this.#outbox.effect({ type: 'cancel', id: state.stream.id });
+      if (this.#inDoubt.length > 0) this.#tellDoubt();
     }
     this.#state = undefined;
   }
@@ -315,7 +318,8 @@ export class UplinkSession {
     this.#registerDue = true;
     this.#queue.newEpoch();
     this.#backlog.clear();
-    this.#inDoubt = false;
+    this.#inDoubt = [];
+    this.#doubtTold = false;
     this.#outbox.log('warn', 'a new epoch was opened', { epoch: Buffer.from(identity.epoch).toString('hex') });
     if (state?.state === 'opening-epoch') this.#look(state.link);
     else this.#interrupt(this.#outbox.nowMs);
@@ -362,6 +366,16 @@ export class UplinkSession {
       state.stream.finish();
       this.#carryOn(state.link, state.stream);
     }
+  }
+
+  /** Everything that was sent is settled, and everything that there is was sent: the buffer need not be asked. */
+  #isDrainedBy(stream: UploadStream, verdicts: UploadVerdicts): boolean {
+    return (
+      stream.isWhole &&
+      stream.nextSequence > this.#registration.highest &&
+      countOf(verdicts.durable) === stream.items &&
+      this.#queue.heldUntilMs() === Number.POSITIVE_INFINITY
+    );
   }
 
   #next(link: number): void {
@@ -488,7 +502,20 @@ export class UplinkSession {
     if (verdicts.leaving) this.#host.drop(this.#pauseUntilMs - nowMs, 'the collector stops');
     else if (this.#registerDue && !this.#linkLost && nowMs < this.#pauseUntilMs) {
       this.#hold(link, this.#pauseUntilMs, 'register', 'the collector asked to register again');
+    } else if (this.#isDrainedBy(stream, verdicts) && !this.#isBusy()) {
+      this.#state = { state: 'idle', link, untilMs: this.#heartbeatAtMs };
     } else this.#next(link);
+  }
+
+  /** Whether something else than items is due. */
+  #isBusy(): boolean {
+    return (
+      this.#linkLost ||
+      this.#openingEpoch ||
+      this.#registerDue ||
+      this.#registration.isIncomplete ||
+      this.#queue.isForked
+    );
   }
 
   #progressed(stream: UploadStream, forked: boolean): void {
@@ -522,6 +549,7 @@ export class UplinkSession {
         this.#queue.hold([{ first: alone, last: alone }], this.#outbox.nowMs + limits.aloneHoldMs);
       }
     }
+    if (stream.epoch === this.#registration.epoch) this.#doubt(stream.sent);
     this.#failed(link, failure, 'an upload broke');
   }
 
@@ -559,10 +587,24 @@ export class UplinkSession {
     this.#outbox.effect({ type: 'quarantine', epoch, sequence, reason, detail });
   }
 
-  /** Tells the buffer what is in doubt now; says nothing when nothing was and nothing is. */
+  /**
+   * Items are under way. The buffer evicts what is in doubt last; while it is far from full it evicts nothing before the
+   * answer or the watchdog comes, and need not be told of each message.
+   */
+  #sending(ranges: SequenceRange[]): void {
+    this.#inDoubt = ranges;
+    if (this.#status === undefined || this.#status.bytesWaiting * 2 > this.#status.quotaBytes) this.#tellDoubt();
+  }
+
+  /** Settles what was in doubt but for these; says nothing when the buffer knows of nothing and there is nothing. */
   #doubt(ranges: SequenceRange[]): void {
-    if (ranges.length === 0 && !this.#inDoubt) return;
-    this.#inDoubt = ranges.length > 0;
-    this.#outbox.effect({ type: 'in-doubt', epoch: this.#registration.epoch, ranges });
+    this.#inDoubt = ranges;
+    if (ranges.length > 0 || this.#doubtTold) this.#tellDoubt();
+  }
+
+  /** The answer will not come: the items stay in doubt until Register, however long that takes. */
+  #tellDoubt(): void {
+    this.#doubtTold = this.#inDoubt.length > 0;
+    this.#outbox.effect({ type: 'in-doubt', epoch: this.#registration.epoch, ranges: this.#inDoubt });
   }
 }

@@ -36,6 +36,8 @@ export class UploadStream {
   items = 0;
   readonly sent: SequenceRange[] = [];
   finished = false;
+  /** It began with the oldest item, and nothing on the way stepped aside. */
+  isWhole: boolean;
   #next: number;
   #blocked = false;
   #chunk: Item[] | undefined;
@@ -51,6 +53,7 @@ export class UploadStream {
     this.startedMs = outbox.nowMs;
     this.bytesMax = UploadStream.bytesMax(queue);
     this.#next = first.nextSequence;
+    this.isWhole = first.isWhole;
     outbox.effect({ type: 'open', link, stream: this.id });
     this.#write(first.items, header);
     this.#carryOn();
@@ -77,6 +80,7 @@ export class UploadStream {
     this.#reading = undefined;
     if (this.finished) return;
     this.#next = selection.nextSequence;
+    this.isWhole &&= selection.isWhole;
     if (selection.items.length > 0) this.#chunk = selection.items;
     else if (selection.ended) {
       this.finish();

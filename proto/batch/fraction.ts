@@ -1,5 +1,5 @@
 import { exponentOf } from './decimal.js';
-import { decimalsOf, POWERS_OF_TEN, roundToDigits } from './double-code.js';
+import { decimalsOf, POWERS_OF_TEN } from './double-code.js';
 import type { ScaledView } from './scaled-view.js';
 
 /** Averages of 2, 3, 4, 6, 12; of 9, 36; of 7: what is left of their divisors beside a power of ten. */
@@ -16,6 +16,8 @@ const DOUBLE_DIGITS = 15;
 const SAMPLES = 24;
 
 const samples = new Float64Array(SAMPLES);
+/** For each sample the power of ten that its last significant digit counts. */
+const powers = new Float64Array(SAMPLES);
 
 /** Fills `view` with a divisor that explains the values as printed averages, if there is one. */
 export function viewAsFractions(values: Float64Array, count: number, view: ScaledView): boolean {
@@ -23,15 +25,15 @@ export function viewAsFractions(values: Float64Array, count: number, view: Scale
   if (length === 0) return false;
   const digits = digitsOf(length);
   if (digits === 0) return false;
-  if (matching(FINEST_THREES, digits, length) * 4 < length && matching(FINEST_SEVENS, digits, length) * 4 < length)
-    return false;
+  for (let i = 0; i < length; i++) powers[i] = POWERS_OF_TEN[decimalsOf(samples[i]!, digits)]!;
+  if (matching(FINEST_THREES, length) * 4 < length && matching(FINEST_SEVENS, length) * 4 < length) return false;
   let total = 0;
   let matched = 0;
   let factor = 1;
   for (let exponent = 0; exponent < EXPONENTS; exponent++) {
     for (const candidate of FACTORS) {
       const divisor = candidate * POWERS_OF_TEN[exponent]!;
-      const matches = matching(divisor, digits, length);
+      const matches = matching(divisor, length);
       // A finer divisor matches more by chance: it has to explain clearly more.
       if (matches > matched + length / 12) {
         matched = matches;
@@ -46,7 +48,7 @@ export function viewAsFractions(values: Float64Array, count: number, view: Scale
     return true;
   }
   const coarse = total / factor;
-  const onCoarse = matching(coarse, digits, length);
+  const onCoarse = matching(coarse, length);
   // Bits a value: all on the fine divisor, against corrections where the coarse one does not reach.
   const fine = Math.log2(factor) * length;
   const corrected = (length - onCoarse) * (3 + Math.log2(factor));
@@ -80,11 +82,13 @@ function digitsOf(length: number): number {
   return SINGLE_DIGITS;
 }
 
-function matching(divisor: number, digits: number, length: number): number {
+/** How many samples are integers over `divisor`, printed. */
+function matching(divisor: number, length: number): number {
   let matches = 0;
   for (let i = 0; i < length; i++) {
     const value = samples[i]!;
-    if (roundToDigits(Math.round(value * divisor) / divisor, digits) === value) matches++;
+    const power = powers[i]!;
+    if (Math.round((Math.round(value * divisor) / divisor) * power) / power === value) matches++;
   }
   return matches;
 }

@@ -28,8 +28,17 @@ export class IntegerPlan {
   way = 0;
 }
 
+/** Long columns are judged by every other block of this many values. */
+const BLOCK = 32;
+
 /** Chooses how to encode the first `count` of `values`, by the sum of the residuals' magnitudes. */
 export function planIntegers(values: Float64Array, count: number, plan: IntegerPlan): void {
+  // What looks constant or straight in the blocks has to be so everywhere to be stored as nothing.
+  if (count <= 2 * BLOCK || !planBySample(values, count, 2 * BLOCK, plan)) planBySample(values, count, BLOCK, plan);
+}
+
+/** Plans by one block in every `stride` values; false where no residual is left in them. */
+function planBySample(values: Float64Array, count: number, stride: number, plan: IntegerPlan): boolean {
   const first = values[0]!;
   plan.predictor = Predictor.last;
   plan.base = first;
@@ -37,28 +46,38 @@ export function planIntegers(values: Float64Array, count: number, plan: IntegerP
   plan.scale = SCALE_ALL_ZERO;
   plan.bits = headerBits(first);
   plan.way = 0;
-  if (count < 2) return;
-  let value = first;
-  let difference = 0;
+  if (count < 2) return false;
   let sum = 0;
   let last = 0;
   let line = 0;
   let halfLine = 0;
   let mean = 0;
-  for (let i = 1; i < count; i++) {
-    const next = values[i]!;
-    const d = next - value;
-    const half = difference * 0.5;
-    sum += next - first;
-    last += Math.abs(d);
-    line += Math.abs(d - difference);
-    halfLine += Math.abs(d - half);
-    mean += Math.abs(d + half);
-    difference = d;
-    value = next;
+  let sampled = 0;
+  for (let start = 1; start < count; start += stride) {
+    const end = Math.min(start + BLOCK, count);
+    let value = values[start - 1]!;
+    let difference = start === 1 ? 0 : value - values[start - 2]!;
+    sampled += end - start;
+    for (let i = start; i < end; i++) {
+      const next = values[i]!;
+      const d = next - value;
+      const half = difference * 0.5;
+      sum += next - first;
+      last += Math.abs(d);
+      line += Math.abs(d - difference);
+      halfLine += Math.abs(d - half);
+      mean += Math.abs(d + half);
+      difference = d;
+      value = next;
+    }
   }
+  const share = (count - 1) / sampled;
+  last *= share;
+  line *= share;
+  halfLine *= share;
+  mean *= share;
   plan.way = last;
-  if (last === 0) return;
+  if (last === 0) return false;
   let best = last;
   if (line < best) {
     best = line;
@@ -74,7 +93,7 @@ export function planIntegers(values: Float64Array, count: number, plan: IntegerP
   }
   // A level can win only where the mean of two beats the last value: in noise.
   if (mean < last) {
-    const level = Math.round(first + sum / count);
+    const level = Math.round(first + sum / sampled);
     let levelSum = 0;
     for (let i = 0; i < count; i++) levelSum += Math.abs(values[i]! - level);
     if (levelSum < best) {
@@ -84,11 +103,11 @@ export function planIntegers(values: Float64Array, count: number, plan: IntegerP
     }
   }
   // A slope can win only where the values go somewhere.
-  const way = value - first;
+  const way = values[count - 1]! - first;
   if (Math.abs(way) * 4 > last) {
     const slope = Math.round(way / (count - 1));
     let slopeSum = 0;
-    value = first;
+    let value = first;
     for (let i = 1; i < count; i++) {
       const next = values[i]!;
       slopeSum += Math.abs(next - value - slope);
@@ -102,9 +121,10 @@ export function planIntegers(values: Float64Array, count: number, plan: IntegerP
     }
   }
   plan.bits = headerBits(plan.base);
-  if (best === 0) return;
+  if (best === 0) return false;
   plan.scale = scaleOf((2 * best) / count);
   plan.bits += scaleBits(best, count);
+  return true;
 }
 
 /** Writes an integer column as planned. */

@@ -80,7 +80,7 @@ describe.skipIf(tables.length === 0)('recorded tables come back bit for bit', ()
   });
 
   it('and take no more bytes than FORMAT.md says', () => {
-    expect(median(large)).toBeLessThan(1.5);
-    expect(median(small)).toBeLessThan(2.4);
+    expect(median(large)).toBeLessThan(1.1);
+    expect(median(small)).toBeLessThan(1.75);
   });
 });

@@ -45,7 +45,8 @@ export class Child {
     onLog: (line: Record<string, unknown>) => void,
     onFailure: (message: string) => void,
   ): Child {
-    const process_ = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    // A group of its own: Ctrl-C on the terminal reaches whoever started it, and it is stopped in order from there.
+    const process_ = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     return new Child(name, process_, onLog, onFailure);
   }
 

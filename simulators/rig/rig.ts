@@ -12,9 +12,6 @@ const FOLDER_LENGTH_MAX = 60;
 /** How long a process may take to say that it is ready, before the rig gives up: compiled code on a busy small machine. */
 const READY_MS = 30_000;
 
-/** What an agent logs when its sources run. */
-const AGENT_READY = 'the agent is sampling';
-
 const TRUST_DOMAIN = 'rig.test';
 const CERTIFICATE_DAYS = 2;
 
