@@ -2,7 +2,7 @@
 // for the present inputs. Nothing outside the repository is written but npm's own cache.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -59,7 +59,19 @@ if (!existsSync(installStamp) || readFileSync(installStamp, 'utf8') !== installK
   writeFileSync(installStamp, installKey());
 }
 
+/** Removes what was built from sources that are gone: the tests run what lies in `dist`. */
+function removeStale(name) {
+  const dist = join(root, name, 'dist');
+  if (!existsSync(dist)) return;
+  for (const path of readdirSync(dist, { recursive: true })) {
+    if (!path.endsWith('.js') || existsSync(join(root, name, path.replace(/\.js$/, '.ts')))) continue;
+    for (const built of [path, `${path}.map`, path.replace(/\.js$/, '.d.ts')])
+      rmSync(join(dist, built), { force: true });
+  }
+}
+
 if (process.argv.includes('--build')) {
+  for (const name of ['proto', 'core', 'agent', 'collector', 'simulators', 'bench']) removeStale(name);
   // tsc keeps its own record of what has changed, and is done at once when nothing has.
   run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);
 }

@@ -102,10 +102,10 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     },
     {
       ...DEFAULT_BATCH_BOUNDS,
-      readings: config.batching.max_readings,
-      bytes: config.batching.max_bytes,
-      ageUs: config.batching.max_age_offline * 1000,
-      pendingReadings: Math.max(DEFAULT_BATCH_BOUNDS.pendingReadings, 8 * config.batching.max_readings),
+      readings: config.batching.maxReadings,
+      bytes: config.batching.maxBytes,
+      ageUs: config.batching.maxAgeOffline * 1000,
+      pendingReadings: Math.max(DEFAULT_BATCH_BOUNDS.pendingReadings, 8 * config.batching.maxReadings),
     },
   );
   const writer = new BatchWriter({
@@ -172,7 +172,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         },
         clocksCompared: (comparison) => segments.compared(comparison),
         linked: (isLinked) => {
-          batcher.setAgeUs((isLinked ? config.batching.max_age : config.batching.max_age_offline) * 1000);
+          batcher.setAgeUs((isLinked ? config.batching.maxAge : config.batching.maxAgeOffline) * 1000);
         },
       },
     });

@@ -7,7 +7,7 @@ import { PAGE_BYTES } from './row-size.js';
 import { APPLICATION_ID, MIGRATIONS } from './schema.js';
 import { DamagedBufferError, readState } from './sqlite-item-table.js';
 
-/** Pages in the log before they are moved to the database. Measured, see docs/BUFFER-FORMAT.md. */
+/** Pages in the log before they are moved to the database. Measured, see docs/BUFFER.md. */
 const CHECKPOINT_PAGES = 256;
 /** Pages beyond the quota for quarantine, catalogue, alerts and inner pages: 4 MiB. */
 const SPARE_PAGES = (4 << 20) / PAGE_BYTES;

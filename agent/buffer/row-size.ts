@@ -1,5 +1,5 @@
 /**
- * Bytes of a database page. Measured, see docs/BUFFER-FORMAT.md: a small device commits one short row a second, and each
+ * Bytes of a database page. Measured, see docs/BUFFER.md: a small device commits one short row a second, and each
  * commit writes whole pages.
  */
 export const PAGE_BYTES = 512;

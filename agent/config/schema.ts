@@ -66,7 +66,7 @@ const deviceSchema = v.strictObject({
 
 const collectorSchema = v.strictObject({
   address: v.pipe(address(), v.description('HOST:PORT of the collector')),
-  server_name: v.optional(
+  serverName: v.optional(
     v.pipe(
       text('a name', 'collector.example.org', 253),
       v.description("name in the collector's certificate, where it is not the host of address"),
@@ -93,21 +93,21 @@ const bufferSchema = v.strictObject({
 });
 
 const batchingFields = v.strictObject({
-  max_age: v.optional(
+  maxAge: v.optional(
     v.pipe(
       duration({ minMs: 10, maxMs: 3_600_000 }),
       v.description('age at which a batch is closed while the collector is there, 10ms to 1h: what an alert waits for'),
     ),
     '1s',
   ),
-  max_age_offline: v.optional(
+  maxAgeOffline: v.optional(
     v.pipe(
       duration({ minMs: 10, maxMs: 3_600_000 }),
       v.description('the same while it is not, 10ms to 1h: what a power cut can take along; spares the flash'),
     ),
     '5s',
   ),
-  max_readings: v.optional(
+  maxReadings: v.optional(
     v.pipe(
       v.number('not a number; write a whole number'),
       v.integer('not a whole number'),
@@ -117,7 +117,7 @@ const batchingFields = v.strictObject({
     ),
     1000,
   ),
-  max_bytes: v.optional(
+  maxBytes: v.optional(
     v.pipe(
       byteSize({ minBytes: 1024, maxBytes: BATCH_BYTES_MAX }),
       v.description('bytes before encoding at which a batch is closed, 1KiB to 512KiB'),
@@ -128,9 +128,9 @@ const batchingFields = v.strictObject({
 
 const batchingSchema = v.pipe(
   batchingFields,
-  fieldCheck<v.InferOutput<typeof batchingFields>>(function* ({ max_age, max_age_offline }) {
-    if (max_age_offline < max_age) {
-      yield { path: ['max_age_offline'], message: 'shorter than max_age; write at least the same' };
+  fieldCheck<v.InferOutput<typeof batchingFields>>(function* ({ maxAge, maxAgeOffline }) {
+    if (maxAgeOffline < maxAge) {
+      yield { path: ['maxAgeOffline'], message: 'shorter than maxAge; write at least the same' };
     }
   }),
 );

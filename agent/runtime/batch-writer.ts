@@ -8,7 +8,7 @@ import type { LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Logger } from 'pino';
 import type { Batcher } from '../batching/batcher.js';
 import type { Buffer as EdgeBuffer, EncodedBatch } from '../buffer/buffer.js';
-import type { LineTime } from './watermark.js';
+import type { LineTime } from '../uplink/uplink.js';
 
 /** One commit carries what closed while the last one ran; more at once would only delay the first. */
 const groupBatchesMax = 64;

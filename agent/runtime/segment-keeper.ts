@@ -2,8 +2,9 @@ import type { Clock } from '@tributary/core/clock/clock';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import type { SegmentDeclaration } from '@tributary/proto/gen/tributary/v1/series';
 import type { Logger } from 'pino';
+import type { ClockExchange } from '../uplink/uplink.js';
 import type { AgentCatalogue } from './agent-catalogue.js';
-import { type ClockComparison, continues, estimatedSegment, jumped, observedSegment } from './time-segment.js';
+import { continues, estimatedSegment, jumped, observedSegment } from './time-segment.js';
 
 type Segment = Omit<SegmentDeclaration, 'id'>;
 
@@ -54,7 +55,7 @@ export class SegmentKeeper {
   }
 
   /** The collector's clock is a better witness than a clock that nobody vouches for. */
-  compared(comparison: ClockComparison): void {
+  compared(comparison: ClockExchange): void {
     const segment = estimatedSegment(comparison, this.#bootId);
     if (segment === undefined || this.#current === undefined || continues(this.#current, segment)) return;
     this.#begin(segment, "the collector's clock says better when it is");

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { Clock } from '@tributary/core/clock/clock';
 import type { ClockState, SegmentDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type { ClockExchange } from '../uplink/uplink.js';
 
 /** Written as numbers, because the generated enumeration would load gRPC. */
 const synchronized: ClockState = 1;
@@ -37,16 +38,8 @@ export function observedSegment(clock: Clock, bootId: string, file = synchronize
   };
 }
 
-/** What Register taught about the clocks, on this device's monotonic line and in the collector's Unix time. */
-export interface ClockComparison {
-  sentUs: number;
-  answeredUs: number;
-  collectorReceivedUs: number;
-  collectorSentUs: number;
-}
-
 /** A segment by the collector's clock: the offset of RFC 5905 section 8, uncertain by half the round trip. */
-export function estimatedSegment(comparison: ClockComparison, bootId: string): Segment | undefined {
+export function estimatedSegment(comparison: ClockExchange, bootId: string): Segment | undefined {
   const { sentUs, answeredUs, collectorReceivedUs, collectorSentUs } = comparison;
   const roundTripUs = answeredUs - sentUs - (collectorSentUs - collectorReceivedUs);
   if (collectorReceivedUs <= 0 || collectorSentUs < collectorReceivedUs || roundTripUs < 0) return undefined;

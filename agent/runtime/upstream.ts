@@ -71,7 +71,7 @@ async function grpcLinks({ config, tls, agentVersion, deps }: UpstreamOptions): 
     return new GrpcLink(
       {
         address: formatAddress(config.collector.address),
-        serverName: config.collector.server_name,
+        serverName: config.collector.serverName,
         credentials: clientCredentials(material),
         userAgent: `tributary-agent/${agentVersion}`,
       },

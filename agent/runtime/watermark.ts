@@ -1,8 +1,4 @@
-/** A moment on the device's monotonic line. */
-export interface LineTime {
-  segment: number;
-  us: number;
-}
+import type { LineTime } from '../uplink/uplink.js';
 
 interface Appended extends LineTime {
   sequence: number;

@@ -67,7 +67,7 @@ function remedyOf(failure: GrpcOutcome): string {
             ? "put the CA that issued the collector's certificate into tls.ca"
             : 'use a device certificate (tls.cert) of a CA that the collector trusts';
         case 'wrong-name':
-          return 'set collector.server_name to a name in the certificate of the collector, or correct collector.address';
+          return 'set collector.serverName to a name in the certificate of the collector, or correct collector.address';
         default:
           return 'check tls.ca, tls.cert and tls.key, and that both sides speak TLS 1.3';
       }

@@ -721,6 +721,24 @@ describe('verdicts', () => {
     expect(world.nowMs).toBeGreaterThan(60_000);
   });
 
+  it('registers less and less often when even its heartbeat is answered with register again', () => {
+    const world = new World(new ModelBuffer(), {}, 3);
+    world.ready();
+    let registrations = 0;
+    // Ten minutes.
+    while (world.nowMs < 600_000) {
+      if (world.register !== undefined) {
+        registrations++;
+        world.answerRegister();
+      } else if (world.stream !== undefined) {
+        world.answerUpload({
+          later: [{ range: { first: 1, last: 2 ** 53 - 1 }, reason: DeferralReason.REGISTER_AGAIN, delayMs: 0 }],
+        });
+      } else world.wake();
+    }
+    expect(registrations).toBeLessThan(60);
+  });
+
   it('believes no answer about what was not sent', () => {
     const world = new World();
     world.buffer.append(1);

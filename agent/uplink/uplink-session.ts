@@ -478,7 +478,9 @@ export class UplinkSession {
     }
     // After a change of the epoch what this stream sent is not in the buffer any more.
     if (stream.epoch === this.#registration.epoch) this.#doubt(verdicts.unnamed);
-    const isProgress = stream.items === 0 || verdicts.durable.length > 0 || verdicts.rejected.length > 0;
+    // A heartbeat that was put off is none, or a collector that says so each time would be asked without any back-off.
+    const isHeard = stream.items === 0 && verdicts.pauseMs === undefined;
+    const isProgress = isHeard || verdicts.durable.length > 0 || verdicts.rejected.length > 0;
     if (isProgress) this.#progressed(stream, verdicts.forked.length > 0);
     if (verdicts.forked.length > 0 && stream.epoch === this.#registration.epoch) {
       this.#counters.itemsForked += countOf(verdicts.forked);

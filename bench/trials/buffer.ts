@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SqliteBuffer } from '@tributary/agent/buffer/sqlite-buffer';
+import { type Figures, numberOption, type Trial } from '../trial.js';
 
 /** A shape of what a device appends. */
 interface Shape {
@@ -11,70 +12,53 @@ interface Shape {
   bodyBytes: number;
 }
 
+// The buffer on the disk that holds the temporary directory, one append after another, acknowledged one append later.
+
 /** Ten series polled once a second, each poll its own batch; and a device that collects a thousand readings. */
 const SMALL: Shape = { readings: 10, bodyBytes: 90 };
 const LARGE: Shape = { readings: 1_000, bodyBytes: 1_700 };
 
-export interface BufferFigures {
-  shape: string;
-  /** What the database and its log were told to write, by the kernel's count for the buffer's thread. */
-  bytesWrittenPerReading: number;
-  /** The same while nothing is acknowledged. */
-  bytesWrittenPerReadingInOutage: number;
-  /** Of the acknowledged promise: from the call to the commit on disk and back. */
-  appendP50Ms: number;
-  appendP99Ms: number;
-  /** Growing while the collector is away: what waits, on disk. */
-  bytesAtRestPerReading: number;
-}
-
-export interface BufferTrial {
-  figures: BufferFigures[];
-  /** Readings a second in group appends of 64 batches. */
-  groupReadingsPerSecond: number;
-  openMs: number;
-  /** Resident memory that the thread and its database add, after all of the above. */
-  threadRssMb: number;
-}
-
-/**
- * Measures the buffer on the disk that holds the temporary directory. `appends` of each shape, each its own commit,
- * acknowledged one append later.
- */
-export async function run(appends = 2_000): Promise<BufferTrial> {
-  const directory = await mkdtemp(join(tmpdir(), 'tributary-bench-buffer-'));
-  const buffers: SqliteBuffer[] = [];
-  const open = async (name: string): Promise<SqliteBuffer> => {
-    const buffer = await SqliteBuffer.open({ path: join(directory, name), quotaBytes: 256 << 20 });
-    buffers.push(buffer);
-    return buffer;
-  };
-  try {
-    const rssBefore = await rssBytes();
-    const openedAt = performance.now();
-    const buffer = await open('steady.db');
-    const openMs = performance.now() - openedAt;
-    const figures: BufferFigures[] = [];
-    for (const shape of [SMALL, LARGE]) {
-      const steady = await appendEach(buffer, shape, appends, true);
-      const away = await appendEach(await open(`outage-${shape.readings}.db`), shape, appends, false);
-      figures.push({
-        shape: `${shape.readings} readings in ${shape.bodyBytes} bytes`,
-        bytesWrittenPerReading: rounded(steady.bytesWritten / (appends * shape.readings)),
-        bytesWrittenPerReadingInOutage: rounded(away.bytesWritten / (appends * shape.readings)),
-        appendP50Ms: rounded(steady.latenciesMs[Math.floor(appends * 0.5)]),
-        appendP99Ms: rounded(steady.latenciesMs[Math.floor(appends * 0.99)]),
-        bytesAtRestPerReading: rounded(away.bytesWaiting / (appends * shape.readings)),
-      });
+export const trial: Trial = {
+  options: { appends: 'appends of each shape, each its own commit (2000)' },
+  async run(options) {
+    const appends = numberOption(options, 'appends', 2_000, 20);
+    const directory = await mkdtemp(join(tmpdir(), 'tributary-bench-buffer-'));
+    const buffers: SqliteBuffer[] = [];
+    const open = async (name: string): Promise<SqliteBuffer> => {
+      const buffer = await SqliteBuffer.open({ path: join(directory, name), quotaBytes: 256 << 20 });
+      buffers.push(buffer);
+      return buffer;
+    };
+    try {
+      const rssBefore = await rssBytes();
+      const openedAt = performance.now();
+      const buffer = await open('steady.db');
+      const figures: Figures = { openMs: rounded(performance.now() - openedAt) };
+      for (const [name, shape] of [
+        ['small', SMALL],
+        ['large', LARGE],
+      ] as const) {
+        const steady = await appendEach(buffer, shape, appends, true);
+        // The first shape has run by now; what comes later is the other buffers' threads.
+        figures.threadRssMb ??= rounded(((await rssBytes()) - rssBefore) / 2 ** 20);
+        const away = await appendEach(await open(`${name}.db`), shape, appends, false);
+        const readings = appends * shape.readings;
+        // What the database and its log were told to write, by the kernel's count for the buffer's thread.
+        figures[`${name}BytesWrittenPerReading`] = rounded(steady.bytesWritten / readings);
+        figures[`${name}BytesWrittenPerReadingInOutage`] = rounded(away.bytesWritten / readings);
+        figures[`${name}BytesAtRestPerReading`] = rounded(away.bytesWaiting / readings);
+        // From the call to the commit on disk and back.
+        figures[`${name}AppendP50Ms`] = rounded(steady.latenciesMs[Math.floor(appends * 0.5)]);
+        figures[`${name}AppendP99Ms`] = rounded(steady.latenciesMs[Math.floor(appends * 0.99)]);
+      }
+      figures.groupReadingsPerSecond = Math.round(await groupAppends(buffer, Math.ceil(appends / 20)));
+      return figures;
+    } finally {
+      for (const buffer of buffers) await buffer.close();
+      await rm(directory, { recursive: true, force: true });
     }
-    const groupReadingsPerSecond = Math.round(await groupAppends(buffer, Math.ceil(appends / 20)));
-    const threadRssMb = rounded(((await rssBytes()) - rssBefore) / buffers.length / 2 ** 20);
-    return { figures, groupReadingsPerSecond, openMs: rounded(openMs), threadRssMb };
-  } finally {
-    for (const buffer of buffers) await buffer.close();
-    await rm(directory, { recursive: true, force: true });
-  }
-}
+  },
+};
 
 async function appendEach(buffer: SqliteBuffer, shape: Shape, appends: number, acknowledged: boolean) {
   const before = await buffer.status();

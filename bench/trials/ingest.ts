@@ -1,14 +1,15 @@
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { loadTlsFiles } from '@tributary/core/identity/tls-files';
 import { Fleet } from '@tributary/simulators/fleet/fleet';
 import { type WorkloadOptions, workloadBatches } from '@tributary/simulators/fleet/workload';
 import type { SeriesReadings } from '@tributary/simulators/replay/csv-table';
 import { Rig } from '@tributary/simulators/rig/rig';
+import { freePort, readMetrics } from '../collector-metrics.js';
 import { readProcessUsage } from '../process-usage.js';
 import { ReadBack } from '../read-back.js';
 import { weighStore } from '../store-size.js';
 import { type Figures, numberOption, type Trial } from '../trial.js';
+import { until } from '../until.js';
 
 /** Devices that send at the same time: enough that group commits have somebody to group. */
 const DEVICES = 8;
@@ -20,28 +21,29 @@ const BATCH_AGE_MS = 1000;
 /** Watches every temperature of every device, and fires where a simulated room gets warm. */
 const RULES = { rules: [{ name: 'warm', select: { name: 'temperature-*' }, above: 24, clear: 23.5, for: '1m' }] };
 
-/** Enough for a second or two of work at the collector, which the kernel counts in steps of 10 ms. */
-const BATCHES_DEFAULT = 10_000;
+/** Enough for a second or more of work at the collector, which the kernel counts in steps of 10 ms. */
+const READINGS_DEFAULT = 10_000_000;
 
-/** Batches before it is measured: a collector that runs for months has long been compiled. */
-const WARM_UP_BATCHES = 2000;
+/** What is sent before it is measured, of all that is: a collector that runs for months has long been compiled. */
+const WARM_UP_SHARE = 0.2;
 
 /** Rollups are saved five seconds after the commit at the latest. */
 const SETTLE_MS_MAX = 60_000;
-const SETTLE_POLL_MS = 200;
 
 /** A whole collector under full load: what a reading costs it in processor time, and what it weighs at rest. */
 export const trial: Trial = {
   options: {
     batch: 'readings in a batch, default 1000',
-    readings: 'readings in all, default 10,000 batches',
+    readings: 'readings in all, default 10 million',
     interval: 'milliseconds between two rows, default what makes a batch a second long',
+    stream: 'batches in an upload stream, default what the limits allow: a backlog; 1 is a device that keeps up',
     'cpu-profile': 'folder for a processor profile of the collector',
   },
   async run(options): Promise<Figures> {
     const batch = numberOption(options, 'batch', 1000, SERIES);
-    const asked = numberOption(options, 'readings', batch * BATCHES_DEFAULT);
+    const asked = numberOption(options, 'readings', READINGS_DEFAULT);
     const intervalMs = numberOption(options, 'interval', (BATCH_AGE_MS * SERIES) / batch, 0.001);
+    const streamItems = numberOption(options, 'stream', Number.POSITIVE_INFINITY);
     const profile = options['cpu-profile'];
     const batches = Math.max(1, Math.round(asked / batch / DEVICES));
     const rig = await Rig.create('ingest');
@@ -57,9 +59,9 @@ export const trial: Trial = {
         0,
         nodeArgs,
       );
-      const load: Load = { rig, port, healthPort, batch, batches, intervalUs: intervalMs * 1000 };
+      const load: Load = { rig, port, healthPort, batch, batches, intervalUs: intervalMs * 1000, streamItems };
 
-      const warmUp = Math.min(batches, WARM_UP_BATCHES / DEVICES);
+      const warmUp = Math.ceil(batches * WARM_UP_SHARE);
       await send({ ...load, batches: warmUp }, 'warm');
       const before = readProcessUsage(child.pid).cpuSeconds;
       const { readings, items } = await send(load, 'load');
@@ -94,6 +96,8 @@ interface Load {
   batches: number;
   /** Between two rows. */
   intervalUs: number;
+  /** Batches in one upload stream at the most. */
+  streamItems: number;
 }
 
 function workload({ batch, batches, intervalUs }: Load): Omit<WorkloadOptions, 'seed' | 'epoch'> {
@@ -108,7 +112,8 @@ const START_US = (Math.floor(Date.now() / 1000) - 3600) * 1e6;
 /** Sends everything, and waits until nothing that follows from it is left to do. */
 async function send(load: Load, prefix: string): Promise<{ readings: number; items: number }> {
   const materials = await Promise.all(Array.from({ length: DEVICES }, (_, at) => load.rig.device(`${prefix}-${at}`)));
-  const fleet = new Fleet({ address: `127.0.0.1:${load.port}`, materials, ...workload(load) });
+  const { port, streamItems } = load;
+  const fleet = new Fleet({ address: `127.0.0.1:${port}`, materials, streamItems, ...workload(load) });
   try {
     await fleet.register();
     const { readings, items, rejectedItems, forkedItems } = await fleet.run();
@@ -121,21 +126,11 @@ async function send(load: Load, prefix: string): Promise<{ readings: number; ite
 }
 
 /** Resolves when rollups, rules and alerts have caught up. */
-async function settled(healthPort: number): Promise<void> {
-  const untilMs = performance.now() + SETTLE_MS_MAX;
-  while (performance.now() < untilMs) {
-    const text = await (await fetch(`http://127.0.0.1:${healthPort}/metrics`)).text();
-    const waiting = ['rollup_rows_waiting', 'devices_behind', 'alerts_waiting'].map((name) => metric(text, name));
-    if (waiting.every((one) => one === 0)) return;
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_POLL_MS));
-  }
-  throw new Error(`rollups did not catch up within ${SETTLE_MS_MAX / 1000} s`);
-}
-
-function metric(text: string, name: string): number {
-  const found = new RegExp(`^tributary_collector_${name} (\\S+)$`, 'm').exec(text);
-  if (found === null) throw new Error(`the collector has no metric ${name}`);
-  return Number(found[1]);
+function settled(healthPort: number): Promise<void> {
+  return until('rollups and alerts have caught up', SETTLE_MS_MAX, async () => {
+    const waiting = await readMetrics(healthPort, ['rollup_rows_waiting', 'devices_behind', 'alerts_waiting']);
+    return Object.values(waiting).every((one) => one === 0);
+  });
 }
 
 /** The ledger of all devices adds up, and one device's readings come back bit for bit and are all in its rollups. */
@@ -180,17 +175,6 @@ function isWorkload(load: Load, read: ReadonlyMap<string, SeriesReadings>): bool
 /** Series of a workload are named after their preset and place: `pressure-2`. */
 function seriesNumber(name: string): number {
   return Number(name.slice(name.lastIndexOf('-') + 1));
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function rounded(value: number): number {

@@ -13,7 +13,7 @@ import {
   RejectionReason,
 } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { EPOCH_BYTES, type Item, itemChecksum } from '@tributary/proto/items/item';
-import type { DeviceSession, EpochSession } from './device-session.js';
+import type { EpochSession } from './device-session.js';
 import { type EventTimeSpan, findEventTimeSpan } from './event-time.js';
 import type { IngestLimits } from './ingest-limits.js';
 import type { PendingItem } from './pending-item.js';
@@ -60,8 +60,43 @@ export function checkEnvelope(item: Item, epoch: EpochSession, limits: IngestLim
 
 const span: EventTimeSpan = { firstUs: 0, lastUs: 0, any: false };
 
-/** Decodes a batch into the arena and fills in what the store and the followers must know of it. */
+/** Objects of a column, and of a string in a dictionary. */
+const COLUMN_BYTES = 200;
+const STRING_BYTES = 40;
+
+/**
+ * Decodes a batch into the arena and fills in what the store and the followers must know of it. Of a batch that is refused
+ * nothing stays in the arena.
+ */
 export function checkBatch(
+  item: PendingItem,
+  arena: DecodeArena,
+  limits: Readonly<BatchLimits>,
+  nowUs: number,
+): Refusal | undefined {
+  arena.mark();
+  const before = arena.usedBytes;
+  const refusal = decodeAndCheck(item, arena, limits, nowUs);
+  if (refusal !== undefined) arena.rewind();
+  else item.decodedBytes = arena.usedBytes - before + objectBytes(item.batch);
+  return refusal;
+}
+
+/** What a decoded batch takes beside the arena, roughly: a few bytes on the wire can hold many columns, bitmaps and strings. */
+function objectBytes({ groups }: Batch): number {
+  let bytes = 0;
+  for (const { rows, columns } of groups) {
+    bytes += columns.length * COLUMN_BYTES;
+    for (let at = 0; at < columns.length; at++) {
+      const { presence, strings } = columns[at];
+      if (presence !== null) bytes += rows >>> 3;
+      bytes += strings.length * STRING_BYTES;
+    }
+  }
+  return bytes;
+}
+
+function decodeAndCheck(
   item: PendingItem,
   arena: DecodeArena,
   limits: Readonly<BatchLimits>,
@@ -126,8 +161,11 @@ function checkColumns(batch: Batch, epoch: EpochSession): Refusal | undefined {
   return undefined;
 }
 
-/** Reads and checks a declaration of loss. */
-export function checkDeclaration(item: PendingItem, session: DeviceSession): Refusal | undefined {
+/**
+ * Reads and checks a declaration of loss. It may speak of epochs that no registration names any more: a buffer that was a
+ * copy, or damaged, is given up under an epoch of its own, and the next epoch declares what was lost with it.
+ */
+export function checkDeclaration(item: PendingItem, limits: IngestLimits): Refusal | undefined {
   if (item.readings !== 0) {
     return rejected(RejectionReason.COUNT, `readings: ${item.readings}; a declaration holds none`);
   }
@@ -140,6 +178,7 @@ export function checkDeclaration(item: PendingItem, session: DeviceSession): Ref
   if (entries.length > ENTRIES_MAX) {
     return rejected(RejectionReason.TOO_LARGE, `entries: ${entries.length}; at most ${ENTRIES_MAX} are taken`);
   }
+  const epochs = new Set<string>();
   for (const { epoch, first, last, reason } of entries) {
     if (epoch.length !== EPOCH_BYTES) {
       return rejected(RejectionReason.MALFORMED, `epoch: ${epoch.length} bytes; ${EPOCH_BYTES} are needed`);
@@ -151,7 +190,12 @@ export function checkDeclaration(item: PendingItem, session: DeviceSession): Ref
       return rejected(RejectionReason.MALFORMED, `reason: ${reason}; not one that a device may give`);
     }
     if (reason < 0 || reason > LossReason.EXPIRED) return unknownEncoding;
-    if (session.epoch(epoch) === undefined) return registerAgain;
+    epochs.add(Buffer.from(epoch).toString('latin1'));
+  }
+  // Each of them is a row of the store for ever.
+  if (epochs.size > limits.epochsPerRegisterMax) {
+    const detail = `entries: of ${epochs.size} epochs; at most ${limits.epochsPerRegisterMax} are taken`;
+    return rejected(RejectionReason.TOO_LARGE, detail);
   }
   item.entries = entries;
   return undefined;

@@ -70,7 +70,6 @@ export class CommitGroup {
   parts: DevicePart[] = [];
   items = 0;
   bytes = 0;
-  readings = 0;
 
   /** The part of this device's epoch and start, made when it is not there yet. */
   partOf(session: DeviceSession, epochSession: EpochSession, fencingToken: number): DevicePart {
@@ -90,7 +89,6 @@ export class CommitGroup {
     this.parts = [];
     this.items = 0;
     this.bytes = 0;
-    this.readings = 0;
     this.arena.reset();
   }
 }

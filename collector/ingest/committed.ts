@@ -38,4 +38,6 @@ export interface Follower {
    * up to it once what `follow` was given is saved.
    */
   committed?(deviceId: number, position: number): void;
+  /** It does not keep up with what is committed: devices should wait with more. */
+  busy?(): boolean;
 }

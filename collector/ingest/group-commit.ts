@@ -75,8 +75,11 @@ export class GroupCommitter {
   /** Makes room for an item: a sequence that is in the group already, or a full group, begins the next one. */
   prepare(epoch: EpochSession, sequence: number): void {
     const group = this.#gathering;
-    const { commitBytesMax, commitItemsMax, commitReadingsMax } = this.#limits;
-    const full = group.items >= commitItemsMax || group.bytes >= commitBytesMax || group.readings >= commitReadingsMax;
+    const { commitBytesMax, commitItemsMax, commitDecodedBytesMax } = this.#limits;
+    const full =
+      group.items >= commitItemsMax ||
+      group.bytes >= commitBytesMax ||
+      group.arena.usedBytes >= commitDecodedBytesMax;
     const { part } = epoch;
     if (full || (part !== undefined && part.group === group && part.has(sequence))) this.#rotate();
   }
@@ -86,7 +89,6 @@ export class GroupCommitter {
     group.partOf(item.session, item.epochSession, token).add(item);
     group.items++;
     group.bytes += item.body.length;
-    group.readings += item.readings;
     this.#wake();
   }
 
@@ -212,7 +214,7 @@ export class GroupCommitter {
         if (outcome.outcome === 'committed') this.#follower.committed?.(slice[at].deviceId, outcome.position);
       }
     } catch (error) {
-      // The items are durable whatever follows; what was derived is made again from them at the next start.
+      // The items are durable whatever follows.
       this.#port.bug(error, 'following a commit');
     }
   }

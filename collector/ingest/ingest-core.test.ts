@@ -75,9 +75,12 @@ const refused: { what: string; bad: Item; rejected?: RejectionReason; later?: De
     later: DeferralReason.REGISTER_AGAIN,
   },
   {
-    what: 'a declaration about an epoch that was not registered',
-    bad: declarationItem(2, [{ ...ledgerEntry, epoch: new Uint8Array(16) }]),
-    later: DeferralReason.REGISTER_AGAIN,
+    what: 'a declaration about more epochs than a device can have lost',
+    bad: declarationItem(
+      2,
+      Array.from({ length: 65 }, (_, at) => ({ ...ledgerEntry, epoch: new Uint8Array(16).fill(at) })),
+    ),
+    rejected: RejectionReason.TOO_LARGE,
   },
   {
     what: 'a kind of a later version',
@@ -118,6 +121,13 @@ describe('the verdict of an item', () => {
     expect(response?.later).toEqual([
       { range: { first: 20_000_000, last: 20_000_000 }, reason: DeferralReason.FUTURE, delayMs: 0 },
     ]);
+  });
+
+  it('for a declaration about an epoch that is not registered any more is durable: it was given up', () => {
+    const bench = new Bench();
+    const entry = { ...ledgerEntry, epoch: Buffer.alloc(16) };
+    expect(bench.upload([declarationItem(1, [entry])]).response?.durable).toEqual([{ first: 1, last: 1 }]);
+    expect(bench.commits[0][0].items[0].entries).toMatchObject([entry]);
   });
 
   it('for a fork is forked: nothing of it replaces what is stored', () => {
@@ -309,6 +319,36 @@ describe('back-pressure', () => {
     expect(peer.response?.durable).toEqual([{ first: 1, last: 6 }]);
   });
 
+  it('counts what a batch takes in memory, however little it is on the wire', () => {
+    const bench = new Bench();
+    const { stream } = bench.open();
+    const constant = new Float64Array(60_000).fill(5);
+    const body = batchBody([...constant]);
+    expect(body.length).toBeLessThan(100);
+    stream.message(encodeUploadMessage(uploadHeader(), [item(1, body, { readings: 60_000 })]), NOW_US);
+    expect(bench.core.inFlightBytes).toBeGreaterThan(2 * 60_000 * 8);
+    bench.commitAll();
+    expect(bench.core.inFlightBytes).toBe(0);
+  });
+
+  it('keeps no memory for batches that it rejects', () => {
+    const bench = new Bench();
+    const { stream } = bench.open();
+    const body = batchBody([...new Float64Array(60_000).fill(5)]);
+    const lying = Array.from({ length: 200 }, (_, at) => item(at + 1, body, { readings: 59_999 }));
+    stream.message(encodeUploadMessage(uploadHeader(), [batchItem(900)]), NOW_US);
+    const before = process.memoryUsage().arrayBuffers;
+    stream.message(encodeUploadMessage(undefined, lying), NOW_US);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(20_000_000);
+  });
+
+  it('ends a stream of which it rejects so much that the answer grows too long', () => {
+    const bench = new Bench({ streamRejectionsMax: 2 });
+    const { response } = bench.upload([1, 2, 3, 4].map((sequence) => batchItem(sequence, { checksum: 1 })));
+    expect(response?.rejected).toHaveLength(2);
+    expect(response?.later[0]).toMatchObject({ range: { first: 3 }, reason: DeferralReason.PRESSURE });
+  });
+
   it('turns history away before what happens now', () => {
     const bench = new Bench({
       inFlightBytesMax: 4000,
@@ -333,6 +373,14 @@ describe('back-pressure', () => {
     live.stream.halfClose(NOW_US);
     bench.commitAll();
     expect(live.peer.response?.durable).toEqual([{ first: 5, last: 5 }]);
+  });
+
+  it('turns new streams away while what follows from the data does not keep up', () => {
+    const bench = new Bench();
+    bench.busy = true;
+    expect(bench.upload([batchItem(1)]).response?.later[0]?.reason).toBe(DeferralReason.PRESSURE);
+    bench.busy = false;
+    expect(bench.upload([batchItem(1)]).response?.durable).toEqual([{ first: 1, last: 1 }]);
   });
 
   it('answers a stream early that carries more than it may', () => {
@@ -362,9 +410,7 @@ describe('back-pressure', () => {
     expect(peer.response?.durable).toEqual([{ first: 1, last: 1 }]);
     expect(peer.response?.later[0]?.reason).toBe(DeferralReason.SHUTDOWN);
     const late = new Peer();
-    bench.core
-      .open({ tenant: '', device: 'pump' }, late, NOW_US)
-      .message(encodeUploadMessage(uploadHeader(), []), NOW_US);
+    bench.core.open({ tenant: '', device: 'pump' }, late, NOW_US);
     expect(late.response?.later[0]?.reason).toBe(DeferralReason.SHUTDOWN);
     expect(bench.core.idle).toBe(true);
   });

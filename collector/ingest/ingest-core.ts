@@ -100,6 +100,8 @@ export class IngestCore {
     this.#streams.add(stream);
     this.counters.streams++;
     this.counters.streamsOpen++;
+    // At once: a stream without a header would be waited for.
+    if (this.#stopping) stream.stop(DeferralReason.SHUTDOWN);
     return stream;
   }
 
@@ -136,6 +138,7 @@ export class IngestCore {
 
   #refusal(lane: Lane): DeferralReason | undefined {
     if (this.#stopping) return DeferralReason.SHUTDOWN;
+    if (this.#follower.busy?.() === true) return DeferralReason.PRESSURE;
     const share = lane === Lane.LIVE ? 1 : BACKFILL_SHARE;
     return this.#inFlightBytes >= this.#limits.inFlightBytesMax * share ? DeferralReason.PRESSURE : undefined;
   }

@@ -163,6 +163,8 @@ export class Bench {
   readonly watermarks: number[] = [];
   readonly bugs: unknown[] = [];
   fenced = false;
+  /** Whether the follower says that it does not keep up. */
+  busy = false;
   /** Thrown by the store for commits that hold such an item. */
   poison: ((commit: DeviceCommit) => Error | undefined) | undefined;
   #woken = false;
@@ -177,6 +179,7 @@ export class Bench {
       watermark: (_deviceId, watermarkUs) => {
         this.watermarks.push(watermarkUs);
       },
+      busy: () => this.busy,
     };
     this.core = new IngestCore({
       limits: { ...defaultIngestLimits, ...limits },

@@ -10,6 +10,8 @@ export interface IngestLimits {
   /** Of one upload stream; what comes beyond is answered with later. */
   streamBytesMax: number;
   streamItemsMax: number;
+  /** Of one stream; each stands in the answer with its detail. */
+  streamRejectionsMax: number;
   /** How long one upload stream may take to send, in milliseconds. */
   streamDurationMsMax: number;
   batchReadingsMax: number;
@@ -21,7 +23,7 @@ export interface IngestLimits {
   /** Of one group commit. */
   commitBytesMax: number;
   commitItemsMax: number;
-  commitReadingsMax: number;
+  commitDecodedBytesMax: number;
   /** Devices whose registration is kept in memory. */
   devicesMax: number;
   epochsPerRegisterMax: number;
@@ -43,6 +45,8 @@ export const defaultIngestLimits: Readonly<IngestLimits> = {
   streamBytesMax: 1024 * 1024,
   // A stream full of the smallest useful items (64 B); each costs about 300 B of objects in memory.
   streamItemsMax: 16_384,
+  // Some 150 B each in the answer, which devices take up to 1 MiB long.
+  streamRejectionsMax: 4096,
   // Well inside the device's 30 s watchdog and the collector's own drain time.
   streamDurationMsMax: 5000,
   // Two typed arrays of this length are 1 MiB: what one item may take in memory, however small it is on the wire.
@@ -57,8 +61,8 @@ export const defaultIngestLimits: Readonly<IngestLimits> = {
   // Larger commits save nothing more (the cost of a sync is spread thin already) and delay everybody's answer.
   commitBytesMax: 4 * 1024 * 1024,
   commitItemsMax: 4096,
-  // 8 MiB of columns (with the waste of blocks in powers of two) in one arena; three arenas take turns.
-  commitReadingsMax: 512 * 1024,
+  // The columns of one arena; three arenas take turns. Half a million readings, most of them dense.
+  commitDecodedBytesMax: 8 * 1024 * 1024,
   // About 5 kB each with a catalogue of ten series: 100 MiB.
   devicesMax: 20_000,
   // A device holds items of one epoch, and of a few more after mishaps.

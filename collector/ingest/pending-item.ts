@@ -46,6 +46,8 @@ export class PendingItem implements CheckedItem, CommittedBatch {
   /** Absent for a declaration, and for an item that is known to be stored. */
   decoded: Batch | undefined = undefined;
   position = 0;
+  /** What the decoded batch takes in memory. */
+  decodedBytes = 0;
   /** What it counts in flight. */
   costBytes = 0;
 

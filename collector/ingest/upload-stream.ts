@@ -51,9 +51,6 @@ export interface StreamContext {
   closed(stream: UploadStream): void;
 }
 
-/** Each decoded reading is a double, and its instant is shared. */
-const DECODED_BYTES_PER_READING = 8;
-
 /** An item's objects, whatever its size. */
 const ITEM_OVERHEAD_BYTES = 512;
 
@@ -76,6 +73,7 @@ export class UploadStream implements ItemOwner {
   #pending = 0;
   #bytes = 0;
   #items = 0;
+  #rejections = 0;
   /** The first sequence that the stream has not looked at yet, as far as it can tell. */
   #next = 1;
   #paused = false;
@@ -240,14 +238,14 @@ export class UploadStream implements ItemOwner {
       const found =
         item.kind === ItemKind.BATCH
           ? checkBatch(pending, context.committer.group.arena, context.batchLimits, this.#nowUs)
-          : checkDeclaration(pending, session);
+          : checkDeclaration(pending, limits);
       if (found !== undefined) {
         this.#refuse(item.sequence, found);
         return;
       }
       if (pending.decoded !== undefined && flagFuture(pending, this.#nowUs)) context.counters.fromFuture++;
     }
-    pending.costBytes = item.body.length + ITEM_OVERHEAD_BYTES + item.readings * DECODED_BYTES_PER_READING;
+    pending.costBytes = item.body.length + ITEM_OVERHEAD_BYTES + pending.decodedBytes;
     this.#pending++;
     if (!context.take(session, pending.costBytes)) this.pause();
     context.committer.add(pending, header.fencingToken);
@@ -258,6 +256,8 @@ export class UploadStream implements ItemOwner {
     if (refusal.verdict === 'rejected') {
       counters.countRejected(refusal.reason);
       this.#verdicts.rejected(sequence, refusal.reason, refusal.detail);
+      this.#rejections++;
+      if (this.#rejections >= this.#context.limits.streamRejectionsMax) this.stop(Later.PRESSURE);
       return;
     }
     counters.countLater(refusal.reason);

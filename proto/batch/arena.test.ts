@@ -32,5 +32,17 @@ describe('the decode arena', () => {
     arena.reset();
     expect([arena.block(100), arena.block(10), arena.block(100)]).toEqual(first);
     expect(arena.byteLength).toBe(held);
+    expect(arena.usedBytes).toBe((128 + 16 + 128) * 8);
+  });
+
+  it('frees what was handed out since a mark, and nothing before it', () => {
+    const arena = new DecodeArena();
+    const kept = arena.block(100).doubles.fill(1);
+    arena.mark();
+    const dropped = [arena.block(100), arena.block(5000)];
+    arena.rewind();
+    expect(arena.usedBytes).toBe(128 * 8);
+    expect([arena.block(100), arena.block(5000)]).toEqual(dropped);
+    expect(kept.every((value) => value === 1)).toBe(true);
   });
 });

@@ -22,6 +22,14 @@ export class DecodeArena {
   #slab: ArrayBuffer = new ArrayBuffer(0);
   #slabOffset = 0;
   #bytes = 0;
+  #usedBytes = 0;
+  readonly #marked: number[] = [];
+  #markedBytes = 0;
+
+  /** Bytes that were handed out since the last `reset`. */
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
 
   /** Bytes that the arena holds, whether in use or free. */
   get byteLength(): number {
@@ -37,12 +45,28 @@ export class DecodeArena {
     }
     const blocks = this.#blocks[bits]!;
     const index = this.#used[bits]!++;
+    this.#usedBytes += 8 << bits;
     return index < blocks.length ? blocks[index]! : this.#grow(blocks, 1 << bits);
   }
 
   /** Makes everything that was handed out free again: batches decoded before lose their content. */
   reset(): void {
     this.#used.fill(0);
+    this.#usedBytes = 0;
+  }
+
+  /** Remembers what is in use now, for one `rewind`. */
+  mark(): void {
+    const used = this.#used;
+    for (let bits = 0; bits < used.length; bits++) this.#marked[bits] = used[bits]!;
+    this.#markedBytes = this.#usedBytes;
+  }
+
+  /** Makes free what was handed out since the last `mark`: a batch that is not kept must not hold memory. */
+  rewind(): void {
+    const used = this.#used;
+    for (let bits = 0; bits < used.length; bits++) used[bits] = this.#marked[bits] ?? 0;
+    this.#usedBytes = this.#markedBytes;
   }
 
   #grow(blocks: ArenaBlock[], length: number): ArenaBlock {

@@ -50,6 +50,7 @@ export class FleetDevice {
     material: ClientMaterial,
     private readonly epoch: Uint8Array,
     private readonly workload: Workload,
+    private readonly streamItemsMax = Number.POSITIVE_INFINITY,
   ) {
     const options = { 'grpc.enable_retries': 0, 'grpc.enable_channelz': 0, 'grpc.use_local_subchannel_pool': 1 };
     this.client = new Client(address, clientCredentials(material), options);
@@ -140,10 +141,11 @@ export class FleetDevice {
       readingsProduced: this.workload.readings,
       readingsWaiting: 0,
     };
-    while (sent < items.length && bytes < STREAM_BYTES_MAX && !answered) {
+    const itemsMax = Math.min(items.length, this.streamItemsMax);
+    while (sent < itemsMax && bytes < STREAM_BYTES_MAX && !answered) {
       const message: Item[] = [];
       let messageBytes = 0;
-      while (sent < items.length) {
+      while (sent < itemsMax) {
         const size = items[sent]!.body.length + ITEM_OVERHEAD_BYTES_MAX;
         if (message.length > 0 && messageBytes + size > MESSAGE_BYTES_MAX) break;
         message.push(items[sent++]!);

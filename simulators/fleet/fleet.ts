@@ -9,6 +9,8 @@ export interface FleetOptions extends Omit<WorkloadOptions, 'epoch' | 'seed'> {
   address: string;
   /** One per device. */
   materials: readonly ClientMaterial[];
+  /** Batches in one upload stream at the most; what the limits allow by default. */
+  streamItems?: number;
 }
 
 export interface FleetResult {
@@ -34,7 +36,7 @@ export class Fleet {
       const epoch = new Uint8Array(randomBytes(EPOCH_BYTES));
       const workload = prepareWorkload({ ...options, epoch, seed });
       this.workloads.push(workload);
-      this.devices.push(new FleetDevice(options.address, material, epoch, workload));
+      this.devices.push(new FleetDevice(options.address, material, epoch, workload, options.streamItems));
     }
   }
 

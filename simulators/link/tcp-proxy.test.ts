@@ -112,4 +112,23 @@ describe('the TCP proxy', () => {
     socket.write('kept');
     expect((await receive(socket, 4)).toString()).toBe('kept');
   });
+
+  it('delivers what a client has sent before it was gone, when told, beside newer connections', async () => {
+    const received: string[] = [];
+    echo.on('connection', (socket: Socket) => socket.on('data', (bytes) => received.push(String(bytes))));
+    const first = await client();
+    proxy.set({ stalled: true });
+    first.write('old');
+    await expect.poll(() => proxy.stats().bytesUp).toBe(3);
+    proxy.strand();
+    await closed(first);
+    proxy.heal();
+    const second = await client();
+    second.write('new');
+    await receive(second, 3);
+    expect(received).toEqual(['new']);
+    proxy.deliverStranded();
+    await expect.poll(() => received).toEqual(['new', 'old']);
+    await expect.poll(() => proxy.stats().open).toBe(1);
+  });
 });

@@ -54,6 +54,7 @@ class Pipe {
   private timer: NodeJS.Timeout | undefined;
   private ended = false;
   private draining = false;
+  private held = false;
 
   constructor(
     private readonly from: Socket,
@@ -84,7 +85,7 @@ class Pipe {
 
   /** Passes on what is due. */
   forward(): void {
-    if (this.draining || this.faults().stalled) return;
+    if (this.draining || this.held || this.faults().stalled) return;
     clearTimeout(this.timer);
     this.timer = undefined;
     while (this.chunks.length > 0) {
@@ -108,9 +109,29 @@ class Pipe {
     if (this.ended) this.to.end();
   }
 
+  /** Keeps what is under way until `release`, whatever the link does, and ends the other side after it. */
+  hold(): void {
+    this.held = true;
+    this.ended = true;
+  }
+
+  release(): void {
+    this.held = false;
+    this.forward();
+  }
+
   stop(): void {
     clearTimeout(this.timer);
   }
+}
+
+interface Connection {
+  client: Socket;
+  target: Socket;
+  up: Pipe;
+  down: Pipe;
+  /** The client is gone, and what it has sent is still on its way. */
+  stranded: boolean;
 }
 
 /**
@@ -119,7 +140,7 @@ class Pipe {
  */
 export class TcpProxy {
   private faults: LinkFaults = { ...SOUND };
-  private readonly connections = new Set<{ client: Socket; target: Socket; up: Pipe; down: Pipe }>();
+  private readonly connections = new Set<Connection>();
   private bytesUp = 0;
   private bytesDown = 0;
   private accepted = 0;
@@ -171,6 +192,23 @@ export class TcpProxy {
       client.resetAndDestroy();
       target.resetAndDestroy();
     }
+  }
+
+  /**
+   * Resets the clients' ends alone. What they had sent and was not passed on (while the link is stalled, say) is kept until
+   * `deliverStranded`: packets that arrive after their sender has long come back another way.
+   */
+  strand(): void {
+    for (const connection of this.connections) {
+      connection.stranded = true;
+      connection.up.hold();
+      connection.client.resetAndDestroy();
+    }
+  }
+
+  /** Passes on what `strand` has kept, and then ends those connections. */
+  deliverStranded(): void {
+    for (const { stranded, up } of this.connections) if (stranded) up.release();
   }
 
   stats(): LinkStats {
@@ -226,9 +264,10 @@ export class TcpProxy {
       },
       () => this.faults.dropDown,
     );
-    const connection = { client, target, up, down };
+    const connection: Connection = { client, target, up, down, stranded: false };
     this.connections.add(connection);
     const close = () => {
+      if (connection.stranded && !target.destroyed) return;
       this.connections.delete(connection);
       up.stop();
       down.stop();

@@ -17,7 +17,9 @@ const CERTIFICATE_DAYS = 2;
 
 /** The repository's root, as seen from the built file. */
 const root = fileURLToPath(new URL('../../../', import.meta.url));
-const binary = (name: 'agent' | 'collector') => join(root, name, 'bin', `tributary-${name}.mjs`);
+
+/** The command line that a user of the package runs. */
+export const programFile = (name: 'agent' | 'collector') => join(root, name, 'bin', `tributary-${name}.mjs`);
 
 export interface ProcessHooks {
   /** Each line that the process logs, parsed. */
@@ -76,17 +78,10 @@ export class Rig {
     port = 0,
     nodeArgs: readonly string[] = [],
   ): Promise<RunningCollector> {
-    const config = this.writeConfig('collector', {
-      listen: `127.0.0.1:${port}`,
-      tls: this.tlsFiles('server'),
-      trustDomain: TRUST_DOMAIN,
-      store: { sqlite: { path: this.path('collector.db') } },
-      health: { listen: '127.0.0.1:0' },
-      ...overrides,
-    });
+    const config = this.collectorConfig(overrides, port);
     const ready = await this.start(
       'collector',
-      [...nodeArgs, binary('collector'), 'serve', '--config', config],
+      [...nodeArgs, programFile('collector'), 'serve', '--config', config],
       hooks,
       (line) => (typeof line.listen === 'string' ? Number(line.listen.split(':').pop()) : undefined),
     );
@@ -101,17 +96,37 @@ export class Rig {
     hooks: ProcessHooks = {},
     nodeArgs: readonly string[] = [],
   ): Promise<Child> {
-    const config = this.writeConfig(name, {
+    const config = this.agentConfig(name, port, overrides);
+    const ready = await this.start(
+      name,
+      [...nodeArgs, programFile('agent'), 'run', '--config', config],
+      hooks,
+      (line) => (line.msg === 'the agent is sampling' ? true : undefined),
+    );
+    return ready.child;
+  }
+
+  /** Writes a collector's configuration and answers its file. */
+  collectorConfig(overrides: Record<string, unknown>, port = 0): string {
+    return this.writeConfig('collector', {
+      listen: `127.0.0.1:${port}`,
+      tls: this.tlsFiles('server'),
+      trustDomain: TRUST_DOMAIN,
+      store: { sqlite: { path: this.path('collector.db') } },
+      health: { listen: '127.0.0.1:0' },
+      ...overrides,
+    });
+  }
+
+  /** Writes an agent's configuration and answers its file. */
+  agentConfig(name: string, port: number, overrides: Record<string, unknown>): string {
+    return this.writeConfig(name, {
       collector: { address: `127.0.0.1:${port}` },
       tls: this.tlsFiles(`device-${name}`),
       buffer: { path: this.path(`${name}.db`) },
       health: { metrics: 'off', socket: this.path(`${name}.sock`) },
       ...overrides,
     });
-    const ready = await this.start(name, [...nodeArgs, binary('agent'), 'run', '--config', config], hooks, (line) =>
-      line.msg === 'the agent is sampling' ? true : undefined,
-    );
-    return ready.child;
   }
 
   /** Stops every process, the latest first, and removes the folder. */
@@ -124,7 +139,8 @@ export class Rig {
     return { dir: this.path('pki'), days: CERTIFICATE_DAYS, nowMs: this.issuedMs };
   }
 
-  private tlsFiles(name: string): { ca: string; cert: string; key: string } {
+  /** Where a certificate of the rig's PKI lies: `server`, `device-NAME`, `operator-NAME`. */
+  tlsFiles(name: string): { ca: string; cert: string; key: string } {
     return { ca: this.path('pki/ca.pem'), cert: this.path(`pki/${name}.pem`), key: this.path(`pki/${name}-key.pem`) };
   }
 

@@ -1,0 +1,90 @@
+import { seededRandom } from '@tributary/core/clock/random';
+import { TributaryError } from '@tributary/core/errors/tributary-error';
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { DEFAULT_BATCH_BOUNDS } from '../batching/batch-bounds.js';
+import { Batcher } from '../batching/batcher.js';
+import type { Buffer as EdgeBuffer, EncodedBatch } from '../buffer/buffer.js';
+import { ManualScheduler } from '../sensors/manual-scheduler.js';
+import { BatchWriter } from './batch-writer.js';
+
+/** A batcher of one series, and a disk that fails as often as it is told. */
+function surroundings(failures: number) {
+  const scheduler = new ManualScheduler();
+  const appended: EncodedBatch[][] = [];
+  const told: number[] = [];
+  let left = failures;
+  const buffer = {
+    append: async (batches: readonly EncodedBatch[]) => {
+      if (left-- > 0) throw new TributaryError('disk-full', 'no space');
+      appended.push([...batches]);
+      const first = appended.flat().length - batches.length + 1;
+      return { sequences: batches.map((_, at) => first + at), stored: true, evicted: [], evictedReadings: 0 };
+    },
+  } as Partial<EdgeBuffer> as EdgeBuffer;
+  const batcher = new Batcher(
+    { registry: { idOf: () => 1 }, nowUs: () => 0, segmentId: () => 1, drop: () => {}, wake: () => {} },
+    { ...DEFAULT_BATCH_BOUNDS, readings: 10, pendingReadings: 1000 },
+  );
+  const sink = batcher.openGroup('monotonic');
+  const index = sink.addSeries({ name: 't', unit: '', labels: {}, type: 'double' });
+  const produce = (from: number, count: number) => {
+    for (let i = from; i < from + count; i++) {
+      sink.begin(i * 1000);
+      sink.number(index, i);
+      sink.end();
+    }
+  };
+  const writer = new BatchWriter({
+    batcher,
+    buffer,
+    scheduler,
+    random: seededRandom(1),
+    log: pino({ level: 'silent' }),
+    prepare: async () => {},
+    appended: (sequences) => told.push(...sequences),
+    emptied: () => {},
+    nowUs: () => 0,
+  });
+  return { scheduler, appended, told, writer, batcher, produce };
+}
+
+describe('writing batches', () => {
+  it('appends what has closed meanwhile in one group', async () => {
+    const world = surroundings(0);
+    world.produce(0, 10);
+    world.writer.pump();
+    world.produce(10, 30);
+    await world.writer.drain(1000);
+    expect(world.appended.map((group) => group.length)).toEqual([1, 3]);
+    expect(world.told).toEqual([1, 2, 3, 4]);
+    expect(world.writer.counters).toMatchObject({ closed: 4, readings: 40, appendFailures: 0, readingsLost: 0 });
+    expect(world.writer.pendingReadings).toBe(0);
+  });
+
+  it('tries again with the same bytes, and drops nothing meanwhile', async () => {
+    const world = surroundings(3);
+    world.produce(0, 20);
+    world.writer.pump();
+    world.produce(20, 20);
+    const drained = world.writer.drain(1e9);
+    for (let i = 0; i < 10; i++) {
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+      world.scheduler.advance(30_000);
+    }
+    await drained;
+    expect(world.writer.counters).toMatchObject({ appendFailures: 3, readings: 40, readingsLost: 0 });
+    expect(world.told).toEqual([1, 2, 3, 4]);
+  });
+
+  it('counts what is lost when the disk does not come back before the stop', async () => {
+    const world = surroundings(Number.POSITIVE_INFINITY);
+    world.produce(0, 20);
+    const drained = world.writer.drain(5000);
+    for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+    world.scheduler.advance(5000);
+    await drained;
+    expect(world.writer.counters.readingsLost).toBe(20);
+    expect(world.writer.pendingReadings).toBe(0);
+  });
+});

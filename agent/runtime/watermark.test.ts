@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { Watermark } from './watermark.js';
+
+describe('the watermark', () => {
+  it('is the oldest time that waits, or what is complete when nothing does', () => {
+    const watermark = new Watermark(10);
+    expect(watermark.at(undefined)).toBe(undefined);
+    watermark.appended(11, { segment: 1, us: 5_000_000 });
+    watermark.appended(12, { segment: 1, us: 6_000_000 });
+    watermark.complete({ segment: 1, us: 9_000_000 });
+    expect(watermark.at(11)).toEqual({ segment: 1, us: 5_000_000 });
+    expect(watermark.at(12)).toEqual({ segment: 1, us: 6_000_000 });
+    expect(watermark.at(undefined)).toEqual({ segment: 1, us: 8_000_000 });
+  });
+
+  it('says nothing while something waits that an earlier run has left', () => {
+    const watermark = new Watermark(10);
+    watermark.complete({ segment: 1, us: 9_000_000 });
+    expect(watermark.at(10)).toBe(undefined);
+    watermark.newEpoch(3);
+    expect(watermark.at(3)).toBe(undefined);
+  });
+
+  it('says nothing once there are times that no clock of the device bounds', () => {
+    const watermark = new Watermark(0);
+    watermark.appended(1, { segment: 0, us: 5 });
+    watermark.complete({ segment: 1, us: 9_000_000 });
+    expect(watermark.at(undefined)).toBe(undefined);
+  });
+
+  it('remembers a bounded number of items', () => {
+    const watermark = new Watermark(0);
+    for (let sequence = 1; sequence <= 5000; sequence++) watermark.appended(sequence, { segment: 1, us: sequence });
+    watermark.complete({ segment: 1, us: 9_000_000 });
+    expect(watermark.at(100)).toBe(undefined);
+    expect(watermark.at(4000)).toEqual({ segment: 1, us: 4000 });
+  });
+});

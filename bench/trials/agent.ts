@@ -1,0 +1,164 @@
+import { spawn } from 'node:child_process';
+import { readStatus } from '@tributary/agent/health/status-socket';
+import type { Child } from '@tributary/simulators/rig/child';
+import { Rig } from '@tributary/simulators/rig/rig';
+import { readProcessUsage } from '../process-usage.js';
+import { type Figures, numberOption, type Trial } from '../trial.js';
+import { until } from '../until.js';
+
+/** Sensors that a small device has, polled together. */
+const MODELS = ['temperature', 'humidity', 'pressure', 'co2', 'vibration', 'battery'] as const;
+const SERIES = 10;
+
+/** What Node's compiler and heap take to settle. */
+const WARM_UP_SHARE = 0.25;
+
+const UPLINK_MS_MAX = 30_000;
+
+/** What the agent costs the device that it runs on: memory, processor, flash and start, beside a Node that does nothing. */
+export const trial: Trial = {
+  options: {
+    rate: 'readings a second, default 1000',
+    seconds: 'how long to measure, default 30',
+    starts: 'starts of the agent and of a bare Node, of which the median counts, default 5',
+    'cpu-profile': 'folder for a processor profile of the agent',
+  },
+  async run(options): Promise<Figures> {
+    const rate = numberOption(options, 'rate', 1000);
+    const seconds = numberOption(options, 'seconds', 30);
+    const starts = numberOption(options, 'starts', 5);
+    const profile = options['cpu-profile'];
+    const rig = await Rig.create('agent');
+    try {
+      const { port } = await rig.collector();
+      const config = { sources: [simulator(rate)] };
+      const startsMs: number[] = [];
+      const bareStartsMs: number[] = [];
+      for (let at = 0; at < starts; at++) {
+        const bare = await BareNode.start();
+        bareStartsMs.push(bare.startMs);
+        await bare.stop();
+        const started = await startAgent(rig, `start-${at}`, port, config);
+        startsMs.push(started.startMs);
+        await started.agent.stop();
+      }
+
+      const bare = await BareNode.start();
+      const nodeArgs = typeof profile === 'string' ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : [];
+      const { agent } = await startAgent(rig, 'steady', port, config, nodeArgs);
+      const socket = rig.path('steady.sock');
+      await until('the agent has uploaded', UPLINK_MS_MAX, async () => {
+        const status = await readStatus(socket).catch(() => undefined);
+        return (status?.uplink.itemsAcknowledged ?? 0) > 0;
+      });
+      await sleep(seconds * WARM_UP_SHARE * 1000);
+      const used = await measure(agent.pid, socket, seconds);
+      const bareNodeRssMb = megabytes(readProcessUsage(bare.pid).rssBytes);
+      await bare.stop();
+      if ((await agent.stop()) !== 0) throw new Error('the agent did not stop in order');
+      const { rssMb, ...rates } = used;
+      return {
+        rssMb,
+        bareNodeRssMb,
+        ...rates,
+        startMs: Math.round(median(startsMs)),
+        bareNodeStartMs: Math.round(median(bareStartsMs)),
+      };
+    } finally {
+      await rig.close();
+    }
+  },
+};
+
+function simulator(rate: number): Record<string, unknown> {
+  const series = Array.from({ length: SERIES }, (_, at) => {
+    const model = MODELS[at % MODELS.length]!;
+    return { name: `${model}-${at}`, model };
+  });
+  return {
+    type: 'simulator',
+    name: 'sensors',
+    interval: `${Math.max(1, Math.round((SERIES * 1000) / rate))}ms`,
+    series,
+  };
+}
+
+async function startAgent(
+  rig: Rig,
+  name: string,
+  port: number,
+  config: Record<string, unknown>,
+  nodeArgs: readonly string[] = [],
+): Promise<{ agent: Child; startMs: number }> {
+  await rig.device(name);
+  const fromMs = performance.now();
+  const agent = await rig.agent(name, port, config, {}, nodeArgs);
+  return { agent, startMs: performance.now() - fromMs };
+}
+
+interface Used {
+  rssMb: number;
+  cpuPercent: number;
+  cpuMicrosPerReading: number;
+  bytesWrittenPerReading: number;
+}
+
+async function measure(pid: number, socket: string, seconds: number): Promise<Used> {
+  const takenBefore = (await readStatus(socket)).readings.taken;
+  const before = readProcessUsage(pid);
+  const fromMs = performance.now();
+  await sleep(seconds * 1000);
+  const after = readProcessUsage(pid);
+  const elapsedSeconds = (performance.now() - fromMs) / 1000;
+  const readings = (await readStatus(socket)).readings.taken - takenBefore;
+  const cpuSeconds = after.cpuSeconds - before.cpuSeconds;
+  return {
+    rssMb: megabytes(after.rssBytes),
+    cpuPercent: rounded((100 * cpuSeconds) / elapsedSeconds),
+    cpuMicrosPerReading: rounded((1e6 * cpuSeconds) / readings),
+    bytesWrittenPerReading: rounded((after.writtenBytes - before.writtenBytes) / readings),
+  };
+}
+
+/** A Node that has printed a line and does nothing more. */
+class BareNode {
+  private constructor(
+    readonly pid: number,
+    readonly startMs: number,
+    readonly stop: () => Promise<void>,
+  ) {}
+
+  static start(): Promise<BareNode> {
+    const fromMs = performance.now();
+    const child = spawn(process.execPath, ['-e', 'console.log("ready"); setInterval(() => {}, 1e9)'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    return new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.stdout.once('data', () => {
+        const stop = () =>
+          new Promise<void>((ended) => {
+            child.once('exit', () => ended());
+            child.kill();
+          });
+        resolve(new BareNode(child.pid!, performance.now() - fromMs, stop));
+      });
+    });
+  }
+}
+
+function sleep(durationMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, durationMs));
+}
+
+function median(values: number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
+}
+
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 1e5) / 10;
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}

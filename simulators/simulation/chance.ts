@@ -1,0 +1,38 @@
+import { type Random, seededRandom } from '@tributary/core/clock/random';
+
+/** Draws from one stream of random numbers. Each part of a simulation has its own, so that one does not disturb another. */
+export class Chance {
+  readonly random: Random;
+
+  /** The same seed and stream draw the same. */
+  constructor(seed: number, stream: number) {
+    this.random = seededRandom(seed * 1024 + stream);
+  }
+
+  /** Whether something of this probability happens. */
+  is(probability: number): boolean {
+    return this.random() < probability;
+  }
+
+  between(low: number, high: number): number {
+    return low + this.random() * (high - low);
+  }
+
+  /** Each order of magnitude is as likely as another. */
+  magnitude(low: number, high: number): number {
+    return low * (high / low) ** this.random();
+  }
+
+  /** A whole number from low to high, both included. */
+  whole(low: number, high: number): number {
+    return low + Math.floor(this.random() * (high - low + 1));
+  }
+
+  pick<T>(choices: readonly T[]): T {
+    return choices[this.whole(0, choices.length - 1)];
+  }
+
+  bytes(count: number): Uint8Array {
+    return Uint8Array.from({ length: count }, () => this.whole(0, 255));
+  }
+}

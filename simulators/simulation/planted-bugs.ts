@@ -1,0 +1,74 @@
+import { BufferCore } from '@tributary/agent/buffer/buffer-core';
+import { ChunkTable } from '@tributary/collector/store/sqlite/chunk-table';
+import { type DeviceCommit, type DeviceCommitOutcome, ItemOutcome } from '@tributary/collector/store/store';
+import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
+import type { RunOptions } from './run-seed.js';
+import type { MemoryStore, SimStore } from './sim-store.js';
+import type { World } from './world.js';
+
+/** How long the hasty store keeps what it has called durable in memory. */
+const WRITE_BEHIND_MS = 3000;
+
+/** Says that items are durable, and commits them a while later: a crash in between loses them. */
+function acknowledgesBeforeCommit(store: MemoryStore, world: World): SimStore {
+  let position = 1_000_000;
+  const waiting = new Set<() => void>();
+  return {
+    register: (registration) => store.register(registration),
+    commit: (devices, nowUs) => {
+      const copies = devices.map((part): DeviceCommit => ({ ...part, items: [...part.items] }));
+      const cancel = world.schedule(WRITE_BEHIND_MS, () => {
+        waiting.delete(cancel);
+        store.commit(copies, nowUs);
+      });
+      waiting.add(cancel);
+      return devices.map(({ items }): DeviceCommitOutcome => {
+        return {
+          outcome: 'committed',
+          items: new Uint8Array(items.length).fill(ItemOutcome.Stored),
+          position: position++,
+        };
+      });
+    },
+    crashed: () => {
+      for (const cancel of waiting) cancel();
+      waiting.clear();
+      store.crashed();
+    },
+  };
+}
+
+/** Stores what it has already, once more. */
+function hasNoDuplicateFilter(store: MemoryStore): SimStore {
+  const chunks = new ChunkTable(store.db);
+  return {
+    register: (registration) => store.register(registration),
+    commit: (devices, nowUs) =>
+      store.commit(devices, nowUs).map((outcome, at) => {
+        if (outcome.outcome !== 'committed') return outcome;
+        const { deviceId, epochId, items } = devices[at];
+        const again = items.filter((_, index) => outcome.items[index] === ItemOutcome.Duplicate);
+        chunks.insertItems(deviceId, epochId, outcome.position, again);
+        return { ...outcome, items: new Uint8Array(items.length).fill(ItemOutcome.Stored) };
+      }),
+    crashed: () => store.crashed(),
+  };
+}
+
+/** Deletes what was sent, not what was acknowledged. */
+class HastyBuffer extends BufferCore {
+  override markInDoubt(ranges: readonly SequenceRange[]): void {
+    super.markInDoubt(ranges);
+    super.acknowledge(ranges);
+    super.deleteAcknowledged();
+  }
+}
+
+/** Mistakes that a simulation must find, or it finds nothing. They are wrapped around the real parts. */
+export const PLANTED_BUGS: Readonly<Record<string, RunOptions>> = {
+  'a collector that acknowledges before its commit': { wrapStore: acknowledgesBeforeCommit },
+  'a store without a duplicate filter': { wrapStore: hasNoDuplicateFilter },
+  'an agent that deletes before the acknowledgement': {
+    openBuffer: (table, quotaBytes, newEpoch) => new HastyBuffer(table, quotaBytes, newEpoch),
+  },
+};

@@ -1,0 +1,306 @@
+import type { Follower } from '@tributary/collector/ingest/committed';
+import type { CommitPort } from '@tributary/collector/ingest/group-commit';
+import { IngestCore } from '@tributary/collector/ingest/ingest-core';
+import type { IngestLimits } from '@tributary/collector/ingest/ingest-limits';
+import { type RegisterDependencies, register } from '@tributary/collector/ingest/register';
+import type { DeviceCommit, DeviceName } from '@tributary/collector/store/store';
+import { StoreError } from '@tributary/collector/store/store-error';
+import { RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
+import { UploadResponse } from '@tributary/proto/gen/tributary/v1/telemetry';
+import { decodeUploadMessage } from '@tributary/proto/items/upload-wire';
+import type { Chance } from './chance.js';
+import type { Checker } from './checker.js';
+import { type ServerStream, type StreamPeer, unavailable } from './sim-call.js';
+import type { SimClock } from './sim-clock.js';
+import type { Listener, RegisterReply, SimNetwork } from './sim-link.js';
+import { bodyKey } from './sim-producer.js';
+import type { SimStore } from './sim-store.js';
+import { type Life, Violation, type World } from './world.js';
+
+export interface SimCollectorOptions {
+  world: World;
+  network: SimNetwork;
+  clock: SimClock;
+  chance: Chance;
+  checker: Checker;
+  store: SimStore;
+  limits: IngestLimits;
+  /** How long a commit usually takes. */
+  usualCommitMs: { min: number; max: number };
+  /** Bodies that the store fails with, as a constraint would. */
+  storePoison: ReadonlySet<string>;
+}
+
+/** No simulation has more devices. */
+export const DEVICES_MAX = 4;
+
+/** A device comes back two seconds after a connection has ended; when each fails at once, that is once a second or so. */
+const REGISTRATIONS_A_MINUTE_MAX = 60;
+
+/** The collector looks at its streams so often. */
+const TICK_MS = 1000;
+
+/** A message is read, an answer written. */
+const WORK_MS_MAX = 2;
+
+/** The collector: a store that stays, and a process with the real ingest that is killed and started again. */
+export class SimCollector {
+  commits = 0;
+  /** How the store fails at the moment. */
+  storeFault: 'full' | 'io' | undefined;
+  /** How long a commit takes at the moment, if not as usual. */
+  commitMs: { min: number; max: number } | undefined;
+  /** The process ends by itself after so many more steps of a commit. */
+  stepsToCrash = Number.POSITIVE_INFINITY;
+  /** Told of each crash and each orderly end. */
+  onEnd: () => void = () => {};
+  #process: { life: Life; core: IngestCore } | undefined;
+  readonly #registeredMs = new Map<string, number[]>();
+  readonly #options: SimCollectorOptions;
+
+  constructor(options: SimCollectorOptions) {
+    this.#options = options;
+  }
+
+  /** What ingest says that it holds. */
+  get inFlightBytes(): number {
+    return this.#process?.core.inFlightBytes ?? 0;
+  }
+
+  start(): void {
+    const { world, network, limits, chance } = this.#options;
+    if (this.#process !== undefined) return;
+    const life: Life = { alive: true };
+    const core: IngestCore = new IngestCore({
+      limits,
+      random: chance.random,
+      port: this.#port(life, () => core),
+      follower: this.#follower(),
+    });
+    this.#process = { life, core };
+    network.listener = this.#listener(life, core);
+    world.trace('collector', 'starts');
+    this.#tick(life, core);
+  }
+
+  /** The process is killed, or its machine loses power: only what the store has committed stays. */
+  crash(why: string): void {
+    if (this.#process === undefined) return;
+    const { world, network, chance, store } = this.#options;
+    world.trace('collector', `crashes: ${why}`);
+    this.#process.life.alive = false;
+    this.#process = undefined;
+    network.listener = undefined;
+    network.cut(chance.is(0.3));
+    store.crashed();
+    this.stepsToCrash = Number.POSITIVE_INFINITY;
+    this.onEnd();
+  }
+
+  /** Answers what is open, takes nothing more, and ends when it is idle. */
+  stop(): void {
+    const process = this.#process;
+    if (process === undefined) return;
+    const { world } = this.#options;
+    world.trace('collector', 'stops in order');
+    process.core.stop();
+    const look = () => {
+      if (process.core.idle) this.crash('it was stopped, and is idle');
+      else world.schedule(100, look, process.life);
+    };
+    look();
+  }
+
+  #tick(life: Life, core: IngestCore): void {
+    const { world, clock } = this.#options;
+    world.schedule(
+      TICK_MS,
+      () => {
+        core.tick(clock.wallUs());
+        this.#tick(life, core);
+      },
+      life,
+    );
+  }
+
+  /** Counts a step of a commit; whether the process has ended with it. */
+  #endsHere(step: string): boolean {
+    if (--this.stepsToCrash > 0) return false;
+    this.crash(step);
+    return true;
+  }
+
+  #port(life: Life, core: () => IngestCore): CommitPort {
+    const { world, clock, chance, store, usualCommitMs } = this.#options;
+    const workMs = () => {
+      const { min, max } = this.commitMs ?? usualCommitMs;
+      return chance.between(min, max) / 2;
+    };
+    const commit = (devices: readonly DeviceCommit[]) => {
+      if (this.#endsHere('before a commit')) return;
+      let answer: () => void;
+      try {
+        this.#failIfDue(devices);
+        const outcomes = store.commit(devices, clock.wallUs());
+        this.commits++;
+        world.trace('collector', `commits ${devices.map(({ items }) => items.length).join('+')} items`);
+        answer = () => core().committed(outcomes, clock.wallUs());
+      } catch (error) {
+        if (error instanceof Violation) throw error;
+        world.trace('collector', `cannot commit: ${String(error)}`);
+        answer = () => core().commitFailed(error);
+      }
+      if (this.#endsHere('after a commit')) return;
+      const heard = () => {
+        if (!this.#endsHere('before a commit is heard of')) answer();
+      };
+      world.schedule(workMs(), heard, life);
+    };
+    return {
+      wake: () => world.schedule(0, () => core().wake(), life),
+      begin: (devices) => world.schedule(workMs(), () => commit(devices), life),
+      bug: (error, doing) => {
+        if (!(error instanceof PoisonedCommit)) {
+          world.fail(error instanceof Violation ? error : new Violation('bug', `${doing}: ${stackOf(error)}`));
+        }
+      },
+    };
+  }
+
+  #failIfDue(devices: readonly DeviceCommit[]): void {
+    const { storePoison } = this.#options;
+    if (this.storeFault !== undefined) throw new StoreError(this.storeFault, 'the simulated disk refuses');
+    if (storePoison.size === 0) return;
+    for (const { items } of devices) {
+      for (const { body } of items) if (storePoison.has(bodyKey(body))) throw new PoisonedCommit();
+    }
+  }
+
+  #follower(): Follower {
+    const followed = new Set<string>();
+    const watermarks = new Map<number, number>();
+    const { devicesMax } = this.#options.limits;
+    return {
+      follow: (batches) => {
+        for (const { deviceId, epochId, sequence } of batches) {
+          const key = `${deviceId}/${epochId}/${sequence}`;
+          if (followed.has(key)) throw new Violation('I1', `${key} was followed twice`);
+          followed.add(key);
+        }
+      },
+      watermark: (deviceId, watermarkUs) => {
+        const before = watermarks.get(deviceId) ?? Number.NEGATIVE_INFINITY;
+        // A collector that has forgotten the device has forgotten its watermark too.
+        if (devicesMax >= DEVICES_MAX && watermarkUs < before)
+          throw new Violation('I6', `the watermark of device ${deviceId} went back`);
+        watermarks.set(deviceId, watermarkUs);
+      },
+    };
+  }
+
+  #listener(life: Life, core: IngestCore): Listener {
+    const { world, chance } = this.#options;
+    return {
+      life,
+      register: (device, request, reply) => {
+        world.schedule(chance.between(0, WORK_MS_MAX), () => this.#register(life, core, device, request, reply), life);
+      },
+      open: (device, peer) => this.#open(core, device, peer),
+    };
+  }
+
+  #register(
+    life: Life,
+    core: IngestCore,
+    device: string,
+    request: Uint8Array,
+    reply: (reply: RegisterReply) => void,
+  ): void {
+    const { world, clock, store, limits } = this.#options;
+    const dependencies: RegisterDependencies = {
+      store: {
+        register: async (registration) => {
+          if (this.storeFault !== undefined) throw new StoreError(this.storeFault, 'the simulated disk refuses');
+          return store.register(registration);
+        },
+      },
+      clock,
+      core,
+      limits,
+    };
+    const name: DeviceName = { tenant: '', device };
+    const answered = register(dependencies, name, RegisterRequest.decode(request)).then(
+      (result) => {
+        if (!life.alive) return;
+        this.#noteRegistration(device);
+        world.trace('collector', `registers ${device}: ${result.outcome}`);
+        if (result.outcome === 'registered') {
+          reply({ reply: 'answer', bytes: RegisterResponse.encode(result.response).finish() });
+        } else world.fail(new Violation('I1', `${device} was refused: ${result.outcome}, ${result.detail}`));
+      },
+      (error: unknown) => {
+        if (!(error instanceof StoreError)) world.fail(error);
+        else if (life.alive) reply({ reply: 'failure', failure: unavailable(error.message), conflict: false });
+      },
+    );
+    answered.catch((error: unknown) => world.fail(error));
+    world.settle();
+  }
+
+  /** However often the network fails, a device must not hammer; one whose items are taken in between does not. */
+  #noteRegistration(device: string): void {
+    const { nowMs } = this.#options.world;
+    const times = this.#registeredMs.get(device) ?? [];
+    this.#registeredMs.set(device, times);
+    times.push(nowMs);
+    if (times.length <= REGISTRATIONS_A_MINUTE_MAX) return;
+    if (nowMs - times.shift()! < 60_000) {
+      throw new Violation(
+        'I5',
+        `${device} registered more than ${REGISTRATIONS_A_MINUTE_MAX} times in a minute, in vain`,
+      );
+    }
+  }
+
+  #open(core: IngestCore, device: string, peer: StreamPeer): ServerStream {
+    const { world, clock, checker } = this.#options;
+    let epoch: Uint8Array | undefined;
+    const stream = core.open(
+      { tenant: '', device },
+      {
+        answer: (response) => {
+          const text = JSON.stringify({ durable: response.durable, later: response.later });
+          world.trace('collector', `answers ${device} ${text}`);
+          if (response.durable.length > 0) this.#registeredMs.delete(device);
+          if (epoch !== undefined) checker.acknowledged(device, epoch, response.durable);
+          if (response.forked.length > 0) world.fail(new Violation('I1', `${device} was told of a fork, and has none`));
+          peer.answer(UploadResponse.encode(response).finish());
+        },
+        fail: ({ message }) => {
+          world.fail(new Violation('I1', `the collector takes a stream of ${device} for wrong: ${message}`));
+          peer.fail(message);
+        },
+        pause: () => peer.pause(),
+        resume: () => peer.resume(),
+      },
+      clock.wallUs(),
+    );
+    return {
+      message: (bytes) => {
+        epoch ??= decodeUploadMessage(bytes)?.header?.epoch.slice();
+        stream.message(bytes, clock.wallUs());
+      },
+      halfClose: () => stream.halfClose(clock.wallUs()),
+      cancel: () => stream.cancel(),
+    };
+  }
+}
+
+/** What a bad item does to a commit: no error that the store knows of. */
+class PoisonedCommit extends Error {
+  override readonly name = 'PoisonedCommit';
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

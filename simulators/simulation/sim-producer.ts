@@ -1,0 +1,76 @@
+import type { EncodedBatch } from '@tributary/agent/buffer/buffer';
+import type { Column } from '@tributary/proto/batch/batch';
+import { encodeBatch } from '@tributary/proto/batch/encode';
+import { ValueType } from '@tributary/proto/gen/tributary/v1/series';
+import type { Chance } from './chance.js';
+import type { Poison, Production } from './ledger.js';
+
+/** Series that each simulated device has; ids count up from 1 in this order. */
+export const SERIES = ['temperature', 'pressure', 'flow'].map((name) => ({
+  name,
+  unit: '',
+  labels: {},
+  type: ValueType.DOUBLE,
+}));
+
+const POISONS: readonly Poison[] = ['malformed', 'count', 'type', 'store'];
+
+/** A batch on its way into a buffer, with what the ledger shall know of it. */
+export interface MadeBatch extends EncodedBatch, Production {}
+
+/** Makes batches whose readings are numbers that count up and are never used twice, whatever becomes of them. */
+export class SimProducer {
+  /** How many batches are made wrong on purpose. */
+  poisonShare = 0;
+  readonly #chance: Chance;
+  /** Bodies of items that the store shall fail with. */
+  readonly #storePoison: Set<string>;
+  #nextNumber: number;
+
+  /** `firstNumber`: of a range that no other device uses. */
+  constructor(chance: Chance, firstNumber: number, storePoison: Set<string>) {
+    this.#chance = chance;
+    this.#nextNumber = firstNumber;
+    this.#storePoison = storePoison;
+  }
+
+  /** Numbers that are lost before they are in any batch. */
+  take(readings: number): Production {
+    const firstNumber = this.#nextNumber;
+    this.#nextNumber += readings;
+    return { firstNumber, readings, poison: undefined };
+  }
+
+  /** A batch of readings up to now on the monotonic line of a segment. */
+  make(segment: number, monotonicUs: number): MadeBatch {
+    const chance = this.#chance;
+    const rows = chance.whole(1, 12);
+    const series = chance.whole(1, SERIES.length);
+    const { firstNumber, readings } = this.take(rows * series);
+    const poison = chance.is(this.poisonShare) ? chance.pick(POISONS) : undefined;
+    const columns = Array.from({ length: series }, (_, at): Column => {
+      const from = firstNumber + at * rows;
+      const values = Float64Array.from({ length: rows }, (_, row) => from + row);
+      return { seriesId: at + 1, type: 'double', presence: null, count: rows, values, strings: [] };
+    });
+    if (poison === 'type') {
+      columns[0] = { ...columns[0], type: 'boolean', values: new Float64Array(rows) };
+    }
+    const body = encodeBatch({
+      segment,
+      unitExponent: 6,
+      baseTime: BigInt(monotonicUs),
+      readings,
+      groups: [{ rows, times: Float64Array.from({ length: rows }, (_, row) => (row - rows) * 10_000), columns }],
+    });
+    if (poison === 'malformed') return { body: body.subarray(0, body.length - 1), readings, firstNumber, poison };
+    if (poison === 'count') return { body, readings: readings + 1, firstNumber, poison };
+    if (poison === 'store') this.#storePoison.add(bodyKey(body));
+    return { body, readings, firstNumber, poison };
+  }
+}
+
+/** No two bodies of a simulation are equal, as their numbers are not. */
+export function bodyKey(body: Uint8Array): string {
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1');
+}
