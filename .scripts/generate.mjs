@@ -1,7 +1,6 @@
 // Regenerates everything that is committed and made from something else: the code of the contract, the configuration
 // schemas and the golden vectors. `check.mjs` runs it and fails when a file changes by it.
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -35,11 +34,6 @@ export function generateAll() {
     const result = spawnSync(command[0], command.slice(1), { cwd: join(root, cwd), stdio: ['ignore', 2, 2] });
     if (result.status !== 0) throw new Error(`generating the ${what} failed: ${command.join(' ')}`);
   }
-  // Generated files are formatted like the rest, so that a person may read them.
-  const json = generated
-    .flatMap((one) => one.outputs)
-    .filter((path) => path.endsWith('.json') && existsSync(join(root, path)));
-  spawnSync(join(root, 'node_modules/.bin/biome'), ['format', '--write', ...json], { cwd: root, stdio: 'ignore' });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) generateAll();

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Scheduler } from '@tributary/core/clock/clock';
 import { parseRules } from '@tributary/core/rules/rule';
+import type { Batch } from '@tributary/proto/batch/batch';
 import { type Alert, AlertState } from '@tributary/proto/gen/tributary/v1/alert';
 import { Lane } from '@tributary/proto/gen/tributary/v1/telemetry';
 import fc from 'fast-check';
@@ -331,5 +332,100 @@ describe('the derived pipeline', () => {
     expect(Array.from(minutes!.count)).toEqual(Array(40).fill(1));
     expect((await alerts(device.deviceId)).length).toBe(40);
     expect(await store.undigested()).toEqual([]);
+  });
+
+  it('saves nothing behind a save that failed at the end, so that the next start finds it', async () => {
+    const device = await new TestDevice(store, 'kiln').register();
+    let fail: () => void = () => {};
+    const failing = new Promise<void>((_, reject) => {
+      fail = () => reject(new StoreError('io', 'away'));
+    });
+    const once = [failing];
+    const shaky = new Proxy(store, {
+      get(target, name) {
+        const member = Reflect.get(target, name, target) as unknown;
+        if (typeof member !== 'function') return member;
+        if (name !== 'saveDerived') return member.bind(target);
+        return async (...args: unknown[]) => {
+          await once.pop();
+          return member.apply(target, args) as unknown;
+        };
+      },
+    });
+    const derived = new DerivedPipeline({ store: shaky, rules: [], scheduler: still, logger, wake: () => {} });
+    await derived.start();
+    derived.introduce(device.deviceId, device.name);
+    await device.commitAndFollow(derived, [device.item(readingsBatch([[0, 1]]))]);
+    const flushed = derived.flush().catch(() => 'failed');
+    await device.commitAndFollow(derived, [device.item(readingsBatch([[1, 2]]))]);
+    const stopped = derived.stop();
+    fail();
+    await stopped;
+    expect(await flushed).toBe('failed');
+    const next = pipeline();
+    await next.start();
+    await next.stop();
+    const [minutes] = await rollups(store, device.deviceId);
+    expect(Array.from(minutes!.count)).toEqual([2]);
+  });
+
+  it('has saved everything when a flush beside another one is done', async () => {
+    const device = await new TestDevice(store, 'kiln').register();
+    const derived = pipeline();
+    await derived.start();
+    derived.introduce(device.deviceId, device.name);
+    await device.commitAndFollow(derived, [device.item(readingsBatch([[0, 1]]))]);
+    const first = derived.flush();
+    await device.commitAndFollow(derived, [device.item(readingsBatch([[1, 2]]))]);
+    const second = derived.flush();
+    await derived.flush();
+    expect(await store.undigested()).toEqual([]);
+    await Promise.all([first, second]);
+    await derived.stop();
+  });
+
+  it('keeps rollups of readings that have expired when the rest is made anew', async () => {
+    const device = await new TestDevice(store, 'kiln').register();
+    const derived = pipeline();
+    await derived.start();
+    derived.introduce(device.deviceId, device.name);
+    const minutesFrom = (first: number, last: number) =>
+      readingsBatch(Array.from({ length: last - first + 1 }, (_, at) => [(first + at) * 60, first + at] as const));
+    for (const [first, last] of [[0, 9] as const, [10, 19] as const, [20, 59] as const]) {
+      await device.commitAndFollow(derived, [device.item(minutesFrom(first, last))]);
+    }
+    await derived.flush();
+    expect(await store.expire(15 * 60e6)).toBe(10);
+    await device.commitAndFollow(derived, [device.item(minutesFrom(5, 5), { lane: Lane.BACKFILL })]);
+    await derived.stop();
+    const before = await rollups(store, device.deviceId);
+    for (let time = 0; time < 2; time += 1) {
+      await rebuildRollups(store, logger);
+      expect(await rollups(store, device.deviceId)).toEqual(before);
+    }
+    // Interrupted right after it began, it is completed by a start that also takes new data.
+    await store.clearRollups();
+    const next = pipeline();
+    await next.start();
+    await next.stop();
+    expect(await rollups(store, device.deviceId)).toEqual(before);
+  });
+
+  it('goes on after a batch that it has a bug with', async () => {
+    const device = await new TestDevice(store, 'kiln').register();
+    const derived = pipeline();
+    await derived.start();
+    derived.introduce(device.deviceId, device.name);
+    const { position, batches } = await device.commit([
+      device.item(readingsBatch([[0, 1]])),
+      device.item(readingsBatch([[1, 2]])),
+    ]);
+    const broken = { ...batches[0]!, batch: undefined as unknown as Batch };
+    derived.follow([broken, batches[1]!]);
+    derived.committed(device.deviceId, position);
+    await derived.stop();
+    expect(derived.counters.batchesFailed).toBe(1);
+    const [minutes] = await rollups(store, device.deviceId);
+    expect(Array.from(minutes!.count)).toEqual([1]);
   });
 });
