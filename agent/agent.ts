@@ -54,6 +54,7 @@ const clockLookMs = 60_000;
 /** What each part of a stop may take; together well within the 25 s after which service managers kill. */
 const stopSourcesMs = 3000;
 const stopAppendMs = 5000;
+const stopMarginMs = 500;
 const stopUploadMs = 5000;
 const stopBufferMs = 5000;
 
@@ -97,7 +98,10 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       registry: catalogue,
       nowUs: () => clock.monotonicUs(),
       segmentId: () => segments.id,
-      drop: (reason, readings) => drops.count(reason, readings),
+      drop: (reason, readings) => {
+        drops.count(reason, readings);
+        if (reason === 'memory') writer.overflowed(readings);
+      },
       wake: () => timer.wake(),
     },
     {
@@ -140,7 +144,10 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   let health: HealthServers | undefined;
   let stopping: Promise<void> | undefined;
   const upstreamStarted = startUpstream();
-  const clockLook = repeat(scheduler, clockLookMs, () => segments.look());
+  upstreamStarted.catch((thrown: unknown) => {
+    log.error({ details: TributaryError.from(thrown).message }, 'nothing can be uploaded; readings are only buffered');
+  });
+  const stopLooking = repeat(scheduler, clockLookMs, () => segments.look());
 
   async function startUpstream(): Promise<void> {
     const { createUpstream } = await import('./runtime/upstream.js');
@@ -182,6 +189,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     upstream.uplink.catalogue(catalogue.series, catalogue.segments);
     upstream.uplink.start();
     health = await serveHealth(config, status, log);
+    if (stopping !== undefined) await health.close();
   }
 
   async function status(): Promise<AgentStatus> {
@@ -247,10 +255,11 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
 
   async function stop(): Promise<void> {
     log.info('the agent stops');
-    clockLook();
+    stopLooking();
     await within(scheduler, stopSourcesMs, sources.stop());
     batcher.flush();
-    await writer.drain(stopAppendMs);
+    // An append that hangs in a disk's driver cannot be given up, only left behind.
+    await within(scheduler, stopAppendMs + stopMarginMs, writer.drain(stopAppendMs));
     timer.stop();
     catalogue.stop();
     if (upstream !== undefined) {

@@ -59,6 +59,10 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
   const rules = config.rules === undefined ? [] : loadRules(config.rules);
   const bug = (error: unknown, doing: string) => logger.error({ err: error }, `${doing}: an error that nobody foresaw`);
 
+  let fail: (error: Error) => void = () => {};
+  const failed = new Promise<Error>((resolve) => {
+    fail = resolve;
+  });
   const store = await SqliteStore.open({
     path: config.store.sqlite.path,
     bytesMax: config.store.sqlite.max_size,

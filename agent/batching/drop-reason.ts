@@ -1,5 +1,6 @@
 /**
- * Why the batcher did not take readings, or let go of them before they had a sequence. They never count as produced.
+ * Why the batcher did not take readings, or let go of them before they had a sequence. Those that it could not have taken
+ * never count as produced; those of `memory` do, and are declared once the buffer takes anything again.
  *
  * - `memory`: as many readings wait as may, because the buffer does not take them.
  * - `time_range`: the time is no whole number of microseconds below 2^53.

@@ -19,7 +19,7 @@ export interface BufferCalls {
   acknowledge: [of: RangesOf, answer: undefined];
   markInDoubt: [of: RangesOf, answer: undefined];
   quarantine: [
-    item: { sequence: number; reason: RejectionReason; detail: string; epoch: Uint8Array | undefined },
+    item: { sequence: number; reason: RejectionReason; detail: string; epoch: Uint8Array },
     answer: undefined,
   ];
   lose: [losses: readonly Loss[], answer: undefined];
@@ -34,7 +34,7 @@ export interface BufferCalls {
 
 export interface RangesOf {
   ranges: readonly SequenceRange[];
-  epoch: Uint8Array | undefined;
+  epoch: Uint8Array;
 }
 
 export type BufferCallName = keyof BufferCalls;

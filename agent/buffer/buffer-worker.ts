@@ -87,8 +87,8 @@ function transferOf({ outcome }: BufferReply): ArrayBuffer[] {
 }
 
 /** A range of another epoch says nothing about this one's sequences. */
-function isCurrent(epoch: Uint8Array | undefined): boolean {
-  return epoch === undefined || engine.run((core) => Buffer.compare(epoch, core.state.epoch) === 0);
+function isCurrent(epoch: Uint8Array): boolean {
+  return engine.run((core) => Buffer.compare(epoch, core.state.epoch) === 0);
 }
 
 function deleteAcknowledged(): void {

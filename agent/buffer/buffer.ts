@@ -70,13 +70,13 @@ export interface Buffer {
   read(fromSequence: number, maxBytes: number, maxItems: number): Promise<Item[]>;
   /**
    * The collector has these durably. They may be deleted with the next append, or after a short while at the latest.
-   * With `epoch` nothing happens if the buffer has another by now, as it has after damage; always give it.
+   * Nothing happens if the buffer has another epoch by now, as it has after damage.
    */
-  acknowledge(ranges: readonly SequenceRange[], epoch?: Uint8Array): Promise<void>;
+  acknowledge(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void>;
   /** Sent and not answered yet: evicted last. Replaces the earlier set. `epoch` as in `acknowledge`. */
-  markInDoubt(ranges: readonly SequenceRange[], epoch?: Uint8Array): Promise<void>;
+  markInDoubt(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void>;
   /** Moves an item aside and appends its declaration; the queue goes on. `epoch` as in `acknowledge`. */
-  quarantine(sequence: number, reason: RejectionReason, detail: string, epoch?: Uint8Array): Promise<void>;
+  quarantine(sequence: number, reason: RejectionReason, detail: string, epoch: Uint8Array): Promise<void>;
   /** Readings that are lost before they were stored: each consumes a sequence, counts as produced and is declared. */
   lose(losses: readonly Loss[]): Promise<void>;
   /** Appends a declaration item. */

@@ -91,7 +91,7 @@ const writer = `
     const batches = Array.from({ length: 1 + (at % 3) }, (_, n) => ({ readings: 1 + n, body: new Uint8Array(30 + (at % 400)) }));
     const { sequences } = await buffer.append(batches);
     console.log(sequences.at(-1));
-    if (at % 7 === 0) await buffer.acknowledge([{ first: sequences[0] - 20, last: sequences[0] - 3 }]);
+    if (at % 7 === 0) await buffer.acknowledge([{ first: sequences[0] - 20, last: sequences[0] - 3 }], buffer.identity.epoch);
   }
 `;
 

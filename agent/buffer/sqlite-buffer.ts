@@ -88,15 +88,15 @@ export class SqliteBuffer implements EdgeBuffer {
     return unpackItems(await this.#call('read', { sequence, maxBytes, maxItems }));
   }
 
-  acknowledge(ranges: readonly SequenceRange[], epoch?: Uint8Array): Promise<void> {
+  acknowledge(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void> {
     return this.#call('acknowledge', { ranges, epoch });
   }
 
-  markInDoubt(ranges: readonly SequenceRange[], epoch?: Uint8Array): Promise<void> {
+  markInDoubt(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void> {
     return this.#call('markInDoubt', { ranges, epoch });
   }
 
-  quarantine(sequence: number, reason: RejectionReason, detail: string, epoch?: Uint8Array): Promise<void> {
+  quarantine(sequence: number, reason: RejectionReason, detail: string, epoch: Uint8Array): Promise<void> {
     return this.#call('quarantine', { sequence, reason, detail, epoch });
   }
 

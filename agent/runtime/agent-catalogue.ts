@@ -19,6 +19,9 @@ const seriesMax = 10_000;
 /** The buffer's disk is the only thing that can fail here; it is tried again soon, because batches wait for it. */
 const retryPolicy = { baseMs: 250, capMs: 30_000 };
 
+/** Nothing to wait for: asked for before each append. */
+const restored = Promise.resolve();
+
 /** Written as numbers, because the generated enumeration would load gRPC. */
 const valueTypes: Readonly<Record<ColumnType, ValueType>> = { double: 1, boolean: 2, string: 3 };
 
@@ -49,8 +52,12 @@ export class AgentCatalogue implements SeriesRegistry {
   #series: SeriesDeclaration[];
   #segments: SegmentDeclaration[];
   #epoch: Uint8Array;
+  /** How far the epoch that is being brought up to date has come. */
+  #restored: { epoch: Uint8Array; segments: number };
+  #restoring: Promise<void> | undefined;
   #queue: SeriesSpec[] = [];
   #declaring = false;
+  #isStopped = false;
   #cancelRetry: (() => void) | undefined;
 
   constructor(identity: BufferIdentity, deps: AgentCatalogueDeps) {
@@ -59,6 +66,7 @@ export class AgentCatalogue implements SeriesRegistry {
     this.#series = identity.series;
     this.#segments = identity.segments;
     this.#epoch = identity.epoch;
+    this.#restored = { epoch: identity.epoch, segments: identity.segments.length };
     for (const series of identity.series) this.#remember(series);
   }
 
@@ -95,22 +103,46 @@ export class AgentCatalogue implements SeriesRegistry {
 
   /** Declares a segment; rejects with a `TributaryError` when the buffer cannot be written. */
   async addSegment(segment: Omit<SegmentDeclaration, 'id'>): Promise<SegmentDeclaration> {
+    await this.restore();
     const declared = await this.#deps.buffer.addSegment(segment);
     this.#segments = [...this.#segments, declared];
     this.#deps.changed();
     return declared;
   }
 
-  /** Brings a buffer that has begun anew up to date. Does nothing while its epoch is the one that is known. */
-  async restore(): Promise<void> {
+  /**
+   * Brings a buffer that has begun anew up to date. Does nothing while its epoch is the one that is known. Who asks while
+   * that is under way waits for it: a segment that is declared twice would shift the ids of those behind it.
+   */
+  restore(): Promise<void> {
+    if (this.#isKnown(this.#deps.buffer.identity)) return restored;
+    this.#restoring ??= this.#restore().finally(() => {
+      this.#restoring = undefined;
+    });
+    return this.#restoring;
+  }
+
+  async #restore(): Promise<void> {
     const { buffer } = this.#deps;
-    const { identity } = buffer;
-    if (Buffer.compare(identity.epoch, this.#epoch) === 0) return;
-    if (identity.series.length < this.#series.length) await buffer.addSeries(this.#series);
-    for (const { id: _, ...segment } of this.#segments.slice(identity.segments.length))
-      await buffer.addSegment(segment);
-    this.#epoch = identity.epoch;
+    for (let { identity } = buffer; !this.#isKnown(identity); identity = buffer.identity) {
+      // What an earlier attempt has declared before it failed is there; the identity tells only what was there before it.
+      if (Buffer.compare(this.#restored.epoch, identity.epoch) !== 0) {
+        this.#restored = { epoch: identity.epoch, segments: identity.segments.length };
+      }
+      const progress = this.#restored;
+      if (identity.series.length < this.#series.length) await buffer.addSeries(this.#series);
+      while (progress.segments < this.#segments.length) {
+        const { id: _, ...segment } = this.#segments[progress.segments];
+        await buffer.addSegment(segment);
+        progress.segments++;
+      }
+      this.#epoch = identity.epoch;
+    }
     this.#deps.changed();
+  }
+
+  #isKnown({ epoch }: BufferIdentity): boolean {
+    return epoch === this.#epoch || Buffer.compare(epoch, this.#epoch) === 0;
   }
 
   /** Never rejects: what cannot be declared now is tried again. */
@@ -121,14 +153,14 @@ export class AgentCatalogue implements SeriesRegistry {
     try {
       await this.restore();
       const declared = await this.#deps.buffer.addSeries(specs.map(declarationOf));
-      for (const series of declared) {
-        if (series.id > this.#series.length) this.#series = [...this.#series, series];
-        this.#remember(series);
-      }
+      const fresh = declared.filter(({ id }) => id > this.#series.length);
+      this.#series = [...this.#series, ...fresh];
+      for (const series of declared) this.#remember(series);
       this.#backoff.succeeded();
       this.#deps.changed();
     } catch (thrown) {
       this.#queue.unshift(...specs);
+      if (this.#isStopped) return;
       const retryInMs = Math.round(this.#backoff.failed());
       this.#deps.log.warn({ retryInMs, details: TributaryError.from(thrown).message }, 'series cannot be declared');
       this.#cancelRetry = this.#deps.scheduler.setTimer(retryInMs, () => void this.#declare());
@@ -138,7 +170,9 @@ export class AgentCatalogue implements SeriesRegistry {
     if (this.#queue.length > 0 && this.#backoff.attempt === 0) await this.#declare();
   }
 
+  /** Nothing is tried again afterwards. */
   stop(): void {
+    this.#isStopped = true;
     this.#cancelRetry?.();
   }
 

@@ -41,6 +41,7 @@ export interface BatchCounters {
   bytes: number;
   readings: number;
   appendFailures: number;
+  /** Not in the buffer: declared as far as the buffer could be written. */
   readingsLost: number;
 }
 
@@ -59,6 +60,8 @@ export class BatchWriter {
   readonly #backoff: Backoff;
   #writing: Promise<void> | undefined;
   #giveUp = false;
+  #overflow = 0;
+  #pumped: (() => void) | undefined;
   #endWait: (() => void) | undefined;
 
   constructor(deps: BatchWriterDeps) {
@@ -69,23 +72,50 @@ export class BatchWriter {
   /** Readings that are taken from the batcher and not in the buffer yet. */
   pendingReadings = 0;
 
+  /**
+   * Readings that the batcher had no memory for. They were produced like any other, so they are declared behind the next
+   * batch that the buffer takes; there is one, since memory is full of them.
+   */
+  overflowed(readings: number): void {
+    this.#overflow += readings;
+  }
+
   /** Writes what is closed, unless that is already going on. */
   pump(): void {
+    this.#pumped?.();
     if (this.#writing !== undefined) return;
     this.#writing = this.#write().finally(() => {
       this.#writing = undefined;
     });
   }
 
-  /** Resolves when everything that is closed is in the buffer, or after `timeoutMs`: what is left then is lost, and logged. */
+  /**
+   * Resolves when everything is in the buffer, which waits for the ids of new series too, or after `timeoutMs`: what is
+   * left then is lost, and logged. To be called last, after the batcher was flushed: nothing is tried again afterwards.
+   */
   async drain(timeoutMs: number): Promise<void> {
-    const cancel = this.#deps.scheduler.setTimer(timeoutMs, () => {
+    const { scheduler, batcher, log } = this.#deps;
+    const cancel = scheduler.setTimer(timeoutMs, () => {
       this.#giveUp = true;
       this.#endWait?.();
+      this.#pumped?.();
     });
-    this.pump();
-    await this.#writing;
+    for (;;) {
+      this.pump();
+      await this.#writing;
+      if (this.#giveUp || batcher.pendingReadings === 0) break;
+      // Who brings the ids pumps.
+      await new Promise<void>((resolve) => {
+        this.#pumped = resolve;
+      });
+    }
     cancel();
+    this.#giveUp = true;
+    const readings = batcher.pendingReadings;
+    if (readings === 0) return;
+    this.counters.readings += readings;
+    this.counters.readingsLost += readings;
+    log.error({ readings }, 'readings are lost: their series could not be declared before the stop');
   }
 
   /** Never rejects. */
@@ -135,6 +165,7 @@ export class BatchWriter {
           this.#deps.log.error({ readings: evictedReadings }, 'the buffer is full: its oldest readings were evicted');
         }
         this.#deps.appended(sequences, oldest);
+        await this.#declareOverflow();
         return;
       } catch (thrown) {
         this.counters.appendFailures++;
@@ -147,6 +178,27 @@ export class BatchWriter {
     const readings = this.#forget(batches);
     this.counters.readingsLost += readings;
     this.#deps.log.error({ readings }, 'readings are lost: the buffer could not be written before the stop');
+  }
+
+  async #declareOverflow(): Promise<void> {
+    const readings = this.#overflow;
+    if (readings === 0) return;
+    this.#overflow = 0;
+    this.#deps.log.error({ readings }, 'readings are lost: memory was full while the buffer could not be written');
+    await this.#declare(readings);
+  }
+
+  /** Declares readings as produced and lost. Never rejects: what cannot be declared now comes with the next append. */
+  async #declare(readings: number): Promise<void> {
+    try {
+      await this.#deps.buffer.lose([{ readings, reason: evicted }]);
+      this.counters.readings += readings;
+      this.counters.readingsLost += readings;
+    } catch (thrown) {
+      this.#overflow += readings;
+      const details = TributaryError.from(thrown).message;
+      this.#deps.log.error({ readings, details }, 'the loss cannot be declared yet');
+    }
   }
 
   #forget(batches: readonly EncodedBatch[]): number {
@@ -169,11 +221,8 @@ export class BatchWriter {
 
   /** A batch that cannot be encoded is a bug of this agent; it must cost that batch and no more, and stand in the ledger. */
   #lose(readings: number, details: string): void {
-    this.counters.readingsLost += readings;
     this.#deps.log.error({ readings, details }, 'a batch cannot be encoded; its readings are lost');
-    this.#deps.buffer.lose([{ readings, reason: evicted }]).catch(() => {
-      this.#deps.log.error({ readings }, 'the loss cannot be declared');
-    });
+    void this.#declare(readings);
   }
 }
 

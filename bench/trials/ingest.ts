@@ -11,8 +11,8 @@ import { weighStore } from '../store-size.js';
 import { type Figures, numberOption, type Trial } from '../trial.js';
 import { until } from '../until.js';
 
-/** Devices that send at the same time: enough that group commits have somebody to group. */
-const DEVICES = 8;
+/** Enough that group commits have somebody to group. */
+const DEVICES_DEFAULT = 8;
 const SERIES = 10;
 
 /** A batch holds what the default age of a second gathers, so a thousand readings are ten sensors polled each 10 ms. */
@@ -36,6 +36,7 @@ export const trial: Trial = {
     batch: 'readings in a batch, default 1000',
     readings: 'readings in all, default 10 million',
     interval: 'milliseconds between two rows, default what makes a batch a second long',
+    devices: 'devices that send at the same time, default 8',
     stream: 'batches in an upload stream, default what the limits allow: a backlog; 1 is a device that keeps up',
     'cpu-profile': 'folder for a processor profile of the collector',
   },
@@ -43,9 +44,10 @@ export const trial: Trial = {
     const batch = numberOption(options, 'batch', 1000, SERIES);
     const asked = numberOption(options, 'readings', READINGS_DEFAULT);
     const intervalMs = numberOption(options, 'interval', (BATCH_AGE_MS * SERIES) / batch, 0.001);
+    const devices = numberOption(options, 'devices', DEVICES_DEFAULT);
     const streamItems = numberOption(options, 'stream', Number.POSITIVE_INFINITY);
     const profile = options['cpu-profile'];
-    const batches = Math.max(1, Math.round(asked / batch / DEVICES));
+    const batches = Math.max(1, Math.round(asked / batch / devices));
     const rig = await Rig.create('ingest');
     try {
       const rules = rig.path('rules.yaml');
@@ -59,7 +61,7 @@ export const trial: Trial = {
         0,
         nodeArgs,
       );
-      const load: Load = { rig, port, healthPort, batch, batches, intervalUs: intervalMs * 1000, streamItems };
+      const load: Load = { rig, port, healthPort, devices, batch, batches, intervalUs: intervalMs * 1000, streamItems };
 
       const warmUp = Math.ceil(batches * WARM_UP_SHARE);
       await send({ ...load, batches: warmUp }, 'warm');
@@ -67,10 +69,10 @@ export const trial: Trial = {
       const { readings, items } = await send(load, 'load');
       const collectorSeconds = readProcessUsage(child.pid).cpuSeconds - before;
 
-      const verified = await verify(load, readings + warmUp * batch * DEVICES);
+      const verified = await verify(load, readings + warmUp * batch * devices);
       if ((await child.stop()) !== 0) throw new Error('the collector did not stop in order');
       const { bytesAtRest, rollupBytes, compactionCpuSeconds } = await weighStore(rig.path('collector.db'));
-      const stored = readings + warmUp * batch * DEVICES;
+      const stored = readings + warmUp * batch * devices;
       const coreSeconds = collectorSeconds + (compactionCpuSeconds * readings) / stored;
       return {
         readings,
@@ -91,6 +93,7 @@ interface Load {
   rig: Rig;
   port: number;
   healthPort: number;
+  devices: number;
   batch: number;
   /** Of each device. */
   batches: number;
@@ -111,7 +114,9 @@ const START_US = (Math.floor(Date.now() / 1000) - 3600) * 1e6;
 
 /** Sends everything, and waits until nothing that follows from it is left to do. */
 async function send(load: Load, prefix: string): Promise<{ readings: number; items: number }> {
-  const materials = await Promise.all(Array.from({ length: DEVICES }, (_, at) => load.rig.device(`${prefix}-${at}`)));
+  const materials = await Promise.all(
+    Array.from({ length: load.devices }, (_, at) => load.rig.device(`${prefix}-${at}`)),
+  );
   const { port, streamItems } = load;
   const fleet = new Fleet({ address: `127.0.0.1:${port}`, materials, streamItems, ...workload(load) });
   try {

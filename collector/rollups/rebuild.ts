@@ -4,7 +4,8 @@ import { DerivedPipeline } from '../rules/pipeline.js';
 import type { Store } from '../store/store.js';
 
 /**
- * Makes all rollups anew from the stored readings. The store must not be served meanwhile. Rules are not evaluated again:
+ * Makes rollups anew from the stored readings; those of times whose readings have expired stay as they are. The store must
+ * not be served meanwhile. Rules are not evaluated again:
  * alerts are history, not something that is derived twice. Interrupted, it is completed by the next start.
  */
 export async function rebuildRollups(store: Store, logger: Logger): Promise<void> {

@@ -33,6 +33,8 @@ export class RollupBuffer {
   /** Whose each row is. */
   readonly #owners: SeriesBuckets[] = [];
   readonly #gain = emptyGain();
+  /** Readings of buckets that begin before this are in rollups already, and are passed over; microseconds. */
+  fromUs = Number.NEGATIVE_INFINITY;
 
   /** Minutes that wait to be saved. */
   get length(): number {
@@ -50,7 +52,7 @@ export class RollupBuffer {
       const until = readings.ascending
         ? firstNotBefore(timesUs, from + 1, count, endUs)
         : endOfRun(timesUs, from, count, endUs);
-      if (sumUp(values, timesUs, from, until, this.#gain)) {
+      if (startUs >= this.fromUs && sumUp(values, timesUs, from, until, this.#gain)) {
         this.#rows.merge(this.#rowOf(buckets, deviceId, seriesId, startUs), this.#gain);
       }
       from = until;

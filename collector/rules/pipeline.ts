@@ -3,7 +3,7 @@ import type { Rule } from '@tributary/core/rules/rule';
 import type { Logger } from 'pino';
 import type { CommittedBatch, Follower } from '../ingest/committed.js';
 import { RollupBuffer } from '../rollups/rollup-buffer.js';
-import type { Derived, DeviceName, RuleStateRow, Store, StoredSeries } from '../store/store.js';
+import type { Derived, DerivedMark, DeviceName, RuleStateRow, Store, StoredSeries } from '../store/store.js';
 import { AlertOutbox } from './alert-outbox.js';
 import { compileRule } from './compiled-rule.js';
 import { Digest } from './digest.js';
@@ -49,6 +49,7 @@ interface Behind {
   digested: number;
   /** The newest commit that was passed by. */
   skipped: number;
+  kept?: DerivedMark['kept'];
 }
 
 /**
@@ -104,8 +105,8 @@ export class DerivedPipeline implements Follower {
       for (const one of await store.listSeries(deviceId)) series.set(one.seriesId, one);
       for (const record of restoreRows(this.#rules, deviceId, rows, series)) this.#outbox.push(record);
     }
-    for (const { deviceId, position } of await store.undigested()) {
-      this.#behind.set(deviceId, { digested: position, skipped: position });
+    for (const { deviceId, position, kept } of await store.undigested()) {
+      this.#behind.set(deviceId, { digested: position, skipped: position, kept });
     }
     await this.#catchUp();
     // A process that ends soon again has then not repeated this for nothing.
@@ -336,13 +337,15 @@ export class DerivedPipeline implements Follower {
         throw new Error(`the store has commits of device ${deviceId}, but not the device`);
       this.#rules.introduce(deviceId, { tenant: found.tenant, device: found.device });
     }
-    const skippedBefore = behind.skipped;
+    const { kept, skipped: skippedBefore } = behind;
     const page = await store.readAfter(deviceId, behind.digested, this.#limits.replayBytes);
     const catalogues = await this.#replay.catalogues(page);
     if (this.busy()) await this.flush();
     // From here to the end nothing waits: what is digested and what is marked stay together.
     for (const stored of page) {
+      if (kept !== undefined && stored.position <= kept.position) this.#rollups.fromUs = kept.beforeUs;
       this.#replay.decode(stored, catalogues.get(stored.epochId) ?? [], (batch) => this.#take(batch));
+      this.#rollups.fromUs = Number.NEGATIVE_INFINITY;
       behind.digested = Math.max(behind.digested, stored.position);
     }
     // Commits that hold nothing readable any more (expired, damaged) are behind us as well.

@@ -2,6 +2,9 @@ import { createLogger } from '@tributary/core/log/logger';
 import { startCollector } from '../collector.js';
 import type { CollectorConfig } from '../config/schema.js';
 
+/** What is left after the orderly end may take this long. */
+const EXIT_MS = 1000;
+
 /** Runs a collector until SIGTERM or SIGINT; SIGHUP reads the certificates again. A second signal ends it at once. */
 export async function serve(config: CollectorConfig): Promise<void> {
   const logger = createLogger('tributary-collector', config.log.level);
@@ -31,4 +34,6 @@ export async function serve(config: CollectorConfig): Promise<void> {
     process.exitCode = 1;
   }
   await collector.stop();
+  // A thread that hangs in the disk would keep the process; unref, so that this itself does not.
+  setTimeout(() => process.exit(), EXIT_MS).unref();
 }

@@ -31,6 +31,8 @@ export async function shutDown(parts: ShutDownParts): Promise<void> {
   host.announceEnd();
   core.stop();
   alerts.stop();
+  const failed = (error: unknown) => logger.error({ err: error }, 'a step of the shutdown failed');
+  const within = (milliseconds: number, work: Promise<unknown>) => doneWithin(milliseconds, work.catch(failed));
   const drained = await within(DRAIN_MS, untilIdle(core, Date.now() + DRAIN_MS));
   if (!drained) logger.warn('uploads were cut off: their commit took too long; devices send them again');
   await host.close(CALLS_MS);
@@ -46,7 +48,7 @@ async function untilIdle(core: ShutDownParts['core'], deadlineMs: number): Promi
 }
 
 /** Waits for `work`, but not longer than this; whether it was done in time. */
-async function within(milliseconds: number, work: Promise<unknown>): Promise<boolean> {
+async function doneWithin(milliseconds: number, work: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {
     timer = setTimeout(() => resolve(false), milliseconds);

@@ -141,6 +141,17 @@ export interface Derived {
   ruleStates: readonly RuleStateRow[];
 }
 
+/** Up to where what follows from a device's commits is saved. */
+export interface DerivedMark {
+  deviceId: number;
+  position: number;
+  /**
+   * Rollups that a rebuild has kept, because not all of their readings are there any more: of the commits up to this
+   * position, what begins before this time is in them.
+   */
+  kept: { position: number; beforeUs: number } | undefined;
+}
+
 /** A stored incident transition; `number` is 0 for late ones, which no device is sent. */
 export interface AlertRecord {
   deviceId: number;
@@ -178,12 +189,12 @@ export interface Store {
   commit(devices: readonly DeviceCommit[], nowUs: number): Promise<DeviceCommitOutcome[]>;
 
   /** Devices that have items after their derived mark, with the mark. */
-  undigested(): Promise<{ deviceId: number; position: number }[]>;
+  undigested(): Promise<DerivedMark[]>;
   /** Items after a position, whole commits, about `maxBytes` of them; empty at the end. */
   readAfter(deviceId: number, position: number, maxBytes: number): Promise<StoredItems[]>;
   saveDerived(derived: Derived): Promise<void>;
   loadRuleStates(): Promise<RuleStateRow[]>;
-  /** Forgets rollups and sets every mark to 0, for a rebuild. */
+  /** For a rebuild: sets every mark to 0 and forgets the rollups of all time whose readings are still there. */
   clearRollups(): Promise<void>;
 
   /**

@@ -17,7 +17,8 @@ const { open } = createRequire(import.meta.url)('@lydell/node-pty') as {
 
 /**
  * A real pseudo-terminal: what is written here is read by whoever opens `path` as a serial port. Closing it is what pulling
- * a USB adapter is: the other side sees a hang-up.
+ * a USB adapter is: the other side sees a hang-up. (Unless a process was started in between: it inherits the terminal, which
+ * the library opens without close-on-exec, and keeps it up. Who tests an unplug starts the agent first.)
  */
 export class PseudoTerminal {
   readonly path: string;

@@ -1,6 +1,6 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createCa, issueDevice, issueOperator, issueServer } from '@tributary/collector/identity/pki';
 import { loadTlsFiles, type TlsMaterial } from '@tributary/core/identity/tls-files';
@@ -133,6 +133,11 @@ export class Rig {
   async close(): Promise<void> {
     for (const child of this.children.reverse()) await child.stop();
     rmSync(this.folder, { recursive: true, force: true });
+    try {
+      rmdirSync(dirname(this.folder));
+    } catch {
+      // Another rig is still at work there, or it is the system's folder for temporary files.
+    }
   }
 
   private pkiOptions() {

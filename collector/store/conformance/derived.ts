@@ -16,13 +16,13 @@ export function describeDerived(under: UnderTest): void {
       const device = await register(store, 'd');
       for (const first of [1, 11, 21]) await commit(store, device, [...batches(first, first + 2), batch(first + 5)]);
       const { deviceId } = device;
-      expect(await store.undigested()).toEqual([{ deviceId, position: 0 }]);
+      expect(await store.undigested()).toMatchObject([{ deviceId, position: 0 }]);
       const page = await store.readAfter(deviceId, 0, 1);
       expect(sequences(page)).toEqual([1, 2, 3, 6]);
       expect(sequences(await store.readAfter(deviceId, 1, 1e6))).toEqual([11, 12, 13, 16, 21, 22, 23, 26]);
       await store.saveDerived({ marks: [{ deviceId, position: 2 }], rollups: rollups([]), ruleStates: [] });
       store = await under.reopen();
-      expect(await store.undigested()).toEqual([{ deviceId, position: 2 }]);
+      expect(await store.undigested()).toMatchObject([{ deviceId, position: 2 }]);
       await store.saveDerived({ marks: [{ deviceId, position: 3 }], rollups: rollups([]), ruleStates: [] });
       expect(await store.undigested()).toEqual([]);
       expect(await store.readAfter(deviceId, 3, 1e6)).toEqual([]);
@@ -66,7 +66,7 @@ export function describeDerived(under: UnderTest): void {
       store = await under.reopen();
       expect(await store.loadRuleStates()).toEqual(states('firing'));
       await store.clearRollups();
-      expect(await store.undigested()).toEqual([{ deviceId, position: 0 }]);
+      expect(await store.undigested()).toMatchObject([{ deviceId, position: 0 }]);
     });
 
     it('takes values at the ends of the doubles', async () => {

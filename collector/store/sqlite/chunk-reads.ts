@@ -2,7 +2,7 @@ import { ItemKind } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { itemChecksum } from '@tributary/proto/items/item';
 import type Database from 'better-sqlite3';
 import { ChunkCursor } from '../chunk.js';
-import type { ReadingsRange } from '../store.js';
+import type { DerivedMark, ReadingsRange } from '../store.js';
 import { SPAN_CLASS_MAX, spanLimitUs } from './chunk-table.js';
 
 /** A stored chunk as it goes to the other thread, which makes items of those that are picked. */
@@ -41,6 +41,13 @@ interface ChunkRow {
   epoch: Buffer;
 }
 
+interface MarkRow {
+  device_id: number;
+  derived_mark: number;
+  rollups_kept_before: number | null;
+  rollups_kept_position: number;
+}
+
 /** An item that a range query may answer next. */
 interface Candidate {
   firstUs: number;
@@ -70,8 +77,9 @@ export class ChunkReads {
   readonly #readRange;
 
   constructor(db: Database.Database) {
-    this.#undigested = db.prepare<[], { deviceId: number; position: number }>(
-      'SELECT device_id AS deviceId, derived_mark AS position FROM devices WHERE position > derived_mark',
+    this.#undigested = db.prepare<[], MarkRow>(
+      `SELECT device_id, derived_mark, rollups_kept_before, rollups_kept_position FROM devices
+       WHERE position > derived_mark`,
     );
     this.#afterPosition = db.prepare<[number, number], ChunkRow>(
       `SELECT ${CHUNK_COLUMNS} FROM chunks WHERE device_id = ? AND position > ? ORDER BY position, chunk_id`,
@@ -92,8 +100,15 @@ export class ChunkReads {
   }
 
   /** Devices with commits after their mark, and the mark. */
-  undigested(): { deviceId: number; position: number }[] {
-    return this.#undigested.all();
+  undigested(): DerivedMark[] {
+    return this.#undigested.all().map((row) => ({
+      deviceId: row.device_id,
+      position: row.derived_mark,
+      kept:
+        row.rollups_kept_before === null
+          ? undefined
+          : { position: row.rollups_kept_position, beforeUs: row.rollups_kept_before * 1e6 },
+    }));
   }
 
   /** Whole commits after a position, about so many bytes of them. */

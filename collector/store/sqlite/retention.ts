@@ -83,7 +83,8 @@ export class Retention {
        VALUES (?, ?, ?, ?, ?, ?, 0, ?)`,
     );
     this.#countDevice = db.prepare(
-      'UPDATE devices SET items_stored = items_stored - ?, readings_stored = readings_stored - ? WHERE device_id = ?',
+      `UPDATE devices SET items_stored = items_stored - ?, readings_stored = readings_stored - ?,
+         expired_before_us = max(coalesce(expired_before_us, ?), ?) WHERE device_id = ?`,
     );
     this.#countEpoch = db.prepare(
       `UPDATE epochs SET items_stored = items_stored - ?, readings_stored = readings_stored - ?
@@ -131,7 +132,7 @@ export class Retention {
     this.#chunks.insertItems(deviceId, row.epoch_id, row.position, kept);
     for (const run of runsOf(old)) this.#note(deviceId, row.epoch_id, run);
     const readings = old.reduce((sum, item) => sum + item.readings, 0);
-    this.#countDevice.run(old.length, readings, deviceId);
+    this.#countDevice.run(old.length, readings, beforeUs, beforeUs, deviceId);
     this.#countEpoch.run(old.length, readings, deviceId, row.epoch_id);
     return readings;
   }

@@ -7,6 +7,9 @@ export const ROLLUP_WIDTH = 13;
 /** Rows that one call answers at most, 10 MB of columns; who wants more asks again from after the last start. */
 export const ROLLUP_ROWS_MAX = 100_000;
 
+/** Both steps of rollups begin at multiples of the larger one. */
+const KEPT_STEP_US = 900e6;
+
 /** What {@link Derived} says, its rollups as rows in one buffer. */
 export interface PackedDerived {
   marks: readonly { deviceId: number; position: number }[];
@@ -99,8 +102,16 @@ export class DerivedTables {
          ORDER BY start LIMIT ?`,
       )
       .raw();
-    const clearRollups = db.prepare('DELETE FROM rollups');
-    const clearMarks = db.prepare('UPDATE devices SET derived_mark = 0');
+    // Readings before `expired_before_us` may be gone, so rollups up to the end of that quarter of an hour cannot be made
+    // again. What a rebuild that was interrupted has kept holds commits up to the mark that it began at.
+    const clearMarks = db.prepare(
+      `UPDATE devices SET derived_mark = 0, rollups_kept_position = max(rollups_kept_position, derived_mark),
+         rollups_kept_before = (SELECT ceil(expired_before_us / ${KEPT_STEP_US}) * ${KEPT_STEP_US / 1e6})`,
+    );
+    const clearRollups = db.prepare(
+      `DELETE FROM rollups WHERE start >= coalesce(
+         (SELECT rollups_kept_before FROM devices WHERE devices.device_id = rollups.device_id), start)`,
+    );
     this.#save = db.transaction((derived: PackedDerived) => {
       const { rollups } = derived;
       for (let at = 0; at < rollups.length; at += ROLLUP_WIDTH) {
@@ -126,8 +137,8 @@ export class DerivedTables {
       for (const { deviceId, position } of derived.marks) this.#mark.run(position, deviceId);
     }).immediate;
     this.#clear = db.transaction(() => {
-      clearRollups.run();
       clearMarks.run();
+      clearRollups.run();
     }).immediate;
   }
 

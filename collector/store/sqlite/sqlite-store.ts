@@ -2,11 +2,13 @@ import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type { Device, EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
 import { readChunk } from '../chunk.js';
 import { packCommit } from '../packed-commit.js';
+import type { StoreError } from '../store-error.js';
 import type {
   AlertRecord,
   CatalogueSeries,
   CheckedItem,
   Derived,
+  DerivedMark,
   DeviceCommit,
   DeviceCommitOutcome,
   DeviceName,
@@ -38,6 +40,8 @@ export interface SqliteStoreOptions {
   bytesMax?: number;
   /** Stored bytes were found changed: an error of the disk. They are left out of every answer. */
   onDamage?: (damage: Damage) => void;
+  /** A thread of the store has ended by itself: this store is of no more use. */
+  onFailure?: (error: StoreError) => void;
 }
 
 /**
@@ -52,11 +56,11 @@ export class SqliteStore implements Store {
 
   /** Rejects with a StoreError: `busy` when another collector has it, `corrupt` when it is no store. */
   static async open(options: SqliteStoreOptions): Promise<SqliteStore> {
-    const writer = new WorkerChannel<WriterOperations>({
-      path: options.path,
-      role: 'writer',
-      ...(options.bytesMax === undefined ? {} : { bytesMax: options.bytesMax }),
-    });
+    const { path, bytesMax } = options;
+    const writer = new WorkerChannel<WriterOperations>(
+      { path, role: 'writer', ...(bytesMax === undefined ? {} : { bytesMax }) },
+      (error) => options.onFailure?.(error),
+    );
     try {
       await writer.open();
     } catch (error) {
@@ -74,7 +78,9 @@ export class SqliteStore implements Store {
   get #reader(): WorkerChannel<ReaderOperations> {
     // After `close` it only has to say so, which the writer's channel does.
     if (this.#isClosed) return this.#writer as unknown as WorkerChannel<ReaderOperations>;
-    this.#readerChannel ??= new WorkerChannel<ReaderOperations>({ path: this.#options.path, role: 'reader' });
+    this.#readerChannel ??= new WorkerChannel<ReaderOperations>({ path: this.#options.path, role: 'reader' }, (error) =>
+      this.#options.onFailure?.(error),
+    );
     return this.#readerChannel;
   }
 
@@ -96,7 +102,7 @@ export class SqliteStore implements Store {
     });
   }
 
-  undigested(): Promise<{ deviceId: number; position: number }[]> {
+  undigested(): Promise<DerivedMark[]> {
     return this.#reader.call('undigested', []);
   }
 
@@ -204,8 +210,11 @@ export class SqliteStore implements Store {
     if (this.#isClosed) return;
     this.#isClosed = true;
     // The reader first, so that the writer is the last to leave and checkpoints the log.
-    await this.#readerChannel?.close();
-    await this.#writer.close();
+    try {
+      await this.#readerChannel?.close();
+    } finally {
+      await this.#writer.close();
+    }
   }
 
   #unpack(deviceId: number, page: ReadPage): StoredItems[] {

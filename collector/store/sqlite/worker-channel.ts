@@ -32,14 +32,15 @@ export class WorkerChannel<O extends Record<keyof O, (...parameters: never[]) =>
   readonly #waiting = new Map<number, Waiting>();
   #id = 0;
   #ended: StoreError | undefined;
+  readonly #onEnd: (reason: StoreError) => void;
 
-  constructor(options: WorkerOptions) {
+  /** `onEnd` is called when the thread ends without being told to; nothing brings it back. */
+  constructor(options: WorkerOptions, onEnd: (reason: StoreError) => void) {
+    this.#onEnd = onEnd;
     this.#worker = new Worker(new URL('./store-worker.js', import.meta.url), { workerData: options });
     this.#worker.on('message', (reply: WorkerReply) => this.#settle(reply));
-    this.#worker.on('error', (error) =>
-      this.#end(new StoreError('closed', 'the thread of the store failed', { cause: error })),
-    );
-    this.#worker.on('exit', () => this.#end(new StoreError('closed', 'the store is closed')));
+    this.#worker.on('error', (error) => this.#fail('the thread of the store failed', error));
+    this.#worker.on('exit', () => this.#fail('the thread of the store has ended'));
   }
 
   call<K extends keyof O & string>(
@@ -54,11 +55,15 @@ export class WorkerChannel<O extends Record<keyof O, (...parameters: never[]) =>
     await this.#send('open', [], []);
   }
 
-  /** After everything that was asked before it. */
+  /** After everything that was asked before it. Rejects when the disk fails at it; the thread has ended all the same. */
   async close(): Promise<void> {
-    await this.#send('close', [], []);
-    this.#end(new StoreError('closed', 'the store is closed'));
-    await this.#worker.terminate();
+    try {
+      // A thread that has ended needs no closing.
+      if (this.#ended === undefined) await this.#send('close', [], []);
+    } finally {
+      this.#end(new StoreError('closed', 'the store is closed'));
+      await this.#worker.terminate();
+    }
   }
 
   #send(operation: string, parameters: readonly unknown[], transfer: readonly ArrayBuffer[]): Promise<unknown> {
@@ -76,6 +81,13 @@ export class WorkerChannel<O extends Record<keyof O, (...parameters: never[]) =>
     if (reply.error !== undefined) waiting?.reject(new StoreError(reply.error.code, reply.error.message));
     else if (reply.bug !== undefined) waiting?.reject(reply.bug);
     else waiting?.resolve(reply.value);
+  }
+
+  #fail(message: string, cause?: unknown): void {
+    if (this.#ended !== undefined) return;
+    const reason = new StoreError('closed', message, { cause });
+    this.#end(reason);
+    this.#onEnd(reason);
   }
 
   #end(reason: StoreError): void {
