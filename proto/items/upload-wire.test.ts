@@ -83,6 +83,12 @@ describe('the checksum of an item', () => {
     expect(itemChecksum(epoch, 1, 1, 1, 1, new Uint8Array([1, 2]))).not.toBe(base);
   });
 
+  it('is what FORMAT.md gives as its example', () => {
+    const epoch = Uint8Array.from({ length: EPOCH_BYTES }, (_, at) => at);
+    const body = Buffer.from('1006220b411000400c180c00000000', 'hex');
+    expect(itemChecksum(epoch, 7, 1, 1, 41, body)).toBe(0x27b1dded);
+  });
+
   it('is the published CRC-32', () => {
     // 37 zero bytes of header, then "123456789": computed once with Python's zlib.crc32.
     expect(itemChecksum(new Uint8Array(EPOCH_BYTES), 0, 0, 0, 0, Buffer.from('123456789'))).toBe(0x2e822563);
