@@ -4,8 +4,8 @@ import { presetModel } from '@tributary/agent/sensors/models/presets';
 import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
 import { VirtualBoard } from '../board/virtual-board.js';
 import { TcpProxy } from '../link/tcp-proxy.js';
+import { Observer } from '../rig/observer.js';
 import { Rig } from '../rig/rig.js';
-import { CollectorClient } from './collector-client.js';
 import { DemoDevice } from './demo-device.js';
 import { demoMoment, demoPlan } from './demo-plan.js';
 import { type DemoResult, demoResult, printResult } from './demo-result.js';
@@ -68,7 +68,7 @@ class Demo {
   private constructor(
     private readonly rig: Rig,
     private readonly proxy: TcpProxy,
-    private readonly client: CollectorClient,
+    private readonly observer: Observer,
     private readonly board: VirtualBoard,
     private readonly seconds: number | undefined,
   ) {}
@@ -78,7 +78,7 @@ class Demo {
     for (const name of ['greenhouse', 'pump-7', 'cellar']) await rig.device(name);
     const collector = await rig.collector({ rules: rig.path('rules.yaml') }, { onFailure: failed });
     const proxy = await TcpProxy.listen(collector.port);
-    const client = new CollectorClient(`127.0.0.1:${collector.port}`, rig.operatorFiles);
+    const observer = new Observer(collector.port, rig.operatorFiles);
     const board = new VirtualBoard({
       series: [
         { name: 'temperature', model: presetModel('temperature', 1, { faultsPerDay: 0 }) },
@@ -91,7 +91,7 @@ class Demo {
       nowUs: () => Date.now() * 1000,
     });
     board.plug();
-    const demo = new Demo(rig, proxy, client, board, seconds);
+    const demo = new Demo(rig, proxy, observer, board, seconds);
     writeReplayTable(rig.path('pump.csv'));
     await demo.startDevice('greenhouse', 'board on a serial port', failed, {
       type: 'serial',
@@ -173,7 +173,7 @@ class Demo {
   }
 
   private async look(): Promise<void> {
-    const { devices } = await this.client.devices();
+    const devices = await this.observer.devices();
     for (const device of this.devices) {
       device.stored = devices.find((one) => one.device === device.name)?.readingsStored ?? 0;
     }
@@ -200,15 +200,15 @@ class Demo {
       await this.look();
     } while (this.devices.some((device) => device.waiting > SOON_READINGS) && performance.now() < deadlineMs);
     for (const device of this.devices) await device.child?.stop();
-    const { epochs } = await this.client.audit();
-    const { alerts } = await this.client.alerts();
+    const epochs = await this.observer.audit();
+    const alerts = await this.observer.alerts('');
     const fired = alerts.filter((alert) => alert.state === AlertState.FIRING && !alert.late).length;
     return demoResult(this.devices, epochs, this.outages, fired);
   }
 
   async close(): Promise<void> {
     this.board.unplug();
-    this.client.close();
+    this.observer.close();
     await this.proxy.close();
     await this.rig.close();
   }
@@ -218,8 +218,8 @@ const { seconds, json } = readArguments();
 // With --json the one object is all that stands on the standard output.
 const screen = new Screen(json ? process.stderr : process.stdout);
 const ended = new Promise<void>((resolve) => {
-  process.once('SIGINT', resolve);
-  process.once('SIGTERM', resolve);
+  // A closed terminal too: the processes of the demo would go on otherwise.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
 });
 const rig = await Rig.create('demo');
 let demo: Demo | undefined;
