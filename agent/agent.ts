@@ -17,6 +17,7 @@ import { AgentCatalogue } from './runtime/agent-catalogue.js';
 import { deviceAttributes } from './runtime/attributes.js';
 import { BatchTimer } from './runtime/batch-timer.js';
 import { BatchWriter } from './runtime/batch-writer.js';
+import { whenThereIsRoom } from './runtime/disk-room.js';
 import { DropCounter } from './runtime/drop-counter.js';
 import { type HealthServers, serveHealth } from './runtime/health-servers.js';
 import { SegmentKeeper } from './runtime/segment-keeper.js';
@@ -59,22 +60,30 @@ const stopUploadMs = 5000;
 const stopBufferMs = 5000;
 
 /**
- * Starts an agent: resolves when the buffer is open and the sources are running. Rejects with a `TributaryError` when the
- * buffer is another agent's, or the certificates cannot be used; nothing is left running then.
+ * Starts an agent: resolves when the buffer is open and the sources are running, which waits for room on the disk. Rejects
+ * with a `TributaryError` when the buffer is another agent's, or the certificates cannot be used; nothing is left running
+ * then.
  */
 export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<Agent> {
   const { log, clock = systemClock, scheduler = systemScheduler, random = systemRandom } = deps;
   const startedMs = scheduler.nowMs();
   const startedAt = new Date(clock.wallUs() / 1000).toISOString();
   const version = agentVersion();
-  const opening = deps.buffer ?? SqliteBuffer.open({ path: config.buffer.path, quotaBytes: config.buffer.quota });
+  const open = () => SqliteBuffer.open({ path: config.buffer.path, quotaBytes: config.buffer.quota });
+  const opening = deps.buffer ?? open();
   const tls = await tlsOrClose(config, opening);
   const device = formatSpiffeId(tls.identity);
 
   let upstream: Upstream | undefined;
 
   // The buffer, and what is declared in it.
-  const buffer = await opening;
+  const disk = { scheduler, random, log };
+  let first: Promise<EdgeBuffer> | undefined = opening;
+  const buffer = await whenThereIsRoom(() => {
+    const attempt = first ?? open();
+    first = undefined;
+    return attempt;
+  }, disk);
   const { identity } = buffer;
   if (identity.opened === 'recovered') log.error({ path: config.buffer.path }, 'a damaged buffer was moved aside');
   const catalogue = new AgentCatalogue(identity, {
@@ -126,13 +135,13 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       if (highest !== undefined) upstream?.uplink.appended(highest);
       timer.wake();
     },
-    emptied: (us) => watermark.complete({ segment: segments.id, us }),
+    writtenUntil: (us) => watermark.complete({ segment: segments.id, us }),
   });
   const timer = new BatchTimer({ batcher, writer, clock, scheduler });
   const sources = new SourceRunner(config.sources, { batcher, clock, scheduler, random, log, drops });
 
   try {
-    await segments.begin();
+    await whenThereIsRoom(() => segments.begin(), disk);
   } catch (error) {
     await buffer.close();
     throw error;
@@ -286,7 +295,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
 /** Certificates are checked while the buffer opens; if they cannot be used, the buffer is closed again. */
 async function tlsOrClose({ tls }: AgentConfig, opening: Promise<EdgeBuffer>): Promise<TlsMaterial> {
   try {
-    return loadTlsFiles(tls);
+    return loadTlsFiles(tls, 'device');
   } catch (error) {
     // What the buffer says about itself comes second; the certificates are what the caller must mend first.
     await opening.then((buffer) => buffer.close()).catch(() => {});

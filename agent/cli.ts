@@ -1,4 +1,5 @@
 import { loadConfig } from '@tributary/core/config/load-config';
+import { namingField, tlsFields } from '@tributary/core/config/name-field';
 import { runCommand } from '@tributary/core/errors/command-failure';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { Command } from 'commander';
@@ -56,7 +57,7 @@ async function run(file: string): Promise<void> {
   const { createLogger } = await import('@tributary/core/log/logger');
   const { startAgent } = await import('./agent.js');
   const log = createLogger('tributary-agent', config.log.level);
-  const agent = await startAgent(config, { log, buffer });
+  const agent = await namingField(file, tlsFields(config.tls), () => startAgent(config, { log, buffer }));
   await new Promise<void>((resolve) => {
     const signals = ['SIGTERM', 'SIGINT'] as const;
     const stop = () => {
@@ -73,7 +74,7 @@ async function validate(file: string | undefined): Promise<void> {
   if (file === undefined) throw new TributaryError('usage', 'name the file: tributary-agent validate --config FILE');
   const config = loadConfig(file, agentSchema);
   const { loadTlsFiles } = await import('@tributary/core/identity/tls-files');
-  loadTlsFiles(config.tls);
+  await namingField(file, tlsFields(config.tls), () => loadTlsFiles(config.tls, 'device'));
   process.stdout.write(`${file}: ok\n`);
 }
 

@@ -66,7 +66,7 @@ if (process.env.TRIBUTARY_TRIAL === name) {
     await runHere(name, args);
     process.exit(0);
   } catch (error) {
-    console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
+    console.error(`error: ${error instanceof Error ? error.message : JSON.stringify(error)}`);
     if (process.env.TRIBUTARY_DEBUG) console.error(error);
     process.exit(1);
   }

@@ -1,12 +1,13 @@
 import { createRequire } from 'node:module';
 import { loadConfig } from '@tributary/core/config/load-config';
+import { type FileField, namingField, tlsFields } from '@tributary/core/config/name-field';
 import { runCommand } from '@tributary/core/errors/command-failure';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { Command, CommanderError } from 'commander';
-import { collectorSchema } from './config/schema.js';
+import { type CollectorConfig, collectorSchema } from './config/schema.js';
 import { addPkiCommand } from './identity/pki-command.js';
 import { addQueryCommands } from './query/commands.js';
-import { StoreError } from './store/store-error.js';
+import { commandErrorOf, StoreError } from './store/store-error.js';
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
 
@@ -22,7 +23,8 @@ program
   .requiredOption('--config <file>', 'configuration file')
   .action(async ({ config }: { config: string }) => {
     const { serve } = await import('./server/serve.js');
-    await serve(loadConfig(config, collectorSchema));
+    const loaded = loadConfig(config, collectorSchema);
+    await namingField(config, fileFields(loaded), () => serve(loaded));
   });
 
 program
@@ -31,7 +33,8 @@ program
   .requiredOption('--config <file>', 'configuration file')
   .action(async ({ config }: { config: string }) => {
     const { validate } = await import('./config/validate.js');
-    validate(loadConfig(config, collectorSchema));
+    const loaded = loadConfig(config, collectorSchema);
+    await namingField(config, fileFields(loaded), () => validate(loaded));
     process.stdout.write(`${config}: in order\n`);
   });
 
@@ -46,13 +49,13 @@ await runCommand(async () => {
   }
 });
 
+function fileFields({ tls, rules }: CollectorConfig): FileField[] {
+  return [...tlsFields(tls), { path: ['rules'], file: rules }];
+}
+
 /** Commander and the store have errors of their own; a user sees one kind. */
 function asTributaryError(error: unknown): unknown {
-  if (error instanceof StoreError) {
-    const code =
-      error.code === 'full' ? 'disk-full' : error.code === 'busy' || error.code === 'corrupt' ? error.code : 'disk';
-    return new TributaryError(code, error.message, { cause: error });
-  }
+  if (error instanceof StoreError) return commandErrorOf(error);
   if (!(error instanceof CommanderError)) return error;
   if (error.exitCode === 0) process.exit(0);
   const message =

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import { Client, type ServiceError, status } from '@grpc/grpc-js';
 import { parseConfig } from '@tributary/core/config/load-config';
 import { clientCredentials } from '@tributary/core/identity/client-credentials';
@@ -13,9 +14,13 @@ import {
   type RegisterRequest,
   type RegisterResponse,
 } from '@tributary/proto/gen/tributary/v1/device';
+import { type EpochAudit, QueryServiceClient } from '@tributary/proto/gen/tributary/v1/query';
 import { ClockState, ValueType } from '@tributary/proto/gen/tributary/v1/series';
 import {
   DeferralReason,
+  ItemKind,
+  LossDeclaration,
+  LossReason,
   TelemetryServiceService,
   type UploadHeader,
   UploadResponse,
@@ -183,6 +188,35 @@ describe('a collector', () => {
     expect(old.later[0]?.reason).toBe(DeferralReason.REGISTER_AGAIN);
   });
 
+  it('takes what a device declares of an epoch that it gave up, and counts it there', async () => {
+    const [old, next] = [randomBytes(16), randomBytes(16)];
+    const first = await registerAs('pump', registration(old));
+    const header = uploadHeader({ epoch: old, fencingToken: first.fencingToken });
+    await uploadAs('pump', header, [[item(1, batchBody([1, 2, 3]), {}, old)]]);
+    const { fencingToken } = await registerAs('pump', registration(next));
+    const entry = { epoch: old, first: 2, last: 4, readings: 9, bound: false, reason: LossReason.CORRUPT };
+    const body = LossDeclaration.encode({ entries: [entry] }).finish();
+    const declaration = item(1, body, { kind: ItemKind.DECLARATION, readings: 0 }, next);
+    const { durable } = await uploadAs('pump', uploadHeader({ epoch: next, fencingToken }), [[declaration]]);
+    expect(durable).toEqual([{ first: 1, last: 1 }]);
+    const { audit } = QueryServiceClient.service;
+    const epochs = await new Promise<EpochAudit[]>((resolve, reject) => {
+      clientOf('pump').makeUnaryRequest(
+        audit.path,
+        audit.requestSerialize,
+        audit.responseDeserialize,
+        { device: '' },
+        (error, response) => (error === null && response !== undefined ? resolve(response.epochs) : reject(error)),
+      );
+    });
+    expect(epochs.find(({ epoch }) => old.equals(epoch))).toMatchObject({
+      produced: 12,
+      stored: 3,
+      declared: [{ reason: LossReason.CORRUPT, readings: 9, bound: false }],
+      missing: 0,
+    });
+  });
+
   it('stores nothing of a device under the name of another', async () => {
     const epoch = randomBytes(16);
     const { fencingToken } = await registerAs('pump', registration(epoch));
@@ -247,7 +281,7 @@ describe('a collector', () => {
     const { cert, key } = await issueDevice({ ...pki, device: 'impostor' });
     const text = configText.replace('CERT', cert).replace('KEY', key);
     const config = parseConfig(text, join(root, 'collector.yaml'), collectorSchema);
-    await expect(startCollector(config, { logger })).rejects.toThrow('it names a device');
+    await expect(startCollector(config, { logger })).rejects.toThrow('it names a device, and a collector is needed');
   });
 
   it('lists its services to whoever asks by reflection', async () => {
@@ -291,5 +325,19 @@ describe('a collector', () => {
       );
     });
     expect(health).toEqual({ status: 'SERVING' });
+  });
+
+  it('says that it cannot go on when a thread of its store ends, and stops all the same', async () => {
+    const threads: Worker[] = [];
+    const note = (thread: Worker) => threads.push(thread);
+    process.on('worker', note);
+    const text = configured.replace('data/', 'other/');
+    const other = await startCollector(parseConfig(text, join(root, 'collector.yaml'), collectorSchema), { logger });
+    process.off('worker', note);
+    expect(threads.length).toBeGreaterThan(0);
+    await threads[0]?.terminate();
+    expect((await other.failed).message).toContain('thread of the store');
+    await other.stop();
+    await expect(fetch(`http://127.0.0.1:${other.healthAddress.port}/healthz`)).rejects.toThrow();
   });
 });

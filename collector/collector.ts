@@ -59,33 +59,50 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
   const rules = config.rules === undefined ? [] : loadRules(config.rules);
   const bug = (error: unknown, doing: string) => logger.error({ err: error }, `${doing}: an error that nobody foresaw`);
 
+  let damagesFound = 0;
   let fail: (error: Error) => void = () => {};
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
   });
   const store = await SqliteStore.open({
     path: config.store.sqlite.path,
-    bytesMax: config.store.sqlite.max_size,
-    onDamage: (damage) => logger.error({ damage }, 'stored bytes were found changed; the disk is failing'),
+    bytesMax: config.store.sqlite.maxSize,
+    onDamage: (damage) => {
+      damagesFound++;
+      logger.error({ damage }, 'stored bytes were found changed; the disk is failing');
+    },
+    onFailure: (error) => fail(error),
   });
   const closings: (() => unknown)[] = [() => store.close()];
   try {
-    // What follows from committed data takes up where the last process stopped, before anything new comes.
     const alerts = new AlertHub(store);
-    const derived = new DerivedPipeline({ store, rules, scheduler, logger, wake: (deviceId) => alerts.wake(deviceId) });
-    await derived.start();
-    closings.push(() => derived.stop());
-
+    const derived = new DerivedPipeline({
+      store,
+      rules,
+      clock,
+      scheduler,
+      logger,
+      wake: (deviceId) => alerts.wake(deviceId),
+    });
+    let running: IngestCore | undefined;
     const metrics = collectorMetrics({
-      core: () => core,
+      core: () => running,
       derived: () => derived.counters,
       watchers: () => alerts.watchers,
+      damagesFound: () => damagesFound,
     });
     let readiness: Readiness = { ready: false, why: 'starting' };
-    let fail: (error: Error) => void = () => {};
-    const failed = new Promise<Error>((resolve) => {
-      fail = resolve;
+    // Before the replay, so that whoever probes sees that the process lives.
+    const health: HealthServer = await startHealthServer({
+      listen: config.health.listen,
+      registry: metrics.registry,
+      readiness: () => readiness,
     });
+    closings.push(() => health.close());
+    // What follows from committed data takes up where the last process stopped, before anything new comes.
+    closings.push(() => derived.stop());
+    await derived.start();
+
     const storeChanged = (failure: StoreError | undefined) => {
       if (failure === undefined) logger.info('the store takes readings again');
       else logger.warn({ code: failure.code, err: failure.message }, 'the store refuses; devices keep their readings');
@@ -93,13 +110,12 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
         readiness =
           failure === undefined ? { ready: true } : { ready: false, why: `the store refuses: ${failure.code}` };
       }
-      // Its thread has ended, which nothing in this process brings back.
-      if (failure?.code === 'closed') fail(failure);
     };
     const { observeCommitSeconds } = metrics;
     const pump = new CommitPump({ store, clock, observeSeconds: observeCommitSeconds, bug, storeChanged });
-    const core: IngestCore = new IngestCore({ limits, random, port: pump, follower: derived });
+    const core = new IngestCore({ limits, random, port: pump, follower: derived });
     pump.drive(core);
+    running = core;
 
     const identityOf = (call: AuthenticatedCall) => callerOf(call, trustDomain);
     const introduce: DerivedPipeline['introduce'] = (deviceId, name) => derived.introduce(deviceId, name);
@@ -121,13 +137,6 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
         { definition: QueryServiceService, implementation: queryService({ store, identityOf, scheduler, logger }) },
       ],
     });
-
-    const health: HealthServer = await startHealthServer({
-      listen: config.health.listen,
-      registry: metrics.registry,
-      readiness: () => readiness,
-    });
-    closings.push(() => health.close());
 
     const port = await host.listen(config.listen);
     readiness = { ready: true };

@@ -106,6 +106,7 @@ export class AlertWatch {
 
   #ended(why: string | undefined): void {
     const { scheduler, log } = this.#deps;
+    if (this.#link === undefined) return;
     if (scheduler.nowMs() - this.#startedMs >= soundMs) this.#backoff.succeeded();
     const retryInMs = this.#backoff.failed();
     if (why === undefined) log.debug({ retryInMs }, 'the alert stream has ended');

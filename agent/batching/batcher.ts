@@ -127,6 +127,16 @@ export class Batcher {
     return openedAtUs === Infinity ? undefined : openedAtUs + this.#bounds.ageUs;
   }
 
+  /**
+   * Up to which moment, at most `nowUs`, everything that came has been taken: until the oldest open batch was opened.
+   * Undefined while closed ones wait.
+   */
+  takenUntilUs(nowUs: number): number | undefined {
+    if (this.#closed.length > 0 || this.#assembled.length > 0) return undefined;
+    const { monotonic, absolute } = this.#open;
+    return Math.min(nowUs, monotonic?.openedAtUs ?? nowUs, absolute?.openedAtUs ?? nowUs);
+  }
+
   /** Closes what has come of age. */
   tick(nowUs: number): void {
     for (const line of ['monotonic', 'absolute'] as const) {

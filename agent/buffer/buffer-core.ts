@@ -1,9 +1,9 @@
 import { TributaryError } from '@tributary/core/errors/tributary-error';
+import { normalRanges, rangeOf, rangesWithout } from '@tributary/core/sequence-ranges/sequence-ranges';
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
 import type { ItemKind, LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
-import { normalRanges, rangeOf, rangesWithout } from '../uplink/sequence-ranges.js';
 import type { AppendOutcome, BufferIdentity, BufferStatus, EncodedBatch, Loss } from './buffer.js';
 import { Catalogue } from './catalogue.js';
 import { CountedRows, WALK_ROWS } from './counted-rows.js';

@@ -1,7 +1,7 @@
+import { pushSequence, rangeOf } from '@tributary/core/sequence-ranges/sequence-ranges';
 import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
-import { pushSequence, rangeOf } from '../uplink/sequence-ranges.js';
 import type { BufferState, ItemTable } from './item-table.js';
 import { DECLARATION, declarationBytesMax, decodeDeclaration, EVICTED, LossList } from './loss-entries.js';
 import { rowBytes } from './row-size.js';

@@ -130,7 +130,7 @@ const batchingSchema = v.pipe(
   batchingFields,
   fieldCheck<v.InferOutput<typeof batchingFields>>(function* ({ maxAge, maxAgeOffline }) {
     if (maxAgeOffline < maxAge) {
-      yield { path: ['maxAgeOffline'], message: 'shorter than maxAge; write at least the same' };
+      yield { path: ['maxAgeOffline'], message: `shorter than maxAge; write at least ${maxAge}ms` };
     }
   }),
 );
@@ -153,7 +153,7 @@ const healthSchema = v.strictObject({
   ),
   socket: v.optional(
     v.pipe(
-      v.union([off, filePath()]),
+      v.union([off, filePath()], 'not a path; write the path of a Unix socket, or off'),
       v.description('Unix socket for "tributary-agent status", or off; status.sock beside the buffer by default'),
     ),
   ),

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -54,6 +55,13 @@ const status: AgentStatus = {
 };
 
 describe('the status socket', () => {
+  it('takes no file away that is not a socket', async () => {
+    const path = join(folder, 'buffer.db');
+    writeFileSync(path, 'readings');
+    await expect(serveStatus(path, async () => status)).rejects.toThrow();
+    expect(statSync(path).size).toBe(8);
+  });
+
   it('answers whoever connects, is its owner’s alone, and goes away', async () => {
     const path = join(folder, 'a.sock');
     const close = await serveStatus(path, async () => status);
@@ -65,7 +73,9 @@ describe('the status socket', () => {
 
   it('replaces what a killed agent left, and leaves a living one alone', async () => {
     const path = join(folder, 'b.sock');
-    writeFileSync(path, '');
+    const killed = `net.createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
+    spawnSync(process.execPath, ['-e', killed]);
+    expect(statSync(path).isSocket()).toBe(true);
     const close = await serveStatus(path, async () => status);
     await expect(serveStatus(path, async () => status)).rejects.toMatchObject({ code: 'busy' });
     expect((await readStatus(path)).version).toBe('0.1.0');

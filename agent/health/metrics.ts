@@ -29,7 +29,7 @@ const uplinkStates = [
 const metrics: readonly Metric[] = [
   {
     name: 'readings_total',
-    help: 'Readings taken into batches.',
+    help: 'Readings produced: taken into batches, or declared because memory had no room for them.',
     kind: 'counter',
     value: ({ readings }) => readings.taken,
   },

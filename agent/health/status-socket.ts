@@ -1,4 +1,4 @@
-import { chmodSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import type { AgentStatus } from './agent-status.js';
@@ -19,7 +19,8 @@ const connectionsMax = 16;
 export async function serveStatus(path: string, status: () => Promise<AgentStatus>): Promise<() => Promise<void>> {
   if (await isServed(path)) throw new TributaryError('busy', `${path}: another agent serves its status there`);
   try {
-    unlinkSync(path);
+    // Whatever else is configured by mistake, such as the buffer's own file, is left alone.
+    if (lstatSync(path).isSocket()) unlinkSync(path);
   } catch {
     // Nothing was left behind; whatever else is wrong shows when listening.
   }

@@ -16,6 +16,7 @@ class ModelCatalogue {
   series: SeriesDeclaration[] = [];
   segments: SegmentDeclaration[] = [];
   failures = 0;
+  segmentFailuresAfter = -1;
 
   get identity(): BufferIdentity {
     const { epoch, series, segments } = this;
@@ -43,6 +44,7 @@ class ModelCatalogue {
   }
 
   async addSegment(segment: Omit<SegmentDeclaration, 'id'>): Promise<SegmentDeclaration> {
+    if (this.segmentFailuresAfter-- === 0) throw new TributaryError('disk', 'no');
     const added = { ...segment, id: this.segments.length + 1 };
     this.segments.push(added);
     return added;
@@ -123,6 +125,26 @@ describe('the catalogue of an agent', () => {
     ]);
     expect(model.segments).toEqual(catalogue.segments);
     expect(specs.map((each) => catalogue.idOf(each))).toEqual([1, 2, 3]);
+  });
+
+  it('declares no segment twice, whoever asks at the same time and however often an attempt fails', async () => {
+    const { model, catalogue } = surroundings();
+    const segment = { bootId: 'x', offsetUs: 1, observedAtUs: 2, uncertaintyUs: 3, state: 3 };
+    for (const offsetUs of [1, 2, 3]) await catalogue.addSegment({ ...segment, offsetUs });
+    model.begin();
+    model.segmentFailuresAfter = 1;
+    const identity = model.identity;
+    Object.defineProperty(model, 'identity', { value: identity, configurable: true });
+    const both = await Promise.allSettled([catalogue.restore(), catalogue.restore()]);
+    expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    await Promise.all([catalogue.restore(), catalogue.addSegment({ ...segment, offsetUs: 4 })]);
+    expect(model.segments.map(({ id, offsetUs }) => [id, offsetUs])).toEqual([
+      [1, 1],
+      [2, 2],
+      [3, 3],
+      [4, 4],
+    ]);
+    expect(catalogue.segments).toEqual(model.segments);
   });
 
   it('does not take names without end', () => {

@@ -30,8 +30,8 @@ export interface BatchWriterDeps {
   prepare(): Promise<void>;
   /** On disk, with the oldest time in each batch. */
   appended(sequences: readonly number[], oldest: readonly LineTime[]): void;
-  /** Nothing is left in memory that was there at `atUs`, on the monotonic line. */
-  emptied(atUs: number): void;
+  /** Everything that came before `us` on the monotonic line is in the buffer. */
+  writtenUntil(us: number): void;
   /** Microseconds on the device's monotonic line. */
   nowUs(): number;
 }
@@ -41,7 +41,7 @@ export interface BatchCounters {
   bytes: number;
   readings: number;
   appendFailures: number;
-  /** Not in the buffer: declared as far as the buffer could be written. */
+  /** Taken, and not in the buffer. Those that memory had no room for are counted where they are dropped. */
   readingsLost: number;
 }
 
@@ -121,11 +121,11 @@ export class BatchWriter {
   /** Never rejects. */
   async #write(): Promise<void> {
     for (;;) {
-      const takenAtUs = this.#deps.nowUs();
       const group = this.#take();
       if (group.batches.length === 0) return;
-      await this.#append(group);
-      if (this.#deps.batcher.pendingReadings === 0) this.#deps.emptied(takenAtUs);
+      const takenUntilUs = this.#deps.batcher.takenUntilUs(this.#deps.nowUs());
+      const isWritten = await this.#append(group);
+      if (isWritten && takenUntilUs !== undefined) this.#deps.writtenUntil(takenUntilUs);
     }
   }
 
@@ -154,7 +154,8 @@ export class BatchWriter {
     return group;
   }
 
-  async #append({ batches, oldest }: Group): Promise<void> {
+  /** Whether the group is in the buffer; it is not when that was given up. */
+  async #append({ batches, oldest }: Group): Promise<boolean> {
     while (!this.#giveUp) {
       try {
         await this.#deps.prepare();
@@ -166,7 +167,7 @@ export class BatchWriter {
         }
         this.#deps.appended(sequences, oldest);
         await this.#declareOverflow();
-        return;
+        return true;
       } catch (thrown) {
         this.counters.appendFailures++;
         const retryInMs = Math.round(this.#backoff.failed());
@@ -178,6 +179,7 @@ export class BatchWriter {
     const readings = this.#forget(batches);
     this.counters.readingsLost += readings;
     this.#deps.log.error({ readings }, 'readings are lost: the buffer could not be written before the stop');
+    return false;
   }
 
   async #declareOverflow(): Promise<void> {
@@ -193,7 +195,6 @@ export class BatchWriter {
     try {
       await this.#deps.buffer.lose([{ readings, reason: evicted }]);
       this.counters.readings += readings;
-      this.counters.readingsLost += readings;
     } catch (thrown) {
       this.#overflow += readings;
       const details = TributaryError.from(thrown).message;
@@ -221,6 +222,7 @@ export class BatchWriter {
 
   /** A batch that cannot be encoded is a bug of this agent; it must cost that batch and no more, and stand in the ledger. */
   #lose(readings: number, details: string): void {
+    this.counters.readingsLost += readings;
     this.#deps.log.error({ readings, details }, 'a batch cannot be encoded; its readings are lost');
     void this.#declare(readings);
   }

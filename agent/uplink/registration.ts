@@ -1,9 +1,9 @@
+import { commonRanges, normalRanges } from '@tributary/core/sequence-ranges/sequence-ranges';
 import type { DurableState, RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
 import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
 import type { Item } from '@tributary/proto/items/item';
 import type { BufferIdentity, BufferStatus } from '../buffer/buffer.js';
 import { cataloguePage } from './catalogue-page.js';
-import { commonRanges, normalRanges } from './sequence-ranges.js';
 
 /** What the device says of itself at each start. */
 export interface RegistrationOptions {

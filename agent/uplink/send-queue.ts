@@ -1,7 +1,7 @@
+import { normalRanges, rangeOf } from '@tributary/core/sequence-ranges/sequence-ranges';
 import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
 import type { Item } from '@tributary/proto/items/item';
 import { ITEM_OVERHEAD_BYTES_MAX } from '@tributary/proto/items/upload-wire';
-import { normalRanges, rangeOf } from './sequence-ranges.js';
 import type { UplinkEffect } from './uplink-events.js';
 import type { UplinkLimits } from './uplink-limits.js';
 

@@ -1,6 +1,12 @@
+import {
+  commonRanges,
+  normalRanges,
+  rangeOf,
+  rangesWithout,
+  type SequenceRanges,
+} from '@tributary/core/sequence-ranges/sequence-ranges';
 import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
 import { DeferralReason, type Rejection, type UploadResponse } from '@tributary/proto/gen/tributary/v1/telemetry';
-import { commonRanges, normalRanges, rangeOf, rangesWithout, type SequenceRanges } from './sequence-ranges.js';
 
 /** An answer in the uplink's terms. Whatever it names beyond what was sent is left out: it is not this stream's to judge. */
 export interface UploadVerdicts {

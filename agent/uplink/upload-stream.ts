@@ -1,9 +1,9 @@
+import { pushSequence } from '@tributary/core/sequence-ranges/sequence-ranges';
 import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
 import { Lane, type UploadHeader } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import type { BacklogLane } from './backlog-lane.js';
 import { type Selection, type SendQueue, sentBytes } from './send-queue.js';
-import { pushSequence } from './sequence-ranges.js';
 import type { UplinkOutbox } from './uplink-outbox.js';
 
 /** What streams share. */

@@ -32,7 +32,7 @@ const store = v.strictObject({
   sqlite: v.strictObject({
     path: v.pipe(filePath(), v.description('database file; made with its folder when it is missing')),
     // A year of a thousand readings a second at 2 bytes each.
-    max_size: v.optional(
+    maxSize: v.optional(
       v.pipe(
         byteSize({ minBytes: 16 * MIB }),
         v.description(

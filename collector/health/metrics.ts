@@ -11,6 +11,10 @@ export interface DerivedCounters {
   rollupRowsWaiting: number;
   alertsWaiting: number;
   alertsStored: number;
+  readingsIgnoredByRules: number;
+  readingsFromFuture: number;
+  batchesUndecodable: number;
+  batchesFailed: number;
 }
 
 /** What the metrics are read from; undefined before the collector has got so far. */
@@ -18,6 +22,8 @@ export interface MetricSources {
   core: () => IngestCore | undefined;
   derived: () => DerivedCounters | undefined;
   watchers: () => number;
+  /** How often stored bytes were found changed. */
+  damagesFound: () => number;
 }
 
 export interface CollectorMetrics {
@@ -27,18 +33,23 @@ export interface CollectorMetrics {
 }
 
 /** Prometheus metrics, `tributary_collector_*`. Ingest counts in plain numbers; they are read when somebody asks. */
-export function collectorMetrics({ core, derived, watchers }: MetricSources): CollectorMetrics {
+export function collectorMetrics({ core, derived, watchers, damagesFound }: MetricSources): CollectorMetrics {
   const registry = new Registry();
-  const counter = (name: string, help: string, read: (core: IngestCore) => number) => {
+  const total = (name: string, help: string, read: () => number) => {
     new Counter({
       name: `tributary_collector_${name}`,
       help,
       registers: [registry],
       collect() {
         this.reset();
-        const running = core();
-        this.inc(running === undefined ? 0 : read(running));
+        this.inc(read());
       },
+    });
+  };
+  const counter = (name: string, help: string, read: (core: IngestCore) => number) => {
+    total(name, help, () => {
+      const running = core();
+      return running === undefined ? 0 : read(running);
     });
   };
   const gauge = (name: string, help: string, read: () => number) => {
@@ -107,7 +118,28 @@ export function collectorMetrics({ core, derived, watchers }: MetricSources): Co
   gauge('streams_open', 'Upload streams that are open.', () => core()?.counters.streamsOpen ?? 0);
   gauge('alert_watches_open', 'Devices that wait for alerts.', watchers);
   gauge('alerts_waiting', 'Alerts that are not stored yet.', () => derived()?.alertsWaiting ?? 0);
-  gauge('alerts_stored', 'Transitions of incidents stored by this process.', () => derived()?.alertsStored ?? 0);
+  total('alerts_stored_total', 'Transitions of incidents that were stored.', () => derived()?.alertsStored ?? 0);
+  total(
+    'rule_readings_ignored_total',
+    'Readings that rules did not see because later ones had come before.',
+    () => derived()?.readingsIgnoredByRules ?? 0,
+  );
+  total(
+    'rule_readings_from_future_total',
+    'Readings that rules were not shown because their time is ahead of the clock.',
+    () => derived()?.readingsFromFuture ?? 0,
+  );
+  total(
+    'batches_undecodable_total',
+    'Stored batches that rollups and rules lack because this version cannot decode them.',
+    () => derived()?.batchesUndecodable ?? 0,
+  );
+  total(
+    'batches_failed_total',
+    'Stored batches that rollups and rules lack because of a bug; the log has it.',
+    () => derived()?.batchesFailed ?? 0,
+  );
+  total('damages_found_total', 'Times that stored bytes were found changed.', damagesFound);
   gauge('rollup_rows_waiting', 'Rollup rows that are not saved yet.', () => derived()?.rollupRowsWaiting ?? 0);
   gauge('devices_behind', 'Devices whose commits are read back from the store.', () => derived()?.devicesBehind ?? 0);
   gauge('resident_memory_bytes', 'Resident memory of this process.', () => process.memoryUsage.rss());

@@ -30,7 +30,7 @@ const ENTRIES_MAX = 4096;
  * How far an event time may be ahead of the collector's clock before it is flagged: twice what a device's clock may be off
  * and still count as synchronised.
  */
-const FUTURE_TOLERANCE_US = 10_000_000;
+export const FUTURE_TOLERANCE_US = 10_000_000;
 
 const registerAgain: Refusal = { verdict: 'later', reason: DeferralReason.REGISTER_AGAIN };
 const unknownEncoding: Refusal = { verdict: 'later', reason: DeferralReason.UNKNOWN_ENCODING };

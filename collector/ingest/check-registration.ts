@@ -1,6 +1,12 @@
 import type { RegisterRequest } from '@tributary/proto/gen/tributary/v1/device';
-import { type SegmentDeclaration, type SeriesDeclaration, ValueType } from '@tributary/proto/gen/tributary/v1/series';
+import {
+  ClockState,
+  type SegmentDeclaration,
+  type SeriesDeclaration,
+  ValueType,
+} from '@tributary/proto/gen/tributary/v1/series';
 import { EPOCH_BYTES } from '@tributary/proto/items/item';
+import { SEGMENTS_PER_EPOCH_MAX } from '../store/store.js';
 
 /** Limits of what a registration may say. */
 export interface RegistrationLimits {
@@ -17,9 +23,6 @@ const LABELS_MAX = 32;
 const LABEL_KEY_BYTES_MAX = 64;
 const LABEL_VALUE_BYTES_MAX = 256;
 const VERSION_BYTES_MAX = 64;
-/** A boot a minute for three days; an epoch with more segments than that is not a device's. */
-const SEGMENT_ID_MAX = 4096;
-
 const START_ID_BYTES = 16;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not stand in a name
@@ -72,15 +75,19 @@ function checkSeries(series: readonly SeriesDeclaration[], seriesMax: number): s
 
 function checkSegments(segments: readonly SegmentDeclaration[]): string | undefined {
   let previous = 0;
-  for (const { id, bootId, offsetUs, observedAtUs } of segments) {
-    if (id <= previous || id > SEGMENT_ID_MAX) {
-      return `segments.id: ${id} after ${previous}; ids count up from 1 to ${SEGMENT_ID_MAX}`;
+  for (const { id, bootId, offsetUs, observedAtUs, state } of segments) {
+    if (id <= previous || id > SEGMENTS_PER_EPOCH_MAX) {
+      return `segments.id: ${id} after ${previous}; ids count up from 1 to ${SEGMENTS_PER_EPOCH_MAX}`;
     }
     previous = id;
     const problem = checkText('segments.boot_id', bootId, 1, BOOT_ID_BYTES_MAX);
     if (problem !== undefined) return problem;
     if (!Number.isSafeInteger(offsetUs) || !Number.isSafeInteger(observedAtUs)) {
       return `segments.offset_us: of segment ${id} beyond 2^53`;
+    }
+    // It is stored with each batch, in four bits.
+    if (ClockState[state] === undefined || state === ClockState.UNRECOGNIZED) {
+      return `segments.state: ${state} of segment ${id}; 0 to ${ClockState.UNSYNCHRONIZED} are known`;
     }
   }
   return undefined;

@@ -14,6 +14,8 @@ export interface CommittedBatch {
   readonly sequence: number;
   /** To add to the batch's times, in microseconds, to have microseconds since the Unix epoch; 0 in the absolute segment. */
   readonly offsetUs: number;
+  /** Event time of the latest reading, microseconds since the Unix epoch. */
+  readonly lastUs: number;
   readonly quality: ClockState;
   readonly lane: Lane;
   /** The epoch's catalogue by the device's id: `batch.groups[].columns[].seriesId` is an index into it. */
@@ -38,6 +40,8 @@ export interface Follower {
    * up to it once what `follow` was given is saved.
    */
   committed?(deviceId: number, position: number): void;
+  /** The disk or the connection failed in a commit for this device: nobody can say whether the store has it. */
+  uncertain?(deviceId: number): void;
   /** It does not keep up with what is committed: devices should wait with more. */
   busy?(): boolean;
 }

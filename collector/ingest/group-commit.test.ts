@@ -136,6 +136,16 @@ describe('the group commit', () => {
     expect(bench.core.inFlightBytes).toBe(0);
   });
 
+  it('says that it knows nothing of a commit that the disk failed in', () => {
+    const bench = new Bench();
+    bench.poison = () => new StoreError('full', 'nothing was written');
+    bench.upload([batchItem(1)]);
+    expect(bench.uncertain).toEqual([]);
+    bench.poison = () => new StoreError('io', 'the connection was lost');
+    bench.upload([batchItem(1)]);
+    expect(bench.uncertain).toEqual([5]);
+  });
+
   it('ends its search when too much is wrong', () => {
     const bench = new Bench();
     let asked = 0;

@@ -77,9 +77,7 @@ export class GroupCommitter {
     const group = this.#gathering;
     const { commitBytesMax, commitItemsMax, commitDecodedBytesMax } = this.#limits;
     const full =
-      group.items >= commitItemsMax ||
-      group.bytes >= commitBytesMax ||
-      group.arena.usedBytes >= commitDecodedBytesMax;
+      group.items >= commitItemsMax || group.bytes >= commitBytesMax || group.arena.usedBytes >= commitDecodedBytesMax;
     const { part } = epoch;
     if (full || (part !== undefined && part.group === group && part.has(sequence))) this.#rotate();
   }
@@ -131,6 +129,9 @@ export class GroupCommitter {
       const all = [slice, ...rest];
       this.#proceed(group, [], attempts);
       for (const parts of all) this.#defer(parts);
+      if (error instanceof StoreError && error.code === 'io') {
+        for (const { deviceId } of slice) this.#follower.uncertain?.(deviceId);
+      }
       this.#release(group);
       return;
     }

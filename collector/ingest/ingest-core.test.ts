@@ -119,7 +119,7 @@ describe('the verdict of an item', () => {
     const { response } = bench.upload([batchItem(1), batchItem(20_000_000), batchItem(2)]);
     expect(response?.durable).toEqual([{ first: 1, last: 2 }]);
     expect(response?.later).toEqual([
-      { range: { first: 20_000_000, last: 20_000_000 }, reason: DeferralReason.FUTURE, delayMs: 0 },
+      { range: { first: 20_000_000, last: 20_000_000 }, reason: DeferralReason.FUTURE, delayMs: 5000 },
     ]);
   });
 

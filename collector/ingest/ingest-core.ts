@@ -149,6 +149,7 @@ export class IngestCore {
       case DeferralReason.SHUTDOWN:
         return Math.round(this.#limits.pressureDelayMs * (0.5 + this.#random()));
       case DeferralReason.STORE:
+      case DeferralReason.FUTURE:
       case DeferralReason.UNKNOWN_ENCODING:
         return Math.round(this.#limits.storeDelayMs * (0.5 + this.#random()));
       default:

@@ -13,7 +13,6 @@ export class IngestCounters {
   streamsOpen = 0;
   commits = 0;
   commitsFailed = 0;
-  commitSeconds = 0;
   registrations = 0;
   readonly rejected = new Map<RejectionReason, number>();
   /** Deferred items, and deferred streams as one each. */

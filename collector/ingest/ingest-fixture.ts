@@ -162,6 +162,7 @@ export class Bench {
     [];
   readonly watermarks: number[] = [];
   readonly bugs: unknown[] = [];
+  readonly uncertain: number[] = [];
   fenced = false;
   /** Whether the follower says that it does not keep up. */
   busy = false;
@@ -178,6 +179,9 @@ export class Bench {
       },
       watermark: (_deviceId, watermarkUs) => {
         this.watermarks.push(watermarkUs);
+      },
+      uncertain: (deviceId) => {
+        this.uncertain.push(deviceId);
       },
       busy: () => this.busy,
     };

@@ -74,6 +74,7 @@ describe('a registration', () => {
     ['with an id beyond the limit', { series: [{ ...series, id: 5000 }] }, 'series.id'],
     ['with an unknown type', { series: [{ ...series, type: 9 as ValueType }] }, 'series.type'],
     ['with a nameless boot', { segments: [{ ...segment, bootId: '' }] }, 'segments.boot_id'],
+    ['with a clock state that nobody knows', { segments: [{ ...segment, state: 77 as ClockState }] }, 'segments.state'],
     ['with a segment id of 0', { segments: [{ ...segment, id: 0 }] }, 'segments.id'],
     ['with a long version', { agentVersion: '1'.repeat(65) }, 'agent_version'],
     ['with an empty attribute name', { attributes: { '': 'x' } }, 'attributes key'],

@@ -84,9 +84,9 @@ export function addQueryCommands(program: Command): void {
       const { collectorSchema } = await import('../config/schema.js');
       const { rebuildRollups } = await import('../rollups/rebuild.js');
       const { store: settings, log } = loadConfig(config, collectorSchema);
-      await withStore(settings.sqlite.path, (store) =>
-        rebuildRollups(store, createLogger('rebuild-rollups', log.level)),
-      );
+      const { path } = settings.sqlite;
+      await withStore(path, (store) => rebuildRollups(store, createLogger('rebuild-rollups', log.level)));
+      process.stdout.write(`${path}: the rollups were made anew\n`);
     });
 }
 
@@ -170,7 +170,7 @@ async function auditFile(file: string, reference: string | undefined): Promise<E
 
 async function withStore<T>(path: string, use: (store: Store) => Promise<T>): Promise<T> {
   const { SqliteStore } = await import('../store/sqlite/sqlite-store.js');
-  const { StoreError } = await import('../store/store-error.js');
+  const { commandErrorOf, StoreError } = await import('../store/store-error.js');
   if (!existsSync(path))
     throw new TributaryError('not-found', `${path}: there is no store; name the SQLite file of a collector`);
   try {
@@ -182,8 +182,7 @@ async function withStore<T>(path: string, use: (store: Store) => Promise<T>): Pr
     }
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    const code = error.code === 'busy' || error.code === 'corrupt' ? error.code : 'disk';
-    throw new TributaryError(code, `${path}: ${error.message}`, { cause: error });
+    throw commandErrorOf(error, path);
   }
 }
 

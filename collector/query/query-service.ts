@@ -28,9 +28,9 @@ export interface QueryServiceOptions {
   logger: Logger;
 }
 
-/** A page that fits one message: a thousand devices or series with all their labels. */
-const PAGE_MAX = 1000;
-const PAGE_DEFAULT = 500;
+/** Devices or series with all the labels that they may have, 10 kB each, fit the 4 MiB that clients take by default. */
+const PAGE_MAX = 350;
+const PAGE_DEFAULT = 100;
 
 /** All of time that is exact. */
 const ALL_TIME = { fromUs: Number.MIN_SAFE_INTEGER, untilUs: Number.MAX_SAFE_INTEGER };

@@ -1,4 +1,4 @@
-import { systemScheduler } from '@tributary/core/clock/clock';
+import { systemClock, systemScheduler } from '@tributary/core/clock/clock';
 import type { Logger } from 'pino';
 import { DerivedPipeline } from '../rules/pipeline.js';
 import type { Store } from '../store/store.js';
@@ -13,6 +13,7 @@ export async function rebuildRollups(store: Store, logger: Logger): Promise<void
   const pipeline = new DerivedPipeline({
     store,
     rules: undefined,
+    clock: systemClock,
     scheduler: systemScheduler,
     logger,
     wake: () => {},

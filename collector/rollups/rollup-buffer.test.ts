@@ -153,4 +153,14 @@ describe('the rollup buffer', () => {
     feed(buffer, [[[1, 2]]]);
     expect(buffer.take().count[0]).toBe(1);
   });
+
+  it('forgets a series that has ended', () => {
+    const buffer = new RollupBuffer();
+    feed(buffer, [[[0, 1]]]);
+    expect(buffer.series).toBe(1);
+    for (let fill = 0; fill < 200; fill += 1) buffer.take();
+    expect(buffer.series).toBe(0);
+    feed(buffer, [[[0, 2]]]);
+    expect(Array.from(buffer.take().mean.subarray(0, 2))).toEqual([2, 2]);
+  });
 });

@@ -7,6 +7,9 @@ export const MINUTE_SECONDS = 60;
 export const QUARTER_SECONDS = 900;
 const MINUTE_US = MINUTE_SECONDS * 1e6;
 
+/** A series without a reading in so many fills is forgotten: a few minutes, where making it anew costs nothing. */
+const FORGET_FILLS = 64;
+
 /** The buckets of one series that are open. */
 interface SeriesBuckets {
   /** Which fill of the buffer the rows below belong to. */
@@ -35,6 +38,11 @@ export class RollupBuffer {
   readonly #gain = emptyGain();
   /** Readings of buckets that begin before this are in rollups already, and are passed over; microseconds. */
   fromUs = Number.NEGATIVE_INFINITY;
+
+  /** Series that are in memory. */
+  get series(): number {
+    return this.#series.size;
+  }
 
   /** Minutes that wait to be saved. */
   get length(): number {
@@ -75,7 +83,15 @@ export class RollupBuffer {
     this.#owners.length = 0;
     this.#rows = new RollupRows();
     this.#fill += 1;
+    if (this.#fill % FORGET_FILLS === 0) this.#forget();
     return rows;
+  }
+
+  /** Series that have ended, or rest for long, must not stay in memory for ever. */
+  #forget(): void {
+    for (const [seriesId, { fill }] of this.#series) {
+      if (fill < this.#fill - FORGET_FILLS) this.#series.delete(seriesId);
+    }
   }
 
   #bucketsOf(seriesId: number): SeriesBuckets {

@@ -19,9 +19,8 @@ export interface AlertOutboxOptions {
  * is lost with the process is found again, under the same ids, when the commits are replayed.
  */
 export class AlertOutbox {
-  /** Alerts that the store took, and those of them that a device is told. */
+  /** Alerts that the store took. */
   stored = 0;
-  notified = 0;
 
   readonly #options: AlertOutboxOptions;
   readonly #waiting: AlertRecord[] = [];
@@ -69,7 +68,8 @@ export class AlertOutbox {
       try {
         const added = await this.#options.store.appendAlerts(batch);
         this.#waiting.splice(0, batch.length);
-        this.#stored(added);
+        this.stored += added.length;
+        this.#wake(batch);
       } catch (error) {
         this.#options.failed(error);
         if (this.#isLast) {
@@ -83,14 +83,10 @@ export class AlertOutbox {
     if (this.#waiting.length === 0) for (const { resolve } of this.#emptied.splice(0)) resolve();
   }
 
-  #stored(added: readonly AlertRecord[]): void {
+  /** All of them, not the added alone: an attempt that failed may have stored some, and a wake too many changes nothing. */
+  #wake(batch: readonly AlertRecord[]): void {
     const devices = new Set<number>();
-    for (const { deviceId, alert } of added) {
-      this.stored += 1;
-      if (alert.number === 0) continue;
-      this.notified += 1;
-      devices.add(deviceId);
-    }
+    for (const { deviceId, alert } of batch) if (!alert.late) devices.add(deviceId);
     for (const deviceId of devices) this.#options.wake(deviceId);
   }
 

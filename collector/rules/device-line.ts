@@ -22,6 +22,12 @@ export type Place =
  */
 const HOLES_MAX = 64;
 
+/**
+ * Epochs that are remembered for a device. It writes one at a time and still holds items of a few after mishaps; what comes
+ * of an older one is judged as history of an epoch that is new.
+ */
+const EPOCHS_MAX = 32;
+
 const FORWARD: Place = { kind: 'forward' };
 
 /** The order of one device's batches, from sequences alone. Plain data, so that it can be written down. */
@@ -50,6 +56,7 @@ export class DeviceLine {
   }
 
   #placeInNewEpoch(epochId: number, sequence: number, live: boolean, evicted: (hole: Hole) => void): Place {
+    if (this.frontier.size >= EPOCHS_MAX) this.#forgetEpoch(evicted);
     this.frontier.set(epochId, sequence);
     const known = this.frontier.size > 1;
     if (!live) {
@@ -65,6 +72,16 @@ export class DeviceLine {
     }
     if (sequence > 1) this.#open(epochId, 1, sequence - 1, !known, evicted);
     return FORWARD;
+  }
+
+  /** Forgets the epoch that was seen first. */
+  #forgetEpoch(evicted: (hole: Hole) => void): void {
+    const [oldest] = this.frontier.keys();
+    this.frontier.delete(oldest!);
+    for (const hole of this.holes.filter(({ epochId }) => epochId === oldest)) {
+      this.holes.splice(this.holes.indexOf(hole), 1);
+      evicted(hole);
+    }
   }
 
   #fill(hole: Hole, sequence: number): Place {

@@ -1,10 +1,14 @@
 import { SeriesReadings } from '@tributary/core/rules/series-readings';
+import { FUTURE_TOLERANCE_US } from '../ingest/check-item.js';
 import type { CommittedBatch } from '../ingest/committed.js';
 import type { RollupBuffer } from '../rollups/rollup-buffer.js';
 import type { RuleHost } from './rule-host.js';
 
 /** Takes committed batches apart into series, once for rollups and rules. Synchronous; no object for each reading. */
 export class Digest {
+  /** Readings that rules were not shown because they are from the future. */
+  readingsFromFuture = 0;
+
   readonly #readings = new SeriesReadings();
   readonly #rollups: RollupBuffer;
   readonly #rules: RuleHost | undefined;
@@ -14,11 +18,17 @@ export class Digest {
     this.#rules = rules;
   }
 
-  take(committed: CommittedBatch): void {
+  /**
+   * Readings from the future (`nowUs` is the collector's wall clock) move no rule: one of them would make a rule take all
+   * that comes before that time for old, and say nothing for years.
+   */
+  take(committed: CommittedBatch, nowUs: number): void {
     const { batch, deviceId, series } = committed;
     const readings = this.#readings;
     readings.openBatch(batch, committed.offsetUs);
     this.#rules?.open(committed);
+    const isFuture = committed.lastUs > nowUs + FUTURE_TOLERANCE_US;
+    if (isFuture) this.readingsFromFuture += batch.readings;
     for (const group of batch.groups) {
       readings.openGroup(group);
       for (const column of group.columns) {
@@ -29,7 +39,7 @@ export class Digest {
         if (known === undefined) continue;
         readings.select(column);
         this.#rollups.add(deviceId, known.seriesId, readings);
-        this.#rules?.evaluate(deviceId, known.seriesId, known.declaration, readings);
+        if (!isFuture) this.#rules?.evaluate(deviceId, known.seriesId, known.declaration, readings);
       }
     }
     this.#rules?.close();

@@ -17,6 +17,8 @@ import { DerivedPipeline } from './pipeline.js';
 import { readingsBatch, TestDevice } from './test-device.js';
 
 const logger = pino({ level: 'silent' });
+const NOW_US = 100_000_000e6;
+const clock = { wallUs: () => NOW_US };
 /** Nothing is saved but when a test says so. */
 const still: Scheduler = { nowMs: () => 0, setTimer: () => () => {} };
 const hot =
@@ -36,7 +38,7 @@ afterEach(async () => {
 });
 
 function pipeline(rules = hot, wake: (deviceId: number) => void = () => {}): DerivedPipeline {
-  return new DerivedPipeline({ store, rules: parseRules(rules, 'rules.yaml'), scheduler: still, logger, wake });
+  return new DerivedPipeline({ store, rules: parseRules(rules, 'rules.yaml'), clock, scheduler: still, logger, wake });
 }
 
 async function alerts(deviceId: number): Promise<Alert[]> {
@@ -283,7 +285,7 @@ describe('the derived pipeline', () => {
       },
     });
     const rules = parseRules(hot, 'rules.yaml');
-    const first = new DerivedPipeline({ store: away, rules, scheduler: still, logger, wake: () => {} });
+    const first = new DerivedPipeline({ store: away, rules, clock, scheduler: still, logger, wake: () => {} });
     await first.start();
     first.introduce(device.deviceId, device.name);
     await device.commitAndFollow(first, [device.item(readingsBatch([[0, 12]]))]);
@@ -315,7 +317,15 @@ describe('the derived pipeline', () => {
     });
     const rules = parseRules(hot, 'rules.yaml');
     const limits = { rollupRowsMax: 4 };
-    const derived = new DerivedPipeline({ store: slow, rules, scheduler: still, logger, wake: () => {}, limits });
+    const derived = new DerivedPipeline({
+      store: slow,
+      rules,
+      clock,
+      scheduler: still,
+      logger,
+      wake: () => {},
+      limits,
+    });
     await derived.start();
     derived.introduce(device.deviceId, device.name);
     let most = 0;
@@ -352,7 +362,7 @@ describe('the derived pipeline', () => {
         };
       },
     });
-    const derived = new DerivedPipeline({ store: shaky, rules: [], scheduler: still, logger, wake: () => {} });
+    const derived = new DerivedPipeline({ store: shaky, rules: [], clock, scheduler: still, logger, wake: () => {} });
     await derived.start();
     derived.introduce(device.deviceId, device.name);
     await device.commitAndFollow(derived, [device.item(readingsBatch([[0, 1]]))]);
@@ -411,6 +421,20 @@ describe('the derived pipeline', () => {
     expect(await rollups(store, device.deviceId)).toEqual(before);
   });
 
+  it('is not blinded by a reading from the future', async () => {
+    const device = await new TestDevice(store, 'kiln').register();
+    const derived = pipeline();
+    await derived.start();
+    derived.introduce(device.deviceId, device.name);
+    await device.commitAndFollow(derived, [device.item(readingsBatch([[200_000_000, 5]]))]);
+    await device.commitAndFollow(derived, [device.item(readingsBatch([[10, 12]]))]);
+    await derived.stop();
+    expect(story(await alerts(device.deviceId))).toEqual(['firing@10']);
+    expect(derived.counters.readingsFromFuture).toBe(1);
+    const [minutes] = await rollups(store, device.deviceId);
+    expect(Array.from(minutes!.count)).toEqual([1, 1]);
+  });
+
   it('goes on after a batch that it has a bug with', async () => {
     const device = await new TestDevice(store, 'kiln').register();
     const derived = pipeline();
@@ -421,11 +445,73 @@ describe('the derived pipeline', () => {
       device.item(readingsBatch([[1, 2]])),
     ]);
     const broken = { ...batches[0]!, batch: undefined as unknown as Batch };
-    derived.follow([broken, batches[1]!]);
+    derived.follow([broken, batches[1]!], NOW_US);
     derived.committed(device.deviceId, position);
     await derived.stop();
     expect(derived.counters.batchesFailed).toBe(1);
     const [minutes] = await rollups(store, device.deviceId);
     expect(Array.from(minutes!.count)).toEqual([1]);
+  });
+
+  describe('when a store did what it then could not confirm', () => {
+    /** The store, whose next call of each named method works and rejects all the same. */
+    function unconfirmed(...names: (keyof Store)[]): Store {
+      const left = new Set<PropertyKey>(names);
+      return new Proxy<Store>(store, {
+        get(_, name) {
+          const member = Reflect.get(store, name, store) as unknown;
+          if (typeof member !== 'function') return member;
+          return async (...args: unknown[]) => {
+            const answer = (await member.apply(store, args)) as unknown;
+            if (left.delete(name)) throw new StoreError('io', 'the connection was lost');
+            return answer;
+          };
+        },
+      });
+    }
+    /** Whoever waits is woken at once. */
+    const eager: Scheduler = {
+      nowMs: () => 0,
+      setTimer: (_, fire) => {
+        const timer = setImmediate(fire);
+        return () => clearImmediate(timer);
+      },
+    };
+    const over = (of: Store, wake: (deviceId: number) => void = () => {}) =>
+      new DerivedPipeline({ store: of, rules: parseRules(hot, 'rules.yaml'), clock, scheduler: eager, logger, wake });
+
+    it('counts saved rollups once, and wakes the device for stored alerts', async () => {
+      const woken: number[] = [];
+      const derived = over(unconfirmed('saveDerived', 'appendAlerts'), (deviceId) => woken.push(deviceId));
+      await derived.start();
+      const device = await new TestDevice(store, 'kiln').register();
+      derived.introduce(device.deviceId, device.name);
+      await device.commitAndFollow(derived, [device.item(readingsBatch([[0, 12]]))]);
+      await derived.flush();
+      await derived.stop();
+      const [minutes] = await rollups(store, device.deviceId);
+      expect(Array.from(minutes!.count)).toEqual([1]);
+      expect(story(await alerts(device.deviceId))).toEqual(['firing@0']);
+      expect(woken).toContain(device.deviceId);
+    });
+
+    it.each([false, true])('reads back a commit that nobody was told of (the device is known: %s)', async (isKnown) => {
+      const derived = over(store);
+      await derived.start();
+      const device = await new TestDevice(store, 'kiln').register();
+      derived.introduce(device.deviceId, device.name);
+      if (isKnown) await device.commitAndFollow(derived, [device.item(readingsBatch([[0, 5]]))]);
+      await device.commit([device.item(readingsBatch([[1, 12]]))]);
+      derived.uncertain(device.deviceId);
+      await device.commitAndFollow(derived, [device.item(readingsBatch([[2, 5]]))]);
+      while (derived.counters.devicesBehind > 0) await new Promise((resolve) => setImmediate(resolve));
+      // Nothing is there that is not known.
+      derived.uncertain(device.deviceId);
+      while (derived.counters.devicesBehind > 0) await new Promise((resolve) => setImmediate(resolve));
+      await derived.stop();
+      const [minutes] = await rollups(store, device.deviceId);
+      expect(Array.from(minutes!.count)).toEqual([isKnown ? 3 : 2]);
+      expect(story(await alerts(device.deviceId))).toEqual(['firing@1', 'resolved@2']);
+    });
   });
 });

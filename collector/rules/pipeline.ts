@@ -1,4 +1,4 @@
-import type { Scheduler } from '@tributary/core/clock/clock';
+import type { Clock, Scheduler } from '@tributary/core/clock/clock';
 import type { Rule } from '@tributary/core/rules/rule';
 import type { Logger } from 'pino';
 import type { CommittedBatch, Follower } from '../ingest/committed.js';
@@ -15,6 +15,7 @@ export interface DerivedPipelineOptions {
   store: Store;
   /** Undefined to leave rules and their states alone and make rollups only. */
   rules: readonly Rule[] | undefined;
+  clock: Pick<Clock, 'wallUs'>;
   scheduler: Scheduler;
   logger: Logger;
   /** A device has new alerts in the store. */
@@ -46,7 +47,8 @@ const DEVICES_PAGE = 1000;
 
 /** A device whose commits are not digested as they come but read back from the store. */
 interface Behind {
-  digested: number;
+  /** Undefined where only the store knows. */
+  digested: number | undefined;
   /** The newest commit that was passed by. */
   skipped: number;
   kept?: DerivedMark['kept'];
@@ -118,7 +120,7 @@ export class DerivedPipeline implements Follower {
     this.#rules.introduce(deviceId, name);
   }
 
-  follow(batches: readonly CommittedBatch[]): void {
+  follow(batches: readonly CommittedBatch[], nowUs: number): void {
     let deviceId = Number.NaN;
     let position = Number.NaN;
     let passed = false;
@@ -129,7 +131,7 @@ export class DerivedPipeline implements Follower {
         passed = this.#passBy(deviceId, position);
         if (!passed) this.#mark(deviceId, position);
       }
-      if (!passed) this.#take(batch);
+      if (!passed) this.#take(batch, nowUs);
     }
     if (this.#behind.size > 0) void this.#catchUp();
     this.#scheduleFlush();
@@ -139,6 +141,13 @@ export class DerivedPipeline implements Follower {
     if (!this.#passBy(deviceId, position)) this.#mark(deviceId, position);
     if (this.#behind.size > 0) void this.#catchUp();
     this.#scheduleFlush();
+  }
+
+  uncertain(deviceId: number): void {
+    if (this.#behind.has(deviceId)) return;
+    const digested = this.#digested.get(deviceId);
+    this.#behind.set(deviceId, { digested, skipped: digested ?? 0 });
+    void this.#catchUp();
   }
 
   /** Saving does not keep up with what is committed. */
@@ -175,8 +184,8 @@ export class DerivedPipeline implements Follower {
       rollupRowsWaiting: this.#rollups.length,
       alertsWaiting: this.#outbox.length,
       alertsStored: this.#outbox.stored,
-      alertsNotified: this.#outbox.notified,
       readingsIgnoredByRules: this.#rules.readingsIgnored,
+      readingsFromFuture: this.#digest.readingsFromFuture,
       batchesUndecodable: this.#replay.undecodable,
       batchesFailed: this.#batchesFailed,
     };
@@ -197,13 +206,16 @@ export class DerivedPipeline implements Follower {
   }
 
   /** A bug that one batch meets hurts no other, and is not met again for ever when the batch is read back. */
-  #take(batch: CommittedBatch): void {
+  #take(batch: CommittedBatch, nowUs: number): void {
     try {
-      this.#digest.take(batch);
+      this.#digest.take(batch, nowUs);
     } catch (error) {
       this.#batchesFailed += 1;
       const { deviceId, sequence } = batch;
-      this.#options.logger.error({ err: error, deviceId, sequence }, 'a batch was left out of rollups and rules: a bug');
+      this.#options.logger.error(
+        { err: error, deviceId, sequence },
+        'a batch was left out of rollups and rules: a bug',
+      );
     }
   }
 
@@ -259,8 +271,9 @@ export class DerivedPipeline implements Follower {
   /** Rejects only when it is being stopped. */
   async #saveDerived(derived: Derived): Promise<void> {
     await this.#outbox.drained();
-    for (;;) {
+    for (let failed = false; ; failed = true) {
       try {
+        if (failed && (await this.#isSaved(derived))) return;
         await this.#options.store.saveDerived(derived);
         return;
       } catch (error) {
@@ -269,6 +282,18 @@ export class DerivedPipeline implements Follower {
         await this.#pause();
       }
     }
+  }
+
+  /** Whether a save that failed was done all the same, and only its answer was lost: rollups would be counted twice. */
+  async #isSaved({ marks: [first] }: Derived): Promise<boolean> {
+    const saved = first && (await this.#savedMark(first.deviceId));
+    return saved === undefined || saved >= first!.position;
+  }
+
+  /** Up to where a device's commits are digested, as the store has it; undefined when all are. */
+  async #savedMark(deviceId: number): Promise<number | undefined> {
+    const undigested = await this.#options.store.undigested();
+    return undigested.find((mark) => mark.deviceId === deviceId)?.position;
   }
 
   #pause(): Promise<void> {
@@ -338,20 +363,24 @@ export class DerivedPipeline implements Follower {
       this.#rules.introduce(deviceId, { tenant: found.tenant, device: found.device });
     }
     const { kept, skipped: skippedBefore } = behind;
-    const page = await store.readAfter(deviceId, behind.digested, this.#limits.replayBytes);
+    const digested = behind.digested ?? (await this.#savedMark(deviceId));
+    const page = digested === undefined ? [] : await store.readAfter(deviceId, digested, this.#limits.replayBytes);
     const catalogues = await this.#replay.catalogues(page);
     if (this.busy()) await this.flush();
     // From here to the end nothing waits: what is digested and what is marked stay together.
+    const nowUs = this.#options.clock.wallUs();
+    let newest = digested;
     for (const stored of page) {
       if (kept !== undefined && stored.position <= kept.position) this.#rollups.fromUs = kept.beforeUs;
-      this.#replay.decode(stored, catalogues.get(stored.epochId) ?? [], (batch) => this.#take(batch));
+      this.#replay.decode(stored, catalogues.get(stored.epochId) ?? [], (batch) => this.#take(batch, nowUs));
       this.#rollups.fromUs = Number.NEGATIVE_INFINITY;
-      behind.digested = Math.max(behind.digested, stored.position);
+      newest = Math.max(newest ?? 0, stored.position);
     }
     // Commits that hold nothing readable any more (expired, damaged) are behind us as well.
-    if (page.length === 0) behind.digested = Math.max(behind.digested, skippedBefore);
-    this.#mark(deviceId, behind.digested);
-    if (page.length === 0 && behind.digested >= behind.skipped) this.#behind.delete(deviceId);
+    if (page.length === 0 && skippedBefore > (newest ?? 0)) newest = skippedBefore;
+    behind.digested = newest;
+    if (newest !== undefined) this.#mark(deviceId, newest);
+    if (page.length === 0 && (newest ?? 0) >= behind.skipped) this.#behind.delete(deviceId);
     this.#scheduleFlush();
   }
 }

@@ -35,11 +35,11 @@ export class Replay {
     const { deviceId, epochId, epoch, position } = stored;
     for (const item of stored.items) {
       if (item.kind !== ItemKind.BATCH) continue;
-      const { sequence, offsetUs, quality, lane } = item;
+      const { sequence, offsetUs, lastUs, quality, lane } = item;
       this.#arena.reset();
       try {
         const batch = decodeBatch(item.body, this.#arena);
-        take({ deviceId, epochId, epoch, position, sequence, offsetUs, quality, lane, series, batch });
+        take({ deviceId, epochId, epoch, position, sequence, offsetUs, lastUs, quality, lane, series, batch });
       } catch (error) {
         if (!(error instanceof BatchError)) throw error;
         this.undecodable += 1;

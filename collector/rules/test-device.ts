@@ -112,16 +112,28 @@ export class TestDevice {
     const [outcome] = await this.store.commit([part], 1);
     if (outcome?.outcome !== 'committed') throw new Error('the device was fenced');
     const { position } = outcome;
-    const batches = items.map(({ body, sequence, offsetUs, quality, lane }): CommittedBatch => {
+    const batches = items.map(({ body, sequence, offsetUs, lastUs, quality, lane }): CommittedBatch => {
       const batch = decodeBatch(body, new DecodeArena());
-      return { deviceId, epochId, epoch: this.epoch, position, sequence, offsetUs, quality, lane, series, batch };
+      return {
+        deviceId,
+        epochId,
+        epoch: this.epoch,
+        position,
+        sequence,
+        offsetUs,
+        lastUs,
+        quality,
+        lane,
+        series,
+        batch,
+      };
     });
     return { position, batches };
   }
 
   async commitAndFollow(follower: Follower, items: readonly CheckedItem[]): Promise<void> {
     const { position, batches } = await this.commit(items);
-    follower.follow(batches, 1);
+    follower.follow(batches, 100_000_000e6);
     follower.committed?.(this.deviceId, position);
   }
 }

@@ -1,3 +1,4 @@
+import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { createLogger } from '@tributary/core/log/logger';
 import { startCollector } from '../collector.js';
 import type { CollectorConfig } from '../config/schema.js';
@@ -14,7 +15,8 @@ export async function serve(config: CollectorConfig): Promise<void> {
       collector.reloadTls();
       logger.info('new connections get the certificates that are there now');
     } catch (error) {
-      logger.warn({ err: error }, 'the certificates were not reloaded; the old ones stay');
+      const { message } = TributaryError.from(error);
+      logger.warn({ why: message }, 'the certificates were not reloaded; the old ones stay');
     }
   });
   let asked = false;

@@ -5,10 +5,12 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import type { Clock } from '@tributary/core/clock/clock';
+import { RateLimit } from '@tributary/core/log/rate-limit';
 import { TelemetryServiceService, type UploadResponse } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Logger } from 'pino';
 import type { IngestCore } from '../ingest/ingest-core.js';
 import type { UploadHost } from '../ingest/upload-stream.js';
+import type { DeviceName } from '../store/store.js';
 import { statusOf } from './call-error.js';
 import { deviceOf } from './caller.js';
 
@@ -31,6 +33,23 @@ export function uploadService({
   trustDomain,
   logger,
 }: UploadServiceOptions): UntypedServiceImplementation {
+  const limit = new RateLimit();
+  /** What an operator should look at, and what the device is told of each time. */
+  const note = (name: DeviceName, { forked, rejected }: UploadResponse): void => {
+    if (forked.length > 0) {
+      const admission = limit.admit('forked', clock.monotonicUs() / 1000);
+      if (!admission.report) return;
+      const { suppressed } = admission;
+      logger.warn({ ...name, forked, suppressed }, 'a device sends other bytes under known sequences: a copied buffer');
+    } else if (rejected.length > 0) {
+      const admission = limit.admit('rejected', clock.monotonicUs() / 1000);
+      if (!admission.report) return;
+      const { sequence, detail } = rejected[0];
+      const items = rejected.length;
+      logger.warn({ ...name, items, sequence, detail, suppressed: admission.suppressed }, 'items were rejected');
+    }
+  };
+
   return {
     upload(call: ServerReadableStream<Buffer, UploadResponse>, callback: sendUnaryData<UploadResponse>): void {
       try {
@@ -44,7 +63,10 @@ export function uploadService({
   function receive(call: ServerReadableStream<Buffer, UploadResponse>, callback: sendUnaryData<UploadResponse>): void {
     const name = deviceOf(call, trustDomain);
     const host: UploadHost = {
-      answer: (response) => callback(null, response),
+      answer: (response) => {
+        note(name, response);
+        callback(null, response);
+      },
       fail: ({ message }) => callback({ code: status.INVALID_ARGUMENT, details: message }),
       pause: () => call.pause(),
       resume: () => call.resume(),

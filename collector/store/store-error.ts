@@ -1,3 +1,5 @@
+import { TributaryError } from '@tributary/core/errors/tributary-error';
+
 /**
  * What can be wrong with a store:
  * - `full`: no space left, or the quota is reached; nothing was written, and retention or the operator must make room.
@@ -17,4 +19,12 @@ export class StoreError extends Error {
     super(message, options);
     this.code = code;
   }
+}
+
+/** The same for whoever runs a command; `path` is the store's file where the message should name it. */
+export function commandErrorOf(error: StoreError, path?: string): TributaryError {
+  const { code } = error;
+  const known = code === 'full' ? 'disk-full' : code === 'busy' || code === 'corrupt' ? code : 'disk';
+  const message = path === undefined ? error.message : `${path}: ${error.message}`;
+  return new TributaryError(known, message, { cause: error });
 }

@@ -11,6 +11,12 @@ import type {
 import type { Lane, LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 
+/**
+ * Segments of one epoch at the most: ten boots or suspends a day for four years. All of them are in memory while the device
+ * is registered, 2 MB.
+ */
+export const SEGMENTS_PER_EPOCH_MAX = 16_384;
+
 /** A device's name as its certificate gives it; the tenant is empty where there is none. */
 export interface DeviceName {
   tenant: string;

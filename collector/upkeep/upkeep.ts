@@ -28,8 +28,9 @@ export class Upkeep {
   }
 
   start(): void {
-    this.#every('expire', EXPIRE_INTERVAL_MS, () => this.#expire());
-    this.#every('compact', COMPACT_INTERVAL_MS, async () => {
+    // Soon after the start as well: a collector that is started often, or that is full, must not wait an hour each time.
+    this.#every('expire', COMPACT_INTERVAL_MS, EXPIRE_INTERVAL_MS, () => this.#expire());
+    this.#every('compact', COMPACT_INTERVAL_MS, COMPACT_INTERVAL_MS, async () => {
       await this.#options.store.compact();
     });
   }
@@ -48,14 +49,14 @@ export class Upkeep {
     if (readings > 0) logger.info({ readings }, 'readings were removed because of their age');
   }
 
-  #every(name: string, intervalMs: number, work: () => Promise<void>): void {
+  #every(name: string, firstMs: number, intervalMs: number, work: () => Promise<void>): void {
     const { scheduler, logger } = this.#options;
-    const cancel = scheduler.setTimer(intervalMs, () => {
+    const cancel = scheduler.setTimer(firstMs, () => {
       this.#working = this.#working
         .then(() => (this.#stopped ? undefined : work()))
         .catch((error: unknown) => logger.warn({ err: error }, `${name}: the store could not; it is tried again`))
         .then(() => {
-          if (!this.#stopped) this.#every(name, intervalMs, work);
+          if (!this.#stopped) this.#every(name, intervalMs, intervalMs, work);
         });
     });
     this.#cancels.set(name, cancel);

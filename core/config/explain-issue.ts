@@ -27,6 +27,9 @@ export function explainIssues(issues: readonly Issue[], schema: AnySchema, docum
       problems.push({ ...document.locate(parent, 'value'), field, message });
     } else if (issue.type === 'strict_object' && issue.expected === 'never') {
       problems.push(...unknownKeys(parent, schema, document));
+    } else if (issue.path?.at(-1)?.origin === 'key' && value !== undefined) {
+      // The key of a group with free names: it is there, and it is the key that is wrong.
+      problems.push({ ...place, ...document.locate(path, 'key'), message: wrongValue(issue, undefined, path.at(-1)) });
     } else if (issue.path?.at(-1)?.origin === 'key' || (issue.type === 'variant' && value === undefined)) {
       problems.push({ ...place, message: missingKey(issue, schemaAt(schema, path, document.value)) });
     } else {
@@ -62,7 +65,9 @@ function wrongValue(issue: Issue, schema: AnySchema | undefined, value: unknown)
   const custom = !issue.message.startsWith('Invalid ');
   if (issue.kind === 'schema' && !custom && !isChoice(issue)) return about(wrongKind(value, issue.expected), schema);
   const { what, remedy } = custom ? inOwnWords(issue.message) : inValibotsWords(issue, value);
-  return about(`${what} (value ${shown(value)})${remedy === '' ? '' : `; ${remedy}`}`, schema);
+  // A default that another field contradicts is not in the file.
+  const found = value === undefined ? '' : ` (value ${shown(value)})`;
+  return about(`${what}${found}${remedy === '' ? '' : `; ${remedy}`}`, schema);
 }
 
 function about(message: string, schema: AnySchema | undefined): string {

@@ -28,6 +28,10 @@ const schema = v.pipe(
     buffer: v.strictObject({ path: filePath(), bytesMax: v.optional(byteSize({ minBytes: 65_536 }), '64MiB') }),
     sources: v.array(source),
     live: v.optional(v.pipe(v.boolean(), v.description('whether readings are sent at once')), true),
+    labels: v.optional(
+      v.record(v.pipe(v.string(), v.regex(/^[a-z]+$/, 'not a label name; write letters')), v.string()),
+      {},
+    ),
     flush: v.optional(v.pipe(duration({ maxMs: 3_600_000 }), v.description('how long a batch may wait')), '5s'),
   }),
   fieldCheck(function* (config): Generator<FieldProblem> {
@@ -93,6 +97,7 @@ describe('a right configuration', () => {
       buffer: { path: '/etc/tributary/data/x.db', bytesMax: 67_108_864 },
       sources: [{ kind: 'serial', device: '/dev/ttyUSB0', baudRate: 9600 }],
       live: true,
+      labels: {},
       flush: 250,
     });
   });

@@ -34,9 +34,9 @@ const foreignModeBits = 0o077;
 /**
  * Reads and checks certificates and key. Throws a `TributaryError` with code `config` that names the file and the remedy:
  * missing or unreadable, no PEM, a CA file without a CA, a key that others can read or that belongs to another
- * certificate, a certificate that names nobody.
+ * certificate, a certificate that names nobody, or somebody of another kind than `kind`.
  */
-export function loadTlsFiles(files: TlsFiles): TlsMaterial {
+export function loadTlsFiles(files: TlsFiles, kind?: Identity['kind']): TlsMaterial {
   const ca = readPem(files.ca, 'CA certificates');
   const authorities = certificates(files.ca, ca);
   if (!authorities.every((certificate) => certificate.ca)) {
@@ -54,6 +54,14 @@ export function loadTlsFiles(files: TlsFiles): TlsMaterial {
   }
   const self = soleIdentity(own.subjectAltName);
   if (!self.ok) throw wrong(files.cert, `${self.detail}; make one with "tributary-collector pki"`);
+  if (kind !== undefined && self.identity.kind !== kind) {
+    const command = kind === 'collector' ? 'server' : kind;
+    const found = self.identity.kind;
+    throw wrong(
+      files.cert,
+      `it names ${article(found)}, and ${article(kind)} is needed; issue one with "tributary-collector pki ${command}"`,
+    );
+  }
   return { ca, cert, key, identity: self.identity, notAfterMs: Date.parse(own.validTo) };
 }
 
@@ -66,8 +74,8 @@ function readPem(file: string, what: string): Buffer {
   } catch (error) {
     const { message, code } = TributaryError.from(error);
     if (code === 'config') throw error;
-    const text = message.startsWith(file) ? message : `${file}: ${message}`;
-    throw new TributaryError('config', `${text} (${what})`, { cause: error });
+    const text = message.startsWith(`${file}: `) ? message.slice(file.length + 2) : message;
+    throw wrong(file, `${text}; name the PEM file with ${what}`, error);
   }
 }
 
@@ -97,6 +105,10 @@ function checkKeyMode(file: string): void {
     const octal = (mode & 0o777).toString(8).padStart(4, '0');
     throw wrong(file, `other users can read or change this private key (mode ${octal}); run: chmod 600 ${file}`);
   }
+}
+
+function article(kind: Identity['kind']): string {
+  return kind === 'operator' ? 'an operator' : `a ${kind}`;
 }
 
 function wrong(file: string, message: string, cause?: unknown): TributaryError {

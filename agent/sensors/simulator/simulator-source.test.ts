@@ -58,7 +58,7 @@ describe('SimulatorSource', () => {
     const { scheduler, host, source } = setUp({ intervalMs: 1 });
     source.start();
     host.nowUs = 5_000_000;
-    scheduler.advance(100);
+    scheduler.advance(200);
     expect(host.rows.length).toBe(1 + 1000);
     expect(host.drops).toEqual([{ reason: 'rows_skipped', detail: '4000 rows; the process was stalled' }]);
     expect(host.rows.at(-1)?.timeUs).toBe(5_000_000);

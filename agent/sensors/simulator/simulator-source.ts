@@ -29,7 +29,7 @@ export interface SimulatorSourceDeps {
  * The shortest sleep. Timers are what costs: a thousand readings a second take six times the processor with a timer of 10 ms
  * than with one of a second. Faster series are made several rows at a time, each with its own time.
  */
-const WAKE_MS_MIN = 100;
+const WAKE_MS_MIN = 200;
 
 /** Rows that are made up for after a stall, at once, before the rest is skipped: 10 s at a hundred rows a second. */
 const CATCH_UP_ROWS_MAX = 1000;

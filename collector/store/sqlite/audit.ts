@@ -49,7 +49,7 @@ export class Auditor {
       )
       .raw();
     this.#selectEpoch = db.prepare<[number, number], EpochRow>(
-      `SELECT device, epoch, highest_sequence, readings_end, duplicates_dropped, said_produced
+      `SELECT iif(tenant = '', device, tenant || '/' || device) AS device, epoch, highest_sequence, readings_end, duplicates_dropped, said_produced
        FROM epochs JOIN devices USING (device_id) WHERE device_id = ? AND epoch_id = ?`,
     );
     this.#selectLedger = db.prepare<[number, number], LedgerRow>(

@@ -1,16 +1,16 @@
 import type { SegmentDeclaration, SeriesDeclaration, ValueType } from '@tributary/proto/gen/tributary/v1/series';
 import type Database from 'better-sqlite3';
-import type { CatalogueSeries, RegisteredEpoch, Registration, RegistrationOutcome } from '../store.js';
+import {
+  type CatalogueSeries,
+  type RegisteredEpoch,
+  type Registration,
+  type RegistrationOutcome,
+  SEGMENTS_PER_EPOCH_MAX,
+} from '../store.js';
 import { CatalogueTable, labelsText } from './catalogue.js';
 import { noteSaid } from './commit.js';
 import type { DeviceCache } from './device-cache.js';
 import { EpochInterner } from './epoch-interner.js';
-
-/**
- * Segments of one epoch at the most: a segment a minute for two months. All of them go to ingest with the registration,
- * and a device that needs more opens a new epoch.
- */
-const SEGMENTS_PER_EPOCH_MAX = 100_000;
 
 /** Ends the transaction without a trace. */
 class Refused extends Error {

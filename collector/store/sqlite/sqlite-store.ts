@@ -2,7 +2,6 @@ import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type { Device, EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
 import { readChunk } from '../chunk.js';
 import { packCommit } from '../packed-commit.js';
-import type { StoreError } from '../store-error.js';
 import type {
   AlertRecord,
   CatalogueSeries,
@@ -21,6 +20,7 @@ import type {
   StoredItems,
   StoredSeries,
 } from '../store.js';
+import type { StoreError } from '../store-error.js';
 import type { AlertFilter } from './alerts.js';
 import type { Damage, ReadPage } from './chunk-reads.js';
 import { FENCED } from './commit.js';

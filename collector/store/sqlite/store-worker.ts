@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types';
 import { parentPort, workerData } from 'node:worker_threads';
 import type Database from 'better-sqlite3';
 import { readerOperations, writerOperations } from './engine.js';
@@ -63,7 +64,7 @@ function answer(request: WorkerRequest): WorkerReply {
     return { id: request.id, value: operations[request.operation](...(request.parameters as never[])) };
   } catch (error) {
     const known = toStoreError(error);
-    if (known === undefined) return { id: request.id, bug: error };
+    if (known === undefined) return { id: request.id, bug: asNativeError(error) };
     if (known.code === 'io' || known.code === 'corrupt') {
       try {
         close();
@@ -73,6 +74,16 @@ function answer(request: WorkerRequest): WorkerReply {
     }
     return { id: request.id, error: { code: known.code, message: known.message } };
   }
+}
+
+/** SQLite's errors are no errors to a structured clone, which would leave their message and stack behind. */
+function asNativeError(thrown: unknown): unknown {
+  if (isNativeError(thrown)) return thrown;
+  const { code, message, stack } = thrown as Partial<Record<string, unknown>>;
+  if (typeof message !== 'string') return thrown;
+  const native = new Error(typeof code === 'string' ? `${code}: ${message}` : message);
+  if (typeof stack === 'string') native.stack = stack;
+  return native;
 }
 
 port.on('message', (request: WorkerRequest) => {
