@@ -157,7 +157,9 @@ describe('TLS files', () => {
     const text = join(root, 'text.pem');
     writeFileSync(text, 'hello', { mode: 0o600 });
     const missing = join(root, 'missing.pem');
-    expect(messageOf({ ...good, ca: missing })).toBe(`${missing}: no such file or directory; name the PEM file with CA certificates`);
+    expect(messageOf({ ...good, ca: missing })).toBe(
+      `${missing}: no such file or directory; name the PEM file with CA certificates`,
+    );
     expect(messageOf({ ...good, cert: missing })).toContain(`${missing}: no such file or directory`);
     expect(messageOf({ ...good, key: missing })).toContain(`${missing}: no such file or directory`);
     expect(messageOf({ ...good, ca: dir })).toContain(`${dir}: it is not a file`);
