@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { readStatus } from '@tributary/agent/health/status-socket';
 import type { Child } from '@tributary/simulators/rig/child';
 import { Rig } from '@tributary/simulators/rig/rig';
+import { until } from '@tributary/simulators/rig/until';
 import { readProcessUsage } from '../process-usage.js';
 import { type Figures, numberOption, type Trial } from '../trial.js';
-import { until } from '../until.js';
 
 /** Sensors that a small device has, polled together. */
 const MODELS = ['temperature', 'humidity', 'pressure', 'co2', 'vibration', 'battery'] as const;
@@ -47,10 +47,14 @@ export const trial: Trial = {
       const nodeArgs = typeof profile === 'string' ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : [];
       const { agent } = await startAgent(rig, 'steady', port, config, nodeArgs);
       const socket = rig.path('steady.sock');
-      await until('the agent has uploaded', UPLINK_MS_MAX, async () => {
-        const status = await readStatus(socket).catch(() => undefined);
-        return (status?.uplink.itemsAcknowledged ?? 0) > 0;
-      });
+      await until(
+        'the agent has uploaded',
+        async () => {
+          const status = await readStatus(socket).catch(() => undefined);
+          return (status?.uplink.itemsAcknowledged ?? 0) > 0;
+        },
+        UPLINK_MS_MAX,
+      );
       await sleep(seconds * WARM_UP_SHARE * 1000);
       const used = await measure(agent.pid, socket, seconds);
       const bareNodeRssMb = megabytes(readProcessUsage(bare.pid).rssBytes);

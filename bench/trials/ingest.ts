@@ -1,15 +1,14 @@
 import { writeFileSync } from 'node:fs';
-import { loadTlsFiles } from '@tributary/core/identity/tls-files';
 import { Fleet } from '@tributary/simulators/fleet/fleet';
 import { type WorkloadOptions, workloadBatches } from '@tributary/simulators/fleet/workload';
 import type { SeriesReadings } from '@tributary/simulators/replay/csv-table';
+import { Observer } from '@tributary/simulators/rig/observer';
 import { Rig } from '@tributary/simulators/rig/rig';
+import { until } from '@tributary/simulators/rig/until';
 import { freePort, readMetrics } from '../collector-metrics.js';
 import { readProcessUsage } from '../process-usage.js';
-import { ReadBack } from '../read-back.js';
 import { weighStore } from '../store-size.js';
 import { type Figures, numberOption, type Trial } from '../trial.js';
-import { until } from '../until.js';
 
 /** Enough that group commits have somebody to group. */
 const DEVICES_DEFAULT = 8;
@@ -131,29 +130,33 @@ async function send(load: Load, prefix: string): Promise<{ readings: number; ite
 }
 
 /** Resolves when rollups, rules and alerts have caught up. */
-function settled(healthPort: number): Promise<void> {
-  return until('rollups and alerts have caught up', SETTLE_MS_MAX, async () => {
-    const waiting = await readMetrics(healthPort, ['rollup_rows_waiting', 'devices_behind', 'alerts_waiting']);
-    return Object.values(waiting).every((one) => one === 0);
-  });
+async function settled(healthPort: number): Promise<void> {
+  await until(
+    'rollups and alerts have caught up',
+    async () => {
+      const waiting = await readMetrics(healthPort, ['rollup_rows_waiting', 'devices_behind', 'alerts_waiting']);
+      return Object.values(waiting).every((one) => one === 0);
+    },
+    SETTLE_MS_MAX,
+  );
 }
 
 /** The ledger of all devices adds up, and one device's readings come back bit for bit and are all in its rollups. */
 async function verify(load: Load, expected: number): Promise<boolean> {
-  const readBack = new ReadBack(load.port, loadTlsFiles(load.rig.operatorFiles));
+  const observer = new Observer(load.port, load.rig.operatorFiles);
   try {
-    const audits = await readBack.audit();
+    const audits = await observer.audit();
     const stored = audits.reduce((sum, epoch) => sum + epoch.stored, 0);
     const clean = audits.every(
       ({ produced, stored, missing, doubled, declared }) =>
         produced === stored && missing === 0 && doubled === 0 && declared.length === 0,
     );
     if (!clean || stored !== expected) return false;
-    const read = await readBack.readings('load-0');
+    const read = await observer.readings('load-0');
     const perDevice = load.batch * load.batches;
-    return isWorkload(load, read) && (await readBack.readingsInRollups('load-0')) === perDevice;
+    return isWorkload(load, read) && (await observer.readingsInRollups('load-0')) === perDevice;
   } finally {
-    readBack.close();
+    observer.close();
   }
 }
 

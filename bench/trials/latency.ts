@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { seededRandom } from '@tributary/core/clock/random';
 import { VirtualBoard } from '@tributary/simulators/board/virtual-board';
 import { Rig } from '@tributary/simulators/rig/rig';
+import { until } from '@tributary/simulators/rig/until';
 import { type Figures, numberOption, type Trial } from '../trial.js';
-import { until } from '../until.js';
 
 const DEVICE = 'latency';
 
@@ -80,7 +80,7 @@ class AlertWaiter {
   /** When the series came into this state; forgets it. */
   async next(series: string, state: 'firing' | 'resolved'): Promise<number> {
     const key = `${series} ${state}`;
-    await until(`an alert: ${key}`, ALERT_MS_MAX, () => this.seen.has(key));
+    await until(`an alert: ${key}`, () => this.seen.has(key), ALERT_MS_MAX);
     const atMs = this.seen.get(key)!;
     this.seen.delete(key);
     return atMs;

@@ -1,15 +1,14 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { readStatus } from '@tributary/agent/health/status-socket';
-import { loadTlsFiles } from '@tributary/core/identity/tls-files';
 import { TcpProxy } from '@tributary/simulators/link/tcp-proxy';
 import { type CsvTable, firstDifference, readCsvTable } from '@tributary/simulators/replay/csv-table';
+import { Observer } from '@tributary/simulators/rig/observer';
 import { Rig } from '@tributary/simulators/rig/rig';
+import { until } from '@tributary/simulators/rig/until';
 import { freePort, readMetrics } from '../collector-metrics.js';
-import { ReadBack } from '../read-back.js';
 import { TlsBytes } from '../tls-bytes.js';
 import { type Figures, numberOption, type Trial } from '../trial.js';
-import { until } from '../until.js';
 
 const DEVICE = 'wire';
 
@@ -68,9 +67,9 @@ function sendBacklog(rig: Rig, file: string, table: CsvTable, rows: number): Pro
   const batching = { ...batchBounds(table, rows), maxAge: '2s', maxAgeOffline: '2s' };
   const source = { ...replayOf(file), paced: false };
   return overProxy(rig, table, { batching, sources: [source] }, true, async (status, proxy) => {
-    await until('the buffer has the table', LIMIT_MS, async () => (await status())?.buffer.readings === table.readings);
+    await until('the buffer has the table', async () => (await status())?.buffer.readings === table.readings, LIMIT_MS);
     proxy.heal();
-    await until('the buffer is empty', LIMIT_MS, async () => (await status())?.buffer.items === 0);
+    await until('the buffer is empty', async () => (await status())?.buffer.items === 0, LIMIT_MS);
   });
 }
 
@@ -82,7 +81,7 @@ async function sendPaced(rig: Rig, file: string, table: CsvTable, rows: number):
   const source = { ...replayOf(file), paced: true, speed };
   const sent = await overProxy(rig, table, { batching, sources: [source] }, false, async (status) => {
     // The last batch is not full; the agent closes and sends it when it is stopped.
-    await until('the table is replayed', LIMIT_MS, async () => (await status())?.sources[0]?.state === 'finished');
+    await until('the table is replayed', async () => (await status())?.sources[0]?.state === 'finished', LIMIT_MS);
   });
   if (sent.streams < sent.items) throw new Error(`${sent.items} batches went in ${sent.streams} streams`);
   return sent;
@@ -144,15 +143,15 @@ function batchBounds({ columns }: CsvTable, rows: number): Record<string, unknow
 }
 
 async function isLossless(rig: Rig, port: number, table: CsvTable): Promise<boolean> {
-  const readBack = new ReadBack(port, loadTlsFiles(rig.operatorFiles));
+  const observer = new Observer(port, rig.operatorFiles);
   try {
-    const difference = firstDifference(table, await readBack.readings(DEVICE));
+    const difference = firstDifference(table, await observer.readings(DEVICE));
     if (difference !== undefined) console.error(difference);
-    const audits = await readBack.audit();
+    const audits = await observer.audit();
     const clean = audits.every(({ missing, doubled, declared }) => missing + doubled + declared.length === 0);
     return difference === undefined && clean;
   } finally {
-    readBack.close();
+    observer.close();
   }
 }
 
