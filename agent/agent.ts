@@ -166,6 +166,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       random,
       startId: new Uint8Array(randomBytes(16)),
       agentVersion: version,
+      limits: { lingerMs: config.collector.streamAge },
       attributes: deviceAttributes(config),
       identity: { ...buffer.identity, series: [...catalogue.series], segments: [...catalogue.segments] },
       deps: {

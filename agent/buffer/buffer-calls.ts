@@ -2,7 +2,7 @@ import type { ErrorCode } from '@tributary/core/errors/tributary-error';
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
-import type { AppendOutcome, BufferIdentity, BufferStatus, Loss } from './buffer.js';
+import type { AppendOutcome, BufferCounts, BufferIdentity, BufferStatus, Loss } from './buffer.js';
 import type { Packed } from './packed-items.js';
 
 /** What the thread that has the file is started with. */
@@ -15,7 +15,10 @@ export interface BufferThreadOptions {
 /** The calls from the handle to its thread: arguments, and what is answered. */
 export interface BufferCalls {
   append: [packed: Packed, answer: AppendOutcome];
-  read: [from: { sequence: number; maxBytes: number; maxItems: number }, answer: Packed];
+  read: [
+    from: { sequence: number; maxBytes: number; maxItems: number },
+    answer: { packed: Packed; counts: BufferCounts },
+  ];
   acknowledge: [of: RangesOf, answer: undefined];
   markInDoubt: [of: RangesOf, answer: undefined];
   quarantine: [

@@ -4,7 +4,7 @@ import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
 import type { ItemKind, LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
-import type { AppendOutcome, BufferIdentity, BufferStatus, EncodedBatch, Loss } from './buffer.js';
+import type { AppendOutcome, BufferCounts, BufferIdentity, EncodedBatch, Loss } from './buffer.js';
 import { Catalogue } from './catalogue.js';
 import { CountedRows, WALK_ROWS } from './counted-rows.js';
 import { planEviction } from './eviction.js';
@@ -19,9 +19,6 @@ const CHECKSUM_REJECTED: RejectionReason.CHECKSUM = 1;
 const ALERTS_MAX = 10_000;
 
 const NONE = { items: 0, readings: 0, bytes: 0 } as const;
-
-/** What of a status the policy knows. */
-export type CoreStatus = Omit<BufferStatus, 'bytesWritten'>;
 
 /**
  * The buffer's policy: sequences, counts, eviction, declarations, quarantine, epochs. It touches no file and no clock, and
@@ -67,7 +64,7 @@ export class BufferCore {
     return { epoch, highestSequence, readingsProduced, series, segments, alertCursor, opened };
   }
 
-  status(): CoreStatus {
+  status(): BufferCounts {
     const { epoch, highestSequence, readingsProduced, readingsEvicted, itemsQuarantined } = this.state;
     return {
       epoch,

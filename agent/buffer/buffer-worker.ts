@@ -24,7 +24,8 @@ const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => 
     clearTimeout(idle);
     return engine.append(unpackBatches(packed));
   },
-  read: ({ sequence, maxBytes, maxItems }) => packItems(engine.run((core) => core.read(sequence, maxBytes, maxItems))),
+  read: ({ sequence, maxBytes, maxItems }) =>
+    engine.run((core) => ({ packed: packItems(core.read(sequence, maxBytes, maxItems)), counts: core.status() })),
   acknowledge: ({ ranges, epoch }) => {
     if (!isCurrent(epoch)) return undefined;
     engine.run((core) => core.acknowledge(ranges));
@@ -82,8 +83,8 @@ function answer(act: () => unknown): void {
 
 function transferOf({ outcome }: BufferReply): ArrayBuffer[] {
   const value = 'value' in outcome ? outcome.value : undefined;
-  const bodies = (value as Partial<{ bodies: Uint8Array<ArrayBuffer> }> | undefined)?.bodies;
-  return bodies === undefined ? [] : [bodies.buffer];
+  const packed = (value as Partial<BufferCalls['read'][1]> | undefined)?.packed;
+  return packed === undefined ? [] : [packed.bodies.buffer];
 }
 
 /** A range of another epoch says nothing about this one's sequences. */

@@ -40,7 +40,8 @@ export interface AppendOutcome {
   evictedReadings: number;
 }
 
-export interface BufferStatus {
+/** What the buffer counts as it goes along: free to ask for. */
+export interface BufferCounts {
   epoch: Uint8Array;
   highestSequence: number;
   oldestSequence: number;
@@ -51,6 +52,9 @@ export interface BufferStatus {
   readingsProduced: number;
   readingsEvicted: number;
   itemsQuarantined: number;
+}
+
+export interface BufferStatus extends BufferCounts {
   /** Bytes that the database and its log were told to write since the start. */
   bytesWritten: number;
 }
@@ -66,8 +70,11 @@ export interface Buffer {
    * evicted is declared by an item in the same transaction.
    */
   append(batches: readonly EncodedBatch[]): Promise<AppendOutcome>;
-  /** Waiting items from a sequence on, at least one if there is any, and not more than `maxBytes` of bodies otherwise. */
-  read(fromSequence: number, maxBytes: number, maxItems: number): Promise<Item[]>;
+  /**
+   * Waiting items from a sequence on, at least one if there is any, and not more than `maxBytes` of bodies otherwise, with
+   * the counts of the same moment.
+   */
+  read(fromSequence: number, maxBytes: number, maxItems: number): Promise<{ items: Item[]; counts: BufferCounts }>;
   /**
    * The collector has these durably. They may be deleted with the next append, or after a short while at the latest.
    * Nothing happens if the buffer has another epoch by now, as it has after damage.

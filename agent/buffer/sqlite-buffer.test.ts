@@ -16,7 +16,7 @@ const newPath = (): string => join(directory, `${files++}`, 'buffer.db');
 const batch = (readings: number, bytes = 20) => ({ readings, body: new Uint8Array(bytes).fill(readings) });
 
 async function all(buffer: SqliteBuffer): Promise<Item[]> {
-  return buffer.read(1, 1 << 30, 1 << 20);
+  return (await buffer.read(1, 1 << 30, 1 << 20)).items;
 }
 
 describe('the buffer in its thread', () => {

@@ -6,6 +6,7 @@ import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributar
 import type { Item } from '@tributary/proto/items/item';
 import type {
   AppendOutcome,
+  BufferCounts,
   BufferIdentity,
   BufferStatus,
   Buffer as EdgeBuffer,
@@ -84,8 +85,9 @@ export class SqliteBuffer implements EdgeBuffer {
     return this.#call('append', packed, [packed.bodies.buffer]);
   }
 
-  async read(sequence: number, maxBytes: number, maxItems: number): Promise<Item[]> {
-    return unpackItems(await this.#call('read', { sequence, maxBytes, maxItems }));
+  async read(sequence: number, maxBytes: number, maxItems: number): Promise<{ items: Item[]; counts: BufferCounts }> {
+    const { packed, counts } = await this.#call('read', { sequence, maxBytes, maxItems });
+    return { items: unpackItems(packed), counts };
   }
 
   acknowledge(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void> {

@@ -27,7 +27,7 @@ describe('the configuration of an agent', () => {
     const config = parseConfig(minimal, '/etc/tributary/agent.yaml', agentSchema);
     expect(config).toEqual({
       device: { labels: {} },
-      collector: { address: { host: '127.0.0.1', port: 4443 } },
+      collector: { streamAge: 5000, address: { host: '127.0.0.1', port: 4443 } },
       tls: { ca: '/etc/tributary/ca.pem', cert: '/etc/tributary/device.pem', key: '/etc/tributary/device.key' },
       buffer: { path: '/etc/tributary/buffer.db', quota: 256 * 1024 ** 2 },
       batching: { maxAge: 1000, maxAgeOffline: 5000, maxReadings: 1000, maxBytes: 16_384 },

@@ -72,6 +72,15 @@ const collectorSchema = v.strictObject({
       v.description("name in the collector's certificate, where it is not the host of address"),
     ),
   ),
+  streamAge: v.optional(
+    v.pipe(
+      duration({ minMs: 0, maxMs: 5000 }),
+      v.description(
+        'how long an upload stream stays open for further batches, 0s to 5s; alerts do not wait for it, only the answer by which readings leave the buffer',
+      ),
+    ),
+    '5s',
+  ),
 });
 
 const tlsSchema = v.strictObject({

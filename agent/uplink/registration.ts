@@ -2,7 +2,7 @@ import { commonRanges, normalRanges } from '@tributary/core/sequence-ranges/sequ
 import type { DurableState, RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
 import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
 import type { Item } from '@tributary/proto/items/item';
-import type { BufferIdentity, BufferStatus } from '../buffer/buffer.js';
+import type { BufferCounts, BufferIdentity } from '../buffer/buffer.js';
 import { cataloguePage } from './catalogue-page.js';
 
 /** What the device says of itself at each start. */
@@ -65,7 +65,7 @@ export class Registration {
   }
 
   /** The next request. Its monotonic time is set by whoever sends it. */
-  request(status: BufferStatus | undefined): RegisterRequest {
+  request(status: BufferCounts | undefined): RegisterRequest {
     const page = cataloguePage(this.#series, this.#segments, this.#seriesKnown, this.#segmentsKnown, this.#pageBytes);
     return {
       startId: this.#options.startId,

@@ -1,7 +1,7 @@
 import type { Random } from '@tributary/core/clock/random';
 import type { GrpcOutcome } from '@tributary/core/errors/grpc-status';
 import { RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
-import type { BufferIdentity, BufferStatus } from '../buffer/buffer.js';
+import type { BufferCounts, BufferIdentity } from '../buffer/buffer.js';
 import { BacklogLane } from './backlog-lane.js';
 import { InDoubt } from './in-doubt.js';
 import { Registration, type RegistrationOptions } from './registration.js';
@@ -40,11 +40,13 @@ export class SessionShared {
   /** Undefined without a connection. */
   state: SessionState | undefined;
   /** The buffer's own counts when it was last asked. */
-  status: BufferStatus | undefined;
+  status: BufferCounts | undefined;
   registerDue = true;
   /** The connection takes nothing new; what is under way may still be answered. */
   linkLost = false;
   openingEpoch = false;
+  /** Whoever waits wants answers soon: streams do not linger any more. */
+  flushing = false;
 
   constructor(options: SessionOptions, limits: UplinkLimits, host: SessionHost) {
     this.random = options.random;
@@ -85,7 +87,7 @@ export class SessionShared {
    * Takes the buffer's own counts. False when the buffer has begun anew, as it does after damage: what was asked of it is
    * void then, and the session learns of the new epoch first.
    */
-  see(status: BufferStatus): boolean {
+  see(status: BufferCounts): boolean {
     if (Buffer.compare(status.epoch, this.registration.epoch) !== 0) {
       if (!this.openingEpoch) this.outbox.effect({ type: 'identify' });
       this.openingEpoch = true;

@@ -9,7 +9,7 @@ import {
   type UploadResponse,
 } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
-import type { BufferStatus } from '../buffer/buffer.js';
+import type { BufferCounts } from '../buffer/buffer.js';
 import { isTooLarge } from './failure-policy.js';
 import type { Selection } from './send-queue.js';
 import type { SessionRegister } from './session-register.js';
@@ -36,6 +36,7 @@ export class SessionUpload {
       queue: shared.queue,
       backlog: shared.backlog,
       highest: () => shared.registration.highest,
+      lingers: () => shared.queue.limits.lingerMs > 0 && !shared.flushing && !shared.queue.isForked,
       bytesWaiting: () => shared.status?.bytesWaiting ?? 0,
       inDoubt: (ranges) => shared.doubt.sending(ranges),
     };
@@ -66,7 +67,7 @@ export class SessionUpload {
     this.#with.outbox.effect(this.#with.queue.readEffect(call, fromSequence, UploadStream.bytesMax(this.#with.queue)));
   }
 
-  items(call: number, items: Item[], status: BufferStatus): void {
+  items(call: number, items: Item[], status: BufferCounts): void {
     const state = this.#with.state;
     if (state?.state === 'streaming' && state.stream.reads(call)) {
       const { stream } = state;
@@ -83,7 +84,7 @@ export class SessionUpload {
       this.#register.settle(state.link, state.response, this.#with.registration.compareRow(state.response, items[0]));
   }
 
-  #select(items: Item[], from: number, bytesLeft: number, first: boolean, status: BufferStatus): Selection {
+  #select(items: Item[], from: number, bytesLeft: number, first: boolean, status: BufferCounts): Selection {
     const selection = this.#with.queue.select(items, from, bytesLeft, first);
     if (items.length === 0) selection.nextSequence = status.highestSequence + 1;
     for (const item of selection.tooLarge) {
@@ -93,7 +94,7 @@ export class SessionUpload {
     return selection;
   }
 
-  #firstItems(state: Extract<SessionState, { state: 'reading' }>, items: Item[], status: BufferStatus): void {
+  #firstItems(state: Extract<SessionState, { state: 'reading' }>, items: Item[], status: BufferCounts): void {
     const { nowMs } = this.#with.outbox;
     const { link } = state;
     const selection = this.#select(items, state.fromSequence, UploadStream.bytesMax(this.#with.queue), true, status);

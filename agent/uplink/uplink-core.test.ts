@@ -12,7 +12,7 @@ import {
 import type { Item } from '@tributary/proto/items/item';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { BufferIdentity, BufferStatus } from '../buffer/buffer.js';
+import type { BufferCounts, BufferIdentity } from '../buffer/buffer.js';
 import { UplinkCore } from './uplink-core.js';
 import type { UplinkEffect, UplinkEvent } from './uplink-events.js';
 import type { UplinkLimits } from './uplink-limits.js';
@@ -84,7 +84,7 @@ class ModelBuffer {
     };
   }
 
-  status(): BufferStatus {
+  status(): BufferCounts {
     const items = [...this.waiting.values()];
     return {
       epoch: new Uint8Array(16).fill(this.epoch),
@@ -97,7 +97,6 @@ class ModelBuffer {
       readingsProduced: this.produced,
       readingsEvicted: 0,
       itemsQuarantined: 0,
-      bytesWritten: 0,
     };
   }
 
@@ -238,14 +237,14 @@ class World {
         this.stream!.finished = true;
         return;
       case 'status':
-        this.buffered.push({ type: 'status', call: effect.call, status: this.buffer.status() });
+        this.buffered.push({ type: 'status', call: effect.call, counts: this.buffer.status() });
         return;
       case 'read':
         this.buffered.push({
           type: 'items',
           call: effect.call,
           items: this.buffer.read(effect.fromSequence, effect.maxBytes, effect.maxItems),
-          status: this.buffer.status(),
+          counts: this.buffer.status(),
         });
         return;
       case 'acknowledge':
@@ -569,6 +568,50 @@ describe('uploading', () => {
     expect(world.nowMs).toBe(5000);
     expect(world.stream?.finished).toBe(true);
     expect(world.core.wakeAtMs).toBe(35_000);
+  });
+
+  it('may keep a live stream open for what comes next, until its time is over', () => {
+    const world = new World(new ModelBuffer(), { lingerMs: 2000 });
+    world.ready();
+    world.append(1);
+    const { id } = world.stream!;
+    expect(world.stream).toMatchObject({ finished: false, writes: 1 });
+    world.append(2);
+    expect(world.stream).toMatchObject({ id, writes: 1 });
+    world.send({ type: 'writable', stream: id });
+    world.append(3);
+    world.send({ type: 'writable', stream: id });
+    expect(world.stream!.items.map((item) => item.sequence)).toEqual([1, 2, 3]);
+    expect(world.stream).toMatchObject({ id, finished: false });
+    world.wake();
+    expect(world.nowMs).toBe(2000);
+    expect(world.stream).toMatchObject({ id, finished: true });
+    expect(world.buffer.waiting.size).toBe(3);
+    world.answerUpload({ durable: [{ first: 1, last: 3 }] });
+    expect(world.buffer.waiting.size).toBe(0);
+  });
+
+  it('keeps no stream open that carries a backlog or only a heartbeat', () => {
+    const world = new World(new ModelBuffer(), { lingerMs: 2000, liveBacklogBytes: 1000 });
+    for (let i = 0; i < 3; i++) world.buffer.append(i, 1000);
+    world.ready();
+    expect(world.stream).toMatchObject({ finished: true, header: { lane: Lane.BACKFILL } });
+    world.answerUpload({ durable: [world.sentRange()] });
+    world.wake();
+    expect(world.stream).toMatchObject({ finished: true, items: [] });
+  });
+
+  it('ends a stream that is kept open when somebody waits for the answers, and keeps none open afterwards', () => {
+    const world = new World(new ModelBuffer(), { lingerMs: 2000 });
+    world.ready();
+    world.append(1);
+    world.send({ type: 'writable', stream: world.stream!.id });
+    expect(world.stream?.finished).toBe(false);
+    world.send({ type: 'flush' });
+    expect(world.stream?.finished).toBe(true);
+    world.append(2);
+    world.answerUpload({ durable: [{ first: 1, last: 1 }] });
+    expect(world.stream).toMatchObject({ finished: true, items: [{ sequence: 2 }] });
   });
 
   it('stays within the lower of both limits', () => {
@@ -998,13 +1041,14 @@ describe('whatever happens', () => {
     fc.assert(
       fc.property(fc.integer(), fc.integer({ min: 1, max: 60 }), (seed, items) => {
         const random = seededRandom(seed);
-        const world = new World(new ModelBuffer(), small, seed);
+        const world = new World(new ModelBuffer(), { ...small, lingerMs: seed % 2 === 0 ? 0 : 40 }, seed);
         const collector = new HonestCollector();
         world.send({ type: 'start' });
         for (let i = 0; i < items; i++) {
           world.append(i, 1 + Math.floor(random() * 300));
           live(world, collector, random, Math.floor(random() * 6));
         }
+        world.send({ type: 'flush' });
         live(world, collector, () => 1, 600);
         expect(world.buffer.waiting.size).toBe(0);
         expect([...collector.stored.values()].sort((a, b) => a - b)).toEqual(

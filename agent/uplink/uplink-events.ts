@@ -3,7 +3,7 @@ import type { RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tri
 import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
 import type { RejectionReason, UploadHeader, UploadResponse } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
-import type { BufferIdentity, BufferStatus } from '../buffer/buffer.js';
+import type { BufferCounts, BufferIdentity } from '../buffer/buffer.js';
 import type { UploadStream } from './upload-stream.js';
 
 /**
@@ -54,8 +54,8 @@ export type UplinkEvent =
   | { type: 'writable'; stream: number }
   | { type: 'answered'; stream: number; response: UploadResponse }
   | { type: 'stream-failed'; stream: number; failure: GrpcOutcome }
-  | { type: 'status'; call: number; status: BufferStatus }
-  | { type: 'items'; call: number; items: Item[]; status: BufferStatus }
+  | { type: 'status'; call: number; counts: BufferCounts }
+  | { type: 'items'; call: number; items: Item[]; counts: BufferCounts }
   | { type: 'epoch-opened'; identity: BufferIdentity }
   /** The buffer could not do what an effect asked for. */
   | { type: 'buffer-failed'; effect: UplinkEffect['type']; message: string }
@@ -63,6 +63,8 @@ export type UplinkEvent =
   | { type: 'appended'; highestSequence: number }
   /** The whole catalogue, after entries were added. Comes before items that need them are appended. */
   | { type: 'catalogue'; series: readonly SeriesDeclaration[]; segments: readonly SegmentDeclaration[] }
+  /** What waits is to be sent and answered soon, from now on. */
+  | { type: 'flush' }
   /** The collector asks for it in the alert stream. */
   | { type: 'register-again' };
 

@@ -7,6 +7,8 @@ export interface UplinkLimits {
   messageBytesMax: number;
   streamBytesMax: number;
   streamDurationMs: number;
+  /** How long a live stream stays open for what comes next; at 0 it ends as soon as nothing waits. */
+  lingerMs: number;
   /** Items asked of the buffer at once. */
   readItemsMax: number;
   connectMs: number;
@@ -35,6 +37,8 @@ export const uplinkLimits: UplinkLimits = {
   streamBytesMax: 1_048_576,
   // Well inside every collector's drain time and any proxy's idle limit.
   streamDurationMs: 5000,
+  // The configuration says; a tool that sends once wants its answer at once.
+  lingerMs: 0,
   // 64 KiB of the smallest useful items (about 128 B).
   readItemsMax: 512,
   // TCP and TLS take three round trips; the slowest usable radio link needs about 3 s for each.
@@ -74,6 +78,7 @@ export function assertUplinkLimits(limits: UplinkLimits): void {
   if (limits.itemBytesMax <= ITEM_OVERHEAD_BYTES_MAX) wrong('an item has no room for a body');
   if (limits.messageBytesMax > limits.streamBytesMax) wrong('a message is larger than its stream');
   if (limits.streamDurationMs >= limits.answerMs) wrong('the answer would be late before the stream has ended');
+  if (limits.lingerMs > limits.streamDurationMs) wrong('a stream lingers longer than it may last');
   if (limits.readItemsMax < 1 || limits.heldRangesMax < 1) wrong('a count is below 1');
   if (limits.retry.baseMs <= 0 || limits.refused.baseMs <= 0) wrong('a back-off without a wait');
 }

@@ -32,7 +32,7 @@ export class UplinkSession {
       case 'awaiting':
         return state.deadlineMs;
       case 'streaming':
-        return state.stream.startedMs + this.#with.queue.limits.streamDurationMs;
+        return state.stream.endsAtMs;
       default:
         return Number.POSITIVE_INFINITY;
     }
@@ -103,7 +103,7 @@ export class UplinkSession {
     switch (event.type) {
       case 'status':
         if (state?.state !== 'looking' || state.call !== event.call) return;
-        if (this.#with.see(event.status)) this.#register.register(state.link, 0);
+        if (this.#with.see(event.counts)) this.#register.register(state.link, 0);
         else this.#register.look(state.link);
         return;
       case 'registered':
@@ -116,7 +116,7 @@ export class UplinkSession {
         else this.#with.failed(state.link, event.failure, 'the collector did not register this device');
         return;
       case 'items':
-        this.#upload.items(event.call, event.items, event.status);
+        this.#upload.items(event.call, event.items, event.counts);
         return;
       case 'writable':
         if (state?.state !== 'streaming' || state.stream.id !== event.stream) return;
@@ -147,6 +147,12 @@ export class UplinkSession {
       case 'register-again':
         this.#registerAgain();
         return;
+      case 'flush':
+        this.#with.flushing = true;
+        if (state?.state !== 'streaming') return;
+        state.stream.flush();
+        this.#upload.carryOn(state.link, state.stream);
+        return;
       default:
         return;
     }
@@ -156,7 +162,12 @@ export class UplinkSession {
     if (highestSequence <= this.#with.registration.highest) return;
     this.#with.backlog.appended(this.#with.registration.highest, this.#with.outbox.nowMs);
     this.#with.registration.highest = highestSequence;
-    if (this.#with.state?.state === 'idle') this.#upload.next(this.#with.state.link);
+    const { state } = this.#with;
+    if (state?.state === 'idle') this.#upload.next(state.link);
+    else if (state?.state === 'streaming') {
+      state.stream.appended();
+      this.#upload.carryOn(state.link, state.stream);
+    }
   }
 
   /** Asked of a whole fleet at once, or by a collector that does not stop asking: not in step, and not too often. */

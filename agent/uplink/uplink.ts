@@ -99,6 +99,7 @@ export class Uplink {
 
   /** Resolves when nothing waits any more, when there is nobody to send to, or after `timeoutMs`. */
   async drained(timeoutMs: number): Promise<void> {
+    this.#dispatch({ type: 'flush' });
     if (this.#isQuiet()) return;
     await new Promise<void>((resolve) => {
       const cancel = this.#deps.scheduler.setTimer(timeoutMs, resolve);
@@ -171,14 +172,15 @@ export class Uplink {
         this.#streams.get(effect.stream)?.finish();
         return;
       case 'status':
-        this.#ask(effect, buffer.status(), (status) => ({ type: 'status', call: effect.call, status }));
+        this.#ask(effect, buffer.status(), (counts) => ({ type: 'status', call: effect.call, counts }));
         return;
       case 'read':
-        this.#ask(
-          effect,
-          Promise.all([buffer.read(effect.fromSequence, effect.maxBytes, effect.maxItems), buffer.status()]),
-          ([items, status]) => ({ type: 'items', call: effect.call, items, status }),
-        );
+        this.#ask(effect, buffer.read(effect.fromSequence, effect.maxBytes, effect.maxItems), ({ items, counts }) => ({
+          type: 'items',
+          call: effect.call,
+          items,
+          counts,
+        }));
         return;
       case 'acknowledge':
         this.#ask(effect, buffer.acknowledge(effect.ranges, effect.epoch), () => undefined);

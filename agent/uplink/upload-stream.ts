@@ -13,6 +13,8 @@ export interface StreamSurroundings {
   backlog: BacklogLane;
   /** The highest sequence in the buffer. */
   highest(): number;
+  /** Whether a new live stream stays open for what comes next. */
+  lingers(): boolean;
   /** Bytes of bodies in the buffer when it was last asked. */
   bytesWaiting(): number;
   /** These are sent and not answered, all of them. */
@@ -24,7 +26,8 @@ const headerBytesMax = 256;
 
 /**
  * One client stream: writes what is read, one message at a time and one read ahead, in order of sequence, and half-closes
- * when its bytes are used up or nothing waits.
+ * when its bytes or its time are used up or nothing waits. A live one may linger: it stays open for what comes next, since
+ * a call costs both sides more than the batch in it, and the collector commits what arrives without waiting for the end.
  */
 export class UploadStream {
   readonly id: number;
@@ -42,6 +45,7 @@ export class UploadStream {
   #blocked = false;
   #chunk: Item[] | undefined;
   #reading: number | undefined;
+  #lingers: boolean;
   readonly #with: StreamSurroundings;
 
   constructor(surroundings: StreamSurroundings, link: number, lane: Lane, header: UploadHeader, first: Selection) {
@@ -54,6 +58,7 @@ export class UploadStream {
     this.bytesMax = UploadStream.bytesMax(queue);
     this.#next = first.nextSequence;
     this.isWhole = first.isWhole;
+    this.#lingers = surroundings.lingers() && lane === Lane.LIVE && first.items.length > 0;
     outbox.effect({ type: 'open', link, stream: this.id });
     this.#write(first.items, header);
     this.#carryOn();
@@ -97,6 +102,23 @@ export class UploadStream {
     return this.bytesMax - this.bytes;
   }
 
+  /** When its time is used up. */
+  get endsAtMs(): number {
+    const { lingerMs, streamDurationMs } = this.#with.queue.limits;
+    return this.startedMs + (this.#lingers ? Math.min(lingerMs, streamDurationMs) : streamDurationMs);
+  }
+
+  /** More waits in the buffer. */
+  appended(): void {
+    if (!this.finished) this.#carryOn();
+  }
+
+  /** Ends as soon as nothing waits. */
+  flush(): void {
+    this.#lingers = false;
+    if (!this.finished) this.#carryOn();
+  }
+
   /** Half-closes; what was read ahead stays in the buffer. */
   finish(): void {
     if (this.finished) return;
@@ -116,7 +138,7 @@ export class UploadStream {
     this.#with.outbox.effect({ type: 'write', stream: this.id, header, items });
   }
 
-  /** Writes what was read ahead, reads ahead, or half-closes: whichever is next. */
+  /** Writes what was read ahead, reads ahead, lingers, or half-closes: whichever is next. */
   #carryOn(): void {
     if (this.#chunk !== undefined && !this.#blocked) {
       const chunk = this.#chunk;
@@ -124,7 +146,9 @@ export class UploadStream {
       this.#write(chunk, undefined);
     }
     if (this.#chunk !== undefined || this.#reading !== undefined) return;
-    if (this.#next > this.#with.highest() || this.bytesLeft <= 0 || this.#isBackfillDone()) this.finish();
+    const isDrained = this.#next > this.#with.highest();
+    if (isDrained && this.#lingers) return;
+    if (isDrained || this.bytesLeft <= 0 || this.#isBackfillDone()) this.finish();
     else this.#readAhead();
   }
 

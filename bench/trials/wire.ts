@@ -79,10 +79,16 @@ async function sendPaced(rig: Rig, file: string, table: CsvTable, rows: number):
   const spanMs = (table.timesUs[table.rows - 1]! - table.timesUs[0]!) / 1000;
   const speed = Math.min(SPEED_MAX, Math.max(1e-3, (spanMs / table.rows) * (rows / PACED_BATCH_MS)));
   const source = { ...replayOf(file), paced: true, speed };
-  const sent = await overProxy(rig, table, { batching, sources: [source] }, false, async (status) => {
-    // The last batch is not full; the agent closes and sends it when it is stopped.
-    await until('the table is replayed', async () => (await status())?.sources[0]?.state === 'finished', LIMIT_MS);
-  });
+  const sent = await overProxy(
+    rig,
+    table,
+    { collector: { streamAge: '0s' }, batching, sources: [source] },
+    false,
+    async (status) => {
+      // The last batch is not full; the agent closes and sends it when it is stopped.
+      await until('the table is replayed', async () => (await status())?.sources[0]?.state === 'finished', LIMIT_MS);
+    },
+  );
   if (sent.streams < sent.items) throw new Error(`${sent.items} batches went in ${sent.streams} streams`);
   return sent;
 }

@@ -2,6 +2,9 @@ import { readStatus } from '@tributary/agent/health/status-socket';
 import type { Child } from '../rig/child.js';
 import type { DeviceView } from './view.js';
 
+/** The sources go on while the backlog drains: what two seconds bring is no backlog. */
+const SOON_READINGS = 100;
+
 /** One agent of the demo: what it says over its status socket and in its log. */
 export class DemoDevice {
   child: Child | undefined;
@@ -40,6 +43,11 @@ export class DemoDevice {
     } catch {
       this.link = 'no answer';
     }
+  }
+
+  /** It has a connection and no backlog: what waits is only what the sources brought just now. */
+  get isDelivering(): boolean {
+    return ['streaming', 'awaiting', 'idle'].includes(this.link) && this.waiting <= SOON_READINGS;
   }
 
   view(): DeviceView {

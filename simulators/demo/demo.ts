@@ -21,9 +21,6 @@ const PICTURE_MS = 500;
 /** The backlog of an outage of some seconds is gone within a moment; what is not gone by then is reported as missing. */
 const DRAIN_MS = 15_000;
 
-/** The sources go on while the backlog drains: what a second brings is no backlog. */
-const SOON_READINGS = 60;
-
 const RULES = {
   rules: [
     {
@@ -130,7 +127,9 @@ class Demo {
     const device = new DemoDevice(name, source, this.rig.path(`${name}.sock`), (text) => this.event(text));
     this.devices.push(device);
     const hooks = { onLog: (line: Record<string, unknown>) => device.log(line), onFailure: failed };
-    device.child = await this.rig.agent(name, this.proxy.port, { sources: [config] }, hooks);
+    // Short streams: who watches sees the buffer empty as soon as the collector has what was in it.
+    const collector = { streamAge: '500ms' };
+    device.child = await this.rig.agent(name, this.proxy.port, { collector, sources: [config] }, hooks);
   }
 
   private get elapsedS(): number {
@@ -198,7 +197,7 @@ class Demo {
     do {
       await new Promise((resolve) => setTimeout(resolve, PICTURE_MS / 2));
       await this.look();
-    } while (this.devices.some((device) => device.waiting > SOON_READINGS) && performance.now() < deadlineMs);
+    } while (this.devices.some((device) => !device.isDelivering) && performance.now() < deadlineMs);
     for (const device of this.devices) await device.child?.stop();
     const epochs = await this.observer.audit();
     const alerts = await this.observer.alerts('');

@@ -6,6 +6,7 @@ import { FleetDevice } from '../fleet/fleet-device.js';
 import { prepareWorkload } from '../fleet/workload.js';
 import { Observer } from '../rig/observer.js';
 import { Rig } from '../rig/rig.js';
+import { runProgram } from './run-program.js';
 import { Scene } from './scene.js';
 
 let scene: Scene;
@@ -87,13 +88,15 @@ describe('certificates', () => {
     expect(await scene.observer.sums()).toMatchObject({ epochs: 0, stored: 0 });
   });
 
-  it('of an operator let no agent in: it is told so, and keeps its readings', async () => {
-    await scene.agent('mine', [sensors], { tls: scene.rig.operatorFiles });
-    await scene.untilStatus(
-      'mine',
-      'it is refused',
-      ({ uplink, buffer }) => String(uplink.why).includes('only a device may do this') && buffer.readings > 5,
-    );
+  it('of an operator let no agent start: it is told so, with the place and the remedy', async () => {
+    const config = scene.rig.agentConfig('mine', scene.collectorPort, {
+      sources: [sensors],
+      tls: scene.rig.operatorFiles,
+    });
+    const ended = await runProgram('agent', ['run', '--config', config], scene.rig.folder);
+    expect(ended.code).toBe(2);
+    expect(ended.err).toContain('tls.cert: ');
+    expect(ended.err).toContain('it names an operator, and a device is needed');
     expect(await scene.observer.sums()).toMatchObject({ epochs: 0, stored: 0 });
   });
 

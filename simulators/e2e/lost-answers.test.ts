@@ -56,11 +56,14 @@ async function expectAllStoredOnce(produced: number): Promise<void> {
   expect(countReadings(await scene.observer.readings('device'))).toBe(produced);
 }
 
+/** Each batch in a stream of its own: whose answer is lost is known then. */
+const prompt = { streamAge: '0s' };
+
 describe('a link that loses answers', () => {
   it('doubles nothing: what is in doubt is settled by the next registration', async () => {
     scene = await Scene.open('answers');
     await scene.rig.device('device');
-    await scene.agent('device', [sensors]);
+    await scene.agent('device', [sensors], { collector: prompt });
     let answersLost = 0;
     for (let round = 0; round < 6 && answersLost < 3; round++) {
       const { uplink } = await untilNothingWaits();
@@ -86,7 +89,7 @@ describe('a link that loses answers', () => {
   it('drops and counts what comes twice: packets of a dead connection that arrive after their repetition', async () => {
     scene = await Scene.open('twice');
     await scene.rig.device('device');
-    await scene.agent('device', [sensors]);
+    await scene.agent('device', [sensors], { collector: prompt });
     expect(await isMoreStored()).toBe(true);
     let attempts = 0;
     while (!(await isBatchStalled())) expect(++attempts).toBeLessThan(5);

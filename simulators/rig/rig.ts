@@ -121,11 +121,11 @@ export class Rig {
   /** Writes an agent's configuration and answers its file. */
   agentConfig(name: string, port: number, overrides: Record<string, unknown>): string {
     return this.writeConfig(name, {
-      collector: { address: `127.0.0.1:${port}` },
       tls: this.tlsFiles(`device-${name}`),
       buffer: { path: this.path(`${name}.db`) },
       health: { metrics: 'off', socket: this.path(`${name}.sock`) },
       ...overrides,
+      collector: { address: `127.0.0.1:${port}`, ...(overrides.collector as object | undefined) },
     });
   }
 

@@ -1,4 +1,3 @@
-import type { BufferStatus } from '@tributary/agent/buffer/buffer';
 import type { BufferCore } from '@tributary/agent/buffer/buffer-core';
 import { UplinkCore, type UplinkCoreOptions } from '@tributary/agent/uplink/uplink-core';
 import type { UplinkEffect, UplinkEvent } from '@tributary/agent/uplink/uplink-events';
@@ -164,12 +163,12 @@ export class AgentProcess {
   #useBuffer(effect: UplinkEffect): void {
     switch (effect.type) {
       case 'status':
-        this.disk((buffer) => ({ type: 'status', call: effect.call, status: statusOf(buffer) }));
+        this.disk((buffer) => ({ type: 'status', call: effect.call, counts: buffer.status() }));
         return;
       case 'read':
         this.disk((buffer) => {
           const items = buffer.read(effect.fromSequence, effect.maxBytes, effect.maxItems);
-          return { type: 'items', call: effect.call, items, status: statusOf(buffer) };
+          return { type: 'items', call: effect.call, items, counts: buffer.status() };
         });
         return;
       case 'acknowledge':
@@ -251,8 +250,4 @@ export class AgentProcess {
     header.watermarkSegment = this.segment;
     header.watermarkUs = this.#machine.clock.monotonicUs();
   }
-}
-
-function statusOf(buffer: BufferCore): BufferStatus {
-  return { ...buffer.status(), bytesWritten: 0 };
 }

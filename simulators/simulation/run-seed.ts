@@ -110,6 +110,8 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
         streamBytesMax: Math.round(chance.magnitude(8192, 65_536)),
         liveBacklogBytes: Math.round(chance.magnitude(512, 262_144)),
         readItemsMax: chance.whole(1, 64),
+        // Half of the agents keep their streams open.
+        lingerMs: chance.whole(0, 1) * Math.round(chance.magnitude(100, 5000)),
       },
       openBuffer: options.openBuffer,
     });
