@@ -105,10 +105,11 @@ describe('an agent', () => {
     await eventually('readings arrive', () => collector.readings > 10);
     collector.kill();
     await eventually('readings wait', async () => (await agent.status()).buffer.readings > 50);
+    const { highestSequence } = (await agent.status()).buffer;
     await collector.start();
-    await eventually('all of them have arrived', async () => {
-      const { buffer, uplink } = await agent.status();
-      return buffer.readings < 50 && uplink.state !== 'waiting' && uplink.state !== 'connecting';
+    await eventually('all of them have arrived, and are known to', async () => {
+      const { items, oldestSequence } = (await agent.status()).buffer;
+      return items === 0 || oldestSequence > highestSequence;
     });
     await agent.stop();
     const last = Math.max(...[...collector.stored.values()].map(({ item }) => item.readingsBefore + item.readings));
