@@ -63,7 +63,7 @@ async function grpcLinks({ config, tls, agentVersion, deps }: UpstreamOptions): 
   let material = tls;
   return (events) => {
     try {
-      material = loadTlsFiles(config.tls);
+      material = loadTlsFiles(config.tls, 'device');
     } catch (error) {
       // A torn pair or a missing file while certificates are being renewed: the last good ones still hold.
       deps.log.warn({ details: (error as Error).message }, 'the TLS files cannot be read; the ones in memory are used');

@@ -109,7 +109,9 @@ describe('a configuration file', () => {
 
   it('is refused by name when it is missing, a directory, too large or no text', () => {
     const missing = join(dir, 'none.yaml');
-    expect(messageOf(() => loadConfig(missing, schema))).toBe(`${missing}: no such file or directory`);
+    expect(messageOf(() => loadConfig(missing, schema))).toBe(
+      `${missing}: no such file or directory; name a file that is there and can be read`,
+    );
     const directory = join(dir, 'dir');
     mkdirSync(directory);
     expect(messageOf(() => loadConfig(directory, schema))).toContain(`${directory}: it is a directory`);
@@ -128,7 +130,9 @@ describe('a configuration file', () => {
     const closed = join(dir, 'closed.yaml');
     writeFileSync(closed, 'server: a:1\n');
     chmodSync(closed, 0o000);
-    expect(messageOf(() => loadConfig(closed, schema))).toBe(`${closed}: permission denied`);
+    expect(messageOf(() => loadConfig(closed, schema))).toBe(
+      `${closed}: permission denied; name a file that is there and can be read`,
+    );
   });
 });
 

@@ -64,7 +64,9 @@ function readBytes(file: string): Uint8Array {
   } catch (thrown) {
     const error = TributaryError.from(thrown);
     if (error.code === 'config') throw error;
-    throw new TributaryError('config', error.message, { cause: thrown });
+    throw new TributaryError('config', `${error.message}; name a file that is there and can be read`, {
+      cause: thrown,
+    });
   }
   // A pipe has no size beforehand.
   if (bytes.length > fileBytesMax) throw tooLarge(file);

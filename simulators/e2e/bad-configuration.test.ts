@@ -51,7 +51,8 @@ const agentCases: Case[] = [
   ['public metrics', 'metrics: off', 'metrics: 0.0.0.0:9', 'bad.yaml:4:20: health.metrics', '127.0.0.1:PORT'],
   ['a key twice', 'health:', 'buffer: { path: b.db }\nhealth:', 'bad.yaml:4:1: ', 'keep one'],
   ['what is no YAML', 'sources:', 'sources: [', 'bad.yaml:', ''],
-  ['a missing certificate', 'device-one.pem', 'absent.pem', 'absent.pem: no such file', ''],
+  ['a missing certificate', 'device-one.pem', 'absent.pem', 'absent.pem: no such file', 'name the PEM file'],
+  ['the field that names it', 'device-one.pem', 'absent.pem', 'bad.yaml:2:', 'tls.cert: '],
   [
     'a key that others can read',
     'device-one-key.pem',
@@ -68,9 +69,10 @@ const collectorCases: Case[] = [
   ['a wrong type', 'listen: 127.0.0.1:0\n', 'listen: 5\n', 'bad.yaml:1:9: listen', 'HOST:PORT'],
   ['a size without unit', 'store:', 'limits: { itemBytes: 5 }\nstore:', 'bad.yaml:4:22: limits.itemBytes', 'KiB'],
   ['a key that others can read', 'server-key.pem', 'open-key.pem', 'open-key.pem: other users can read', 'chmod 600'],
-  ['a missing CA', 'pki/ca.pem', 'pki/no.pem', 'no.pem: no such file', ''],
+  ['a missing CA', 'pki/ca.pem', 'pki/no.pem', 'no.pem: no such file', 'tls.ca: '],
   ["a device's certificate", 'pki/server', 'pki/device-one', 'it names a device', 'tributary-collector pki server'],
-  ['rules that are missing', 'store:', 'rules: no.yaml\nstore:', 'no.yaml: no such file', ''],
+  ['rules that are missing', 'store:', 'rules: no.yaml\nstore:', 'no.yaml: no such file', 'name a file that is there'],
+  ['the field that names them', 'store:', 'rules: no.yaml\nstore:', 'bad.yaml:4:8: rules: ', 'no.yaml'],
   [
     'an unknown field of a rule',
     'store:',
