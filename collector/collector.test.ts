@@ -105,6 +105,7 @@ function registration(epoch: Uint8Array, changes: Partial<RegisterRequest> = {})
     monotonicUs: 5_000_000,
     segment: 1,
     attributes: { site: 'north' },
+    anchors: [],
     ...changes,
   };
 }

@@ -1,6 +1,11 @@
 import type { ErrorCode } from '@tributary/core/errors/tributary-error';
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
-import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type {
+  ClockAnchor,
+  SegmentDeclaration,
+  SequenceRange,
+  SeriesDeclaration,
+} from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { AppendOutcome, BufferCounts, BufferIdentity, BufferStatus, Loss } from './buffer.js';
 import type { Packed } from './packed-items.js';
@@ -29,6 +34,7 @@ export interface BufferCalls {
   declare: [entries: readonly LedgerEntry[], answer: undefined];
   addSeries: [series: readonly Omit<SeriesDeclaration, 'id'>[], answer: SeriesDeclaration[]];
   addSegment: [segment: Omit<SegmentDeclaration, 'id'>, answer: SegmentDeclaration];
+  addAnchor: [anchor: Omit<ClockAnchor, 'id'>, answer: ClockAnchor];
   openEpoch: [nothing: undefined, answer: BufferIdentity];
   storeAlerts: [alerts: readonly Alert[], answer: Alert[]];
   status: [nothing: undefined, answer: BufferStatus];

@@ -1,7 +1,12 @@
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { normalRanges, rangeOf, rangesWithout } from '@tributary/core/sequence-ranges/sequence-ranges';
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
-import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type {
+  ClockAnchor,
+  SegmentDeclaration,
+  SequenceRange,
+  SeriesDeclaration,
+} from '@tributary/proto/gen/tributary/v1/series';
 import type { ItemKind, LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
 import type { AppendOutcome, BufferCounts, BufferIdentity, EncodedBatch, Loss } from './buffer.js';
@@ -59,13 +64,13 @@ export class BufferCore {
   }
 
   identity(opened: BufferIdentity['opened']): BufferIdentity {
-    const { epoch, highestSequence, readingsProduced, alertCursor } = this.state;
-    const { series, segments } = this.#catalogue;
-    return { epoch, highestSequence, readingsProduced, series, segments, alertCursor, opened };
+    const { epoch, highestSequence, readingsProduced, alertCursor, isSuspect } = this.state;
+    const { series, segments, anchors } = this.#catalogue;
+    return { epoch, highestSequence, readingsProduced, series, segments, anchors, isSuspect, alertCursor, opened };
   }
 
   status(): BufferCounts {
-    const { epoch, highestSequence, readingsProduced, readingsEvicted, itemsQuarantined } = this.state;
+    const { epoch, highestSequence, readingsProduced, readingsEvicted, readingsThinned, itemsQuarantined } = this.state;
     return {
       epoch,
       highestSequence,
@@ -76,6 +81,7 @@ export class BufferCore {
       quotaBytes: this.#quotaBytes,
       readingsProduced,
       readingsEvicted,
+      readingsThinned,
       itemsQuarantined,
     };
   }
@@ -103,8 +109,9 @@ export class BufferCore {
       for (const [at, batch] of batches.entries()) {
         const sequence = ++state.highestSequence;
         sequences.push(sequence);
-        if (kept[at] && over <= 0) rows.put(sequence, BATCH, batch.readings, batch.body);
-        else {
+        if (kept[at] && over <= 0) {
+          rows.put(sequence, BATCH, batch.readings, batch.body, batch.isProtected);
+        } else {
           if (kept[at]) over -= rowBytes(batch.body.length);
           dropped.add(sequence, batch.readings);
           evictedReadings += batch.readings;
@@ -211,6 +218,10 @@ export class BufferCore {
 
   addSegment(segment: Omit<SegmentDeclaration, 'id'>): SegmentDeclaration {
     return this.#catalogue.addSegment(segment, (write) => this.#transact(write));
+  }
+
+  addAnchor(anchor: Omit<ClockAnchor, 'id'>): ClockAnchor {
+    return this.#catalogue.addAnchor(anchor, (write) => this.#transact(write));
   }
 
   /**

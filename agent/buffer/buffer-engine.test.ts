@@ -65,7 +65,7 @@ describe('opening a buffer', () => {
     db.pragma('user_version = 99');
     db.close();
     const bytes = readFileSync(path);
-    expect(() => open(path)).toThrow('written by a newer agent (buffer version 99, this one knows up to 1)');
+    expect(() => open(path)).toThrow('written by a newer agent (buffer version 99, this one knows up to 2)');
     expect(readFileSync(path)).toEqual(bytes);
   });
 

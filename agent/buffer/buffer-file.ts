@@ -5,7 +5,7 @@ import Database from 'better-sqlite3';
 import type { BufferState } from './item-table.js';
 import { PAGE_BYTES } from './row-size.js';
 import { APPLICATION_ID, MIGRATIONS } from './schema.js';
-import { DamagedBufferError, readState } from './sqlite-item-table.js';
+import { DamagedBufferError, readState, restampState } from './sqlite-item-table.js';
 
 /** Pages in the log before they are moved to the database. Measured, see docs/BUFFER.md. */
 const CHECKPOINT_PAGES = 256;
@@ -126,6 +126,7 @@ function migrate(db: Database.Database, version: number): void {
   db.exec('BEGIN IMMEDIATE');
   db.pragma(`application_id = ${APPLICATION_ID}`);
   for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
+  if (version === 1) restampState(db);
   db.pragma(`user_version = ${MIGRATIONS.length}`);
   db.exec('COMMIT');
 }

@@ -45,6 +45,7 @@ const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => 
   declare: (entries) => void engine.run((core) => core.declare(entries)),
   addSeries: (series) => engine.run((core) => core.addSeries(series)),
   addSegment: (segment) => engine.run((core) => core.addSegment(segment)),
+  addAnchor: (anchor) => engine.run((core) => core.addAnchor(anchor)),
   openEpoch: () => engine.openEpoch(),
   storeAlerts: (alerts) => engine.run((core) => core.storeAlerts(alerts)),
   status: () => ({ ...engine.run((core) => core.status()), bytesWritten: bytesWrittenByThread() - bytesBefore }),

@@ -1,5 +1,10 @@
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
-import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type {
+  ClockAnchor,
+  SegmentDeclaration,
+  SequenceRange,
+  SeriesDeclaration,
+} from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, LossReason, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 
@@ -7,6 +12,8 @@ import type { Item } from '@tributary/proto/items/item';
 export interface EncodedBatch {
   body: Uint8Array;
   readings: number;
+  /** Has readings of series that are to go last. */
+  isProtected?: boolean;
 }
 
 /** Readings that were produced and never became a stored batch. */
@@ -25,6 +32,9 @@ export interface BufferIdentity {
   readingsProduced: number;
   series: SeriesDeclaration[];
   segments: SegmentDeclaration[];
+  anchors: ClockAnchor[];
+  /** Other items may have had these sequences: the epoch is to be left once the collector has settled it. */
+  isSuspect: boolean;
   /** Number of the newest alert stored. */
   alertCursor: number;
   /** What `open` had to do, for the log: nothing, created, or moved a damaged or foreign file aside. */
@@ -51,6 +61,8 @@ export interface BufferCounts {
   quotaBytes: number;
   readingsProduced: number;
   readingsEvicted: number;
+  /** Left out of thinned batches. */
+  readingsThinned: number;
   itemsQuarantined: number;
 }
 
@@ -90,6 +102,8 @@ export interface Buffer {
   declare(entries: readonly LedgerEntry[]): Promise<void>;
   addSeries(series: readonly Omit<SeriesDeclaration, 'id'>[]): Promise<SeriesDeclaration[]>;
   addSegment(segment: Omit<SegmentDeclaration, 'id'>): Promise<SegmentDeclaration>;
+  /** Appends what became known of a segment's offset. */
+  addAnchor(anchor: Omit<ClockAnchor, 'id'>): Promise<ClockAnchor>;
   /**
    * The collector knows this epoch from another copy: a new one is opened, waiting batches move there under new
    * sequences (their bytes unchanged), with the catalogue and segments.

@@ -1,17 +1,19 @@
-import type { SegmentDeclaration, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type { ClockAnchor, SegmentDeclaration, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
 import type { ItemTable } from './item-table.js';
 
-/** Series and segments of an epoch: append-only, ids from 1 without a gap. */
+/** Series, segments and anchors of an epoch: append-only, ids from 1 without a gap. */
 export class Catalogue {
   readonly #table: ItemTable;
   readonly #series: SeriesDeclaration[];
   readonly #segments: SegmentDeclaration[];
+  readonly #anchors: ClockAnchor[];
   readonly #byKey = new Map<string, SeriesDeclaration>();
 
   constructor(table: ItemTable) {
     this.#table = table;
     this.#series = table.series();
     this.#segments = table.segments();
+    this.#anchors = table.anchors();
     for (const series of this.#series) this.#byKey.set(seriesKey(series), series);
   }
 
@@ -21,6 +23,10 @@ export class Catalogue {
 
   get segments(): SegmentDeclaration[] {
     return [...this.#segments];
+  }
+
+  get anchors(): ClockAnchor[] {
+    return [...this.#anchors];
   }
 
   /** The declarations of these series, new ids for those that are not known yet; `transact` runs what writes. */
@@ -51,6 +57,13 @@ export class Catalogue {
     const declaration = { ...segment, id: this.#segments.length + 1 };
     transact(() => this.#table.putSegment(declaration));
     this.#segments.push(declaration);
+    return declaration;
+  }
+
+  addAnchor(anchor: Omit<ClockAnchor, 'id'>, transact: (write: () => void) => void): ClockAnchor {
+    const declaration = { ...anchor, id: this.#anchors.length + 1 };
+    transact(() => this.#table.putAnchor(declaration));
+    this.#anchors.push(declaration);
     return declaration;
   }
 }

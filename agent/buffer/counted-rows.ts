@@ -2,7 +2,7 @@ import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
 import type { ItemKind, LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
 import { damagedReadings, gapsBelow } from './damage.js';
-import { type BufferState, freshState, type ItemTable } from './item-table.js';
+import { type BufferedItem, type BufferState, freshState, type ItemTable } from './item-table.js';
 import {
   CORRUPT,
   DECLARATION,
@@ -49,10 +49,10 @@ export class CountedRows {
     }
   }
 
-  put(sequence: number, kind: ItemKind, readings: number, body: Uint8Array): void {
+  put(sequence: number, kind: ItemKind, readings: number, body: Uint8Array, isProtected = false): void {
     const { epoch, readingsProduced: readingsBefore } = this.state;
     const checksum = itemChecksum(epoch, sequence, kind, readings, readingsBefore, body);
-    this.table.put({ sequence, kind, checksum, readings, readingsBefore, body });
+    this.table.put({ sequence, kind, checksum, readings, readingsBefore, body, isProtected });
     this.state.itemsStored++;
     this.state.readingsStored += readings;
     this.state.bytesStored += rowBytes(body.length);
@@ -148,7 +148,7 @@ export class CountedRows {
   }
 
   /** Visits every item from a sequence on; the visitor may change the rows at and before it. */
-  walkItems(from: number, visit: (item: Item) => void): void {
+  walkItems(from: number, visit: (item: BufferedItem) => void): void {
     for (let next = from; ; ) {
       const items = this.table.items(next, WALK_ROWS, WALK_BYTES);
       if (items.length === 0) return;

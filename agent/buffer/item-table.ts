@@ -1,5 +1,16 @@
-import type { SegmentDeclaration, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type {
+  ClockAnchor,
+  SegmentDeclaration,
+  SequenceRange,
+  SeriesDeclaration,
+} from '@tributary/proto/gen/tributary/v1/series';
 import type { Item } from '@tributary/proto/items/item';
+
+/** An item in the buffer. */
+export interface BufferedItem extends Item {
+  /** Has readings of series that are to go last. */
+  isProtected: boolean;
+}
 
 /** The counters that change together with the items: one row, written in every transaction. */
 export interface BufferState {
@@ -13,8 +24,25 @@ export interface BufferState {
   bytesStored: number;
   /** Over the life of the file. */
   readingsEvicted: number;
+  readingsThinned: number;
   itemsQuarantined: number;
   alertCursor: number;
+  /** With deferred durability: sequences up to this one and so many readings may have been used, and lost by a crash. */
+  reservedSequence: number;
+  reservedReadings: number;
+  /** At the most so many readings are taken by the batcher before the next commit: what a crash can take along. */
+  crashBound: number;
+  /** Items may be on their way at any time: after a crash everything that waits is in doubt. */
+  isSending: boolean;
+  /** The buffer was closed in order; nothing but the next opening follows. */
+  isClosed: boolean;
+  /** Other items may have had these sequences: the epoch is to be left once the collector has settled it. */
+  isSuspect: boolean;
+  /** The newest segment, and how far its monotonic line had come at the last commit. */
+  segment: number;
+  lineUs: number;
+  /** Sent and not answered, at the last commit. */
+  inDoubt: readonly SequenceRange[];
 }
 
 export function freshState(epoch: Uint8Array): BufferState {
@@ -26,8 +54,18 @@ export function freshState(epoch: Uint8Array): BufferState {
     readingsStored: 0,
     bytesStored: 0,
     readingsEvicted: 0,
+    readingsThinned: 0,
     itemsQuarantined: 0,
     alertCursor: 0,
+    reservedSequence: 0,
+    reservedReadings: 0,
+    crashBound: 0,
+    isSending: false,
+    isClosed: false,
+    isSuspect: false,
+    segment: 0,
+    lineUs: 0,
+    inDoubt: [],
   };
 }
 
@@ -38,6 +76,7 @@ export interface ItemHeader {
   readings: number;
   readingsBefore: number;
   bodyBytes: number;
+  isProtected: boolean;
 }
 
 /** Why an item was set aside. */
@@ -58,7 +97,7 @@ export interface ItemTable {
   /** Undefined in a new table. */
   state(): BufferState | undefined;
   putState(state: BufferState): void;
-  put(item: Item): void;
+  put(item: BufferedItem): void;
   deleteRange(first: number, last: number): void;
   /** Headers of first to last, both included, in order. */
   headers(first: number, last: number, limit: number): ItemHeader[];
@@ -67,13 +106,15 @@ export interface ItemTable {
   /** The last header before a sequence. */
   headerBefore(sequence: number): ItemHeader | undefined;
   /** Items from a sequence on, in order; it stops after the one with which the bodies reach `maxBytes`. */
-  items(from: number, limit: number, maxBytes: number): Item[];
+  items(from: number, limit: number, maxBytes: number): BufferedItem[];
   /** Keeps an item for a person to look at, and the newest so many of them. */
   putQuarantined(item: Item, note: QuarantineNote, keepItems: number): void;
   series(): SeriesDeclaration[];
   putSeries(series: SeriesDeclaration): void;
   segments(): SegmentDeclaration[];
   putSegment(segment: SegmentDeclaration): void;
+  anchors(): ClockAnchor[];
+  putAnchor(anchor: ClockAnchor): void;
   hasAlert(incidentId: Uint8Array, state: number): boolean;
   /** Remembers a transition, and the newest so many of them. */
   putAlert(incidentId: Uint8Array, state: number, number: number, keepAlerts: number): void;

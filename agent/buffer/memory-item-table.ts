@@ -1,6 +1,6 @@
-import type { SegmentDeclaration, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type { ClockAnchor, SegmentDeclaration, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
 import type { Item } from '@tributary/proto/items/item';
-import type { BufferState, ItemHeader, ItemTable, QuarantineNote } from './item-table.js';
+import type { BufferedItem, BufferState, ItemHeader, ItemTable, QuarantineNote } from './item-table.js';
 
 /**
  * Rows in memory, for the deterministic simulation and the buffer's tests: durable is what was committed. `fault` is
@@ -8,9 +8,10 @@ import type { BufferState, ItemHeader, ItemTable, QuarantineNote } from './item-
  */
 export class MemoryItemTable implements ItemTable {
   readonly quarantined: { item: Item; note: QuarantineNote }[] = [];
-  readonly #items: Item[] = [];
+  readonly #items: BufferedItem[] = [];
   readonly #series: SeriesDeclaration[] = [];
   readonly #segments: SegmentDeclaration[] = [];
+  readonly #anchors: ClockAnchor[] = [];
   /** Numbers by incident and state, the oldest first. */
   #alerts = new Map<string, number>();
   #alertsSaved = false;
@@ -55,7 +56,7 @@ export class MemoryItemTable implements ItemTable {
     this.#state = { ...state };
   }
 
-  put(item: Item): void {
+  put(item: BufferedItem): void {
     const at = this.#indexFrom(item.sequence);
     if (this.#items[at]?.sequence === item.sequence) throw new Error(`sequence ${item.sequence} is there already`);
     this.#write(() => this.#items.splice(at, 1));
@@ -65,7 +66,7 @@ export class MemoryItemTable implements ItemTable {
   deleteRange(first: number, last: number): void {
     const from = this.#indexFrom(first);
     const until = this.#indexFrom(last + 1);
-    let removed: Item[] = [];
+    let removed: BufferedItem[] = [];
     this.#write(() => this.#items.splice(from, 0, ...removed));
     removed = this.#items.splice(from, until - from);
   }
@@ -84,8 +85,8 @@ export class MemoryItemTable implements ItemTable {
     return item === undefined ? undefined : headerOf(item);
   }
 
-  items(from: number, limit: number, maxBytes: number): Item[] {
-    const found: Item[] = [];
+  items(from: number, limit: number, maxBytes: number): BufferedItem[] {
+    const found: BufferedItem[] = [];
     let bytes = 0;
     for (let at = this.#indexFrom(from); at < this.#items.length && found.length < limit; at++) {
       found.push({ ...this.#items[at] });
@@ -118,6 +119,15 @@ export class MemoryItemTable implements ItemTable {
   putSegment(segment: SegmentDeclaration): void {
     this.#write(() => this.#segments.pop());
     this.#segments.push(segment);
+  }
+
+  anchors(): ClockAnchor[] {
+    return [...this.#anchors];
+  }
+
+  putAnchor(anchor: ClockAnchor): void {
+    this.#write(() => this.#anchors.pop());
+    this.#anchors.push(anchor);
   }
 
   hasAlert(incidentId: Uint8Array, state: number): boolean {
@@ -178,9 +188,9 @@ export class MemoryItemTable implements ItemTable {
   }
 }
 
-function headerOf(item: Item): ItemHeader {
-  const { sequence, kind, readings, readingsBefore, body } = item;
-  return { sequence, kind, readings, readingsBefore, bodyBytes: body.length };
+function headerOf(item: BufferedItem): ItemHeader {
+  const { sequence, kind, readings, readingsBefore, body, isProtected } = item;
+  return { sequence, kind, readings, readingsBefore, bodyBytes: body.length, isProtected };
 }
 
 function alertKey(incidentId: Uint8Array, state: number): string {

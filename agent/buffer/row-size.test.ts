@@ -27,6 +27,7 @@ describe('the estimate of what a row takes', () => {
           readings: 1_000,
           readingsBefore: sequence * 1_000_000,
           body,
+          isProtected: false,
         });
       }
       table.commit();

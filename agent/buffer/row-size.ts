@@ -10,7 +10,7 @@ const LOCAL_PAYLOAD_BYTES_MAX = PAGE_BYTES - 35;
 const LOCAL_PAYLOAD_BYTES_MIN = Math.floor(((PAGE_BYTES - 12) * 32) / 255) - 23;
 const OVERFLOW_PAYLOAD_BYTES = PAGE_BYTES - 4;
 /** The record's header and the columns beside the body, for large sequences and counts. */
-const COLUMNS_BYTES = 22;
+const COLUMNS_BYTES = 23;
 /** The cell's pointer, the length of its payload and its row id. */
 const CELL_BYTES = 8;
 

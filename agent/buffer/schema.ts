@@ -2,7 +2,8 @@
 export const APPLICATION_ID = 0x54726242;
 
 /**
- * The step from each version to the next. Only ever add to the end: a device may come from any of them.
+ * The step from each version to the next. Only ever add to the end: a device may come from any of them. A step that
+ * changes the row of counters leaves its checksum to `restamp`.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -61,5 +62,43 @@ export const MIGRATIONS: readonly string[] = [
     number INTEGER NOT NULL,
     UNIQUE (incident_id, state)
   ) STRICT;
+  `,
+  `
+  ALTER TABLE items ADD COLUMN protected INTEGER NOT NULL DEFAULT 0;
+  CREATE TABLE anchors (
+    id INTEGER PRIMARY KEY,
+    segment INTEGER NOT NULL,
+    at_us INTEGER NOT NULL,
+    offset_us INTEGER NOT NULL,
+    uncertainty_us INTEGER NOT NULL,
+    state INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE state_2 (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    epoch BLOB NOT NULL,
+    highest_sequence INTEGER NOT NULL,
+    readings_produced INTEGER NOT NULL,
+    items_stored INTEGER NOT NULL,
+    readings_stored INTEGER NOT NULL,
+    bytes_stored INTEGER NOT NULL,
+    readings_evicted INTEGER NOT NULL,
+    readings_thinned INTEGER NOT NULL,
+    items_quarantined INTEGER NOT NULL,
+    alert_cursor INTEGER NOT NULL,
+    reserved_sequence INTEGER NOT NULL,
+    reserved_readings INTEGER NOT NULL,
+    crash_bound INTEGER NOT NULL,
+    sending INTEGER NOT NULL,
+    closed INTEGER NOT NULL,
+    suspect INTEGER NOT NULL,
+    segment INTEGER NOT NULL,
+    line_us INTEGER NOT NULL,
+    in_doubt BLOB NOT NULL,
+    checksum INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO state_2 SELECT 1, epoch, highest_sequence, readings_produced, items_stored, readings_stored, bytes_stored,
+    readings_evicted, 0, items_quarantined, alert_cursor, 0, 0, 0, 1, 0, 0, 0, 0, x'', checksum FROM state;
+  DROP TABLE state;
+  ALTER TABLE state_2 RENAME TO state;
   `,
 ];

@@ -1,7 +1,12 @@
 import { Worker } from 'node:worker_threads';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
-import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type {
+  ClockAnchor,
+  SegmentDeclaration,
+  SequenceRange,
+  SeriesDeclaration,
+} from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import type {
@@ -116,6 +121,10 @@ export class SqliteBuffer implements EdgeBuffer {
 
   addSegment(segment: Omit<SegmentDeclaration, 'id'>): Promise<SegmentDeclaration> {
     return this.#call('addSegment', segment);
+  }
+
+  addAnchor(anchor: Omit<ClockAnchor, 'id'>): Promise<ClockAnchor> {
+    return this.#call('addAnchor', anchor);
   }
 
   openEpoch(): Promise<BufferIdentity> {

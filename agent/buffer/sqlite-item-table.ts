@@ -1,16 +1,23 @@
 import { crc32 } from 'node:zlib';
-import type { SegmentDeclaration, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type {
+  ClockAnchor,
+  SegmentDeclaration,
+  SequenceRange,
+  SeriesDeclaration,
+} from '@tributary/proto/gen/tributary/v1/series';
 import type { Item } from '@tributary/proto/items/item';
 import type { Database, Statement } from 'better-sqlite3';
-import type { BufferState, ItemHeader, ItemTable, QuarantineNote } from './item-table.js';
+import type { BufferedItem, BufferState, ItemHeader, ItemTable, QuarantineNote } from './item-table.js';
 
 /** The file's bytes are not those of a buffer; it must be moved aside. */
 export class DamagedBufferError extends Error {
   override readonly name = 'DamagedBufferError';
 }
 
-const HEADER_COLUMNS = 'sequence, kind, readings, readings_before AS readingsBefore, length(body) AS bodyBytes';
-const ITEM_COLUMNS = 'sequence, kind, checksum, readings, readings_before AS readingsBefore, body';
+const HEADER_COLUMNS =
+  'sequence, kind, readings, readings_before AS readingsBefore, length(body) AS bodyBytes, protected AS isProtected';
+const ITEM_COLUMNS =
+  'sequence, kind, checksum, readings, readings_before AS readingsBefore, body, protected AS isProtected';
 
 /** The rows of an open buffer database that has the schema. */
 export class SqliteItemTable implements ItemTable {
@@ -45,22 +52,22 @@ export class SqliteItemTable implements ItemTable {
   }
 
   putState(state: BufferState): void {
-    this.#sql('INSERT OR REPLACE INTO state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)').run(
-      state.epoch,
-      ...countersOf(state),
-      stateChecksum(state),
-    );
+    const counters = countersOf(state);
+    const doubt = packRanges(state.inDoubt);
+    const values = [state.epoch, ...counters, doubt, stateChecksum(state.epoch, counters, doubt)];
+    this.#sql(`INSERT OR REPLACE INTO state VALUES (1${', ?'.repeat(values.length)})`).run(...values);
   }
 
-  put(item: Item): void {
-    const { sequence, kind, checksum, readings, readingsBefore, body } = item;
-    this.#sql('INSERT INTO items VALUES (?, ?, ?, ?, ?, ?)').run(
+  put(item: BufferedItem): void {
+    const { sequence, kind, checksum, readings, readingsBefore, body, isProtected } = item;
+    this.#sql('INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?)').run(
       sequence,
       kind,
       checksum,
       readings,
       readingsBefore,
       body,
+      isProtected ? 1 : 0,
     );
   }
 
@@ -70,7 +77,9 @@ export class SqliteItemTable implements ItemTable {
 
   headers(first: number, last: number, limit: number): ItemHeader[] {
     const sql = `SELECT ${HEADER_COLUMNS} FROM items WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ?`;
-    return this.#sql(sql).all(first, last, limit) as ItemHeader[];
+    const rows = this.#sql(sql).all(first, last, limit) as ItemHeader[];
+    for (const row of rows) row.isProtected = Boolean(row.isProtected);
+    return rows;
   }
 
   totals(): { items: number; readings: number } {
@@ -80,15 +89,18 @@ export class SqliteItemTable implements ItemTable {
 
   headerBefore(sequence: number): ItemHeader | undefined {
     const sql = `SELECT ${HEADER_COLUMNS} FROM items WHERE sequence < ? ORDER BY sequence DESC LIMIT 1`;
-    return this.#sql(sql).get(sequence) as ItemHeader | undefined;
+    const row = this.#sql(sql).get(sequence) as ItemHeader | undefined;
+    if (row !== undefined) row.isProtected = Boolean(row.isProtected);
+    return row;
   }
 
-  items(from: number, limit: number, maxBytes: number): Item[] {
-    const found: Item[] = [];
+  items(from: number, limit: number, maxBytes: number): BufferedItem[] {
+    const found: BufferedItem[] = [];
     let bytes = 0;
     const sql = `SELECT ${ITEM_COLUMNS} FROM items WHERE sequence >= ? ORDER BY sequence LIMIT ?`;
     for (const row of this.#sql(sql).iterate(from, limit)) {
-      const item = row as Item;
+      const item = row as BufferedItem;
+      item.isProtected = Boolean(item.isProtected);
       found.push(item);
       bytes += item.body.length;
       if (bytes >= maxBytes) break;
@@ -143,6 +155,17 @@ export class SqliteItemTable implements ItemTable {
     );
   }
 
+  anchors(): ClockAnchor[] {
+    const sql = `SELECT id, segment, at_us AS atUs, offset_us AS offsetUs, uncertainty_us AS uncertaintyUs, state
+      FROM anchors ORDER BY id`;
+    return this.#sql(sql).all() as ClockAnchor[];
+  }
+
+  putAnchor(anchor: ClockAnchor): void {
+    const { id, segment, atUs, offsetUs, uncertaintyUs, state } = anchor;
+    this.#sql('INSERT INTO anchors VALUES (?, ?, ?, ?, ?, ?)').run(id, segment, atUs, offsetUs, uncertaintyUs, state);
+  }
+
   hasAlert(incidentId: Uint8Array, state: number): boolean {
     return this.#sql('SELECT 1 FROM alerts WHERE incident_id = ? AND state = ?').get(incidentId, state) !== undefined;
   }
@@ -169,18 +192,38 @@ export class SqliteItemTable implements ItemTable {
 
 /** The counters of a buffer database; undefined before the first commit. Throws `DamagedBufferError`. */
 export function readState(db: Database): BufferState | undefined {
-  const sql = `SELECT epoch, highest_sequence AS highestSequence, readings_produced AS readingsProduced,
-    items_stored AS itemsStored, readings_stored AS readingsStored, bytes_stored AS bytesStored,
-    readings_evicted AS readingsEvicted, items_quarantined AS itemsQuarantined, alert_cursor AS alertCursor,
-    checksum FROM state`;
-  const row = db.prepare(sql).get() as (BufferState & { checksum: number }) | undefined;
+  const row = db.prepare('SELECT * FROM state').raw().get() as StateRow | undefined;
   if (row === undefined) return undefined;
-  const { checksum, ...state } = row;
-  if (stateChecksum(state) !== checksum) throw new DamagedBufferError('the row of counters fails its checksum');
-  // Not the row's own buffer: the epoch is compared and sent for as long as the process lives.
-  return { ...state, epoch: new Uint8Array(state.epoch) };
+  const [, epoch, ...rest] = row;
+  const checksum = rest.pop() as number;
+  const doubt = rest.pop() as Buffer;
+  const counters = rest as number[];
+  if (stateChecksum(epoch, counters, doubt) !== checksum) throw wrongCounters();
+  return stateOf(epoch, counters, unpackRanges(doubt));
 }
 
+type StateRow = [id: number, epoch: Buffer, ...rest: (number | Buffer)[]];
+
+/**
+ * The row that the second version of the tables has taken over from the first is given its own checksum, if the one that
+ * it came with is right. Throws `DamagedBufferError`.
+ */
+export function restampState(db: Database): void {
+  const row = db.prepare('SELECT * FROM state').raw().get() as StateRow | undefined;
+  if (row === undefined) return;
+  const [, epoch, ...rest] = row;
+  const [highest, produced, items, readings, bytes, evicted, , quarantined, cursor, ...added] = rest as number[];
+  const first = [highest, produced, items, readings, bytes, evicted, quarantined, cursor];
+  if (crc32(Float64Array.from(first), crc32(epoch)) !== added.pop()) throw wrongCounters();
+  const counters = (rest as number[]).slice(0, -2);
+  db.prepare('UPDATE state SET checksum = ?').run(stateChecksum(epoch, counters, new Uint8Array(0)));
+}
+
+function wrongCounters(): DamagedBufferError {
+  return new DamagedBufferError('the row of counters fails its checksum');
+}
+
+/** In the order of the columns. */
 function countersOf(state: BufferState): number[] {
   return [
     state.highestSequence,
@@ -189,11 +232,80 @@ function countersOf(state: BufferState): number[] {
     state.readingsStored,
     state.bytesStored,
     state.readingsEvicted,
+    state.readingsThinned,
     state.itemsQuarantined,
     state.alertCursor,
+    state.reservedSequence,
+    state.reservedReadings,
+    state.crashBound,
+    state.isSending ? 1 : 0,
+    state.isClosed ? 1 : 0,
+    state.isSuspect ? 1 : 0,
+    state.segment,
+    state.lineUs,
   ];
 }
 
-function stateChecksum(state: BufferState): number {
-  return crc32(Float64Array.from(countersOf(state)), crc32(state.epoch));
+function stateOf(epoch: Buffer, counters: readonly number[], inDoubt: SequenceRange[]): BufferState {
+  const [
+    highestSequence,
+    readingsProduced,
+    itemsStored,
+    readingsStored,
+    bytesStored,
+    readingsEvicted,
+    readingsThinned,
+    itemsQuarantined,
+    alertCursor,
+    reservedSequence,
+    reservedReadings,
+    crashBound,
+    isSending,
+    isClosed,
+    isSuspect,
+    segment,
+    lineUs,
+  ] = counters;
+  return {
+    // Not the row's own buffer: the epoch is compared and sent for as long as the process lives.
+    epoch: new Uint8Array(epoch),
+    highestSequence,
+    readingsProduced,
+    itemsStored,
+    readingsStored,
+    bytesStored,
+    readingsEvicted,
+    readingsThinned,
+    itemsQuarantined,
+    alertCursor,
+    reservedSequence,
+    reservedReadings,
+    crashBound,
+    isSending: isSending !== 0,
+    isClosed: isClosed !== 0,
+    isSuspect: isSuspect !== 0,
+    segment,
+    lineUs,
+    inDoubt,
+  };
+}
+
+function stateChecksum(epoch: Uint8Array, counters: readonly number[], doubt: Uint8Array): number {
+  const checksum = crc32(Float64Array.from(counters), crc32(epoch));
+  // Of no bytes zlib answers 0, whatever came before.
+  return doubt.length === 0 ? checksum : crc32(doubt, checksum);
+}
+
+/** Pairs of little-endian doubles. */
+function packRanges(ranges: readonly SequenceRange[]): Uint8Array {
+  return new Uint8Array(Float64Array.from(ranges.flatMap(({ first, last }) => [first, last])).buffer);
+}
+
+function unpackRanges(bytes: Uint8Array): SequenceRange[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const ranges: SequenceRange[] = [];
+  for (let at = 0; at + 16 <= bytes.length; at += 16) {
+    ranges.push({ first: view.getFloat64(at, true), last: view.getFloat64(at + 8, true) });
+  }
+  return ranges;
 }

@@ -26,6 +26,8 @@ class ModelCatalogue {
       readingsProduced: 0,
       series: [...series],
       segments: [...segments],
+      anchors: [],
+      isSuspect: false,
       alertCursor: 0,
       opened: 'clean',
     };

@@ -34,6 +34,7 @@ describe('a page of the catalogue', () => {
         monotonicUs: 0,
         segment: 0,
         attributes: {},
+        anchors: [],
       }).finish();
       expect(request.length).toBeLessThanOrEqual(8192);
       for (const entry of page.series) expect(entry.id).toBe(++seriesKnown);

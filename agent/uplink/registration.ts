@@ -84,6 +84,7 @@ export class Registration {
       monotonicUs: 0,
       segment: 0,
       attributes: { ...this.#options.attributes },
+      anchors: [],
     };
   }
 

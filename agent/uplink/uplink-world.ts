@@ -72,6 +72,8 @@ export class ModelBuffer {
       segments: [
         { id: 1, bootId: 'b', offsetUs: 0, observedAtUs: 0, uncertaintyUs: 0, state: ClockState.UNSYNCHRONIZED },
       ],
+      anchors: [],
+      isSuspect: false,
       alertCursor: 0,
       opened: 'clean',
     };
@@ -89,6 +91,7 @@ export class ModelBuffer {
       quotaBytes: this.quotaBytes,
       readingsProduced: this.produced,
       readingsEvicted: 0,
+      readingsThinned: 0,
       itemsQuarantined: 0,
     };
   }

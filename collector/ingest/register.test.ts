@@ -32,6 +32,7 @@ function request(changes: Partial<RegisterRequest> = {}): RegisterRequest {
     monotonicUs: 0,
     segment: 1,
     attributes: {},
+    anchors: [],
     ...changes,
   };
 }

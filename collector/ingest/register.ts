@@ -81,6 +81,7 @@ export async function register(
     seriesKnown: knownUpTo(first.series),
     segmentsKnown: knownUpTo(first.segments),
     alertCursor: device.alertCursor,
+    anchorsKnown: 0,
   };
   return { outcome: 'registered', response, corrected };
 }

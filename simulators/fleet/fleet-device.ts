@@ -71,6 +71,7 @@ export class FleetDevice {
       monotonicUs: 0,
       segment: 0,
       attributes: {},
+      anchors: [],
     };
     const response = await new Promise<RegisterResponse>((resolve, reject) => {
       this.devices.register(request, (error: ServiceError | null, answer: RegisterResponse) => {

@@ -1,4 +1,4 @@
-import type { BufferState } from '@tributary/agent/buffer/item-table';
+import type { BufferedItem, BufferState } from '@tributary/agent/buffer/item-table';
 import { MemoryItemTable } from '@tributary/agent/buffer/memory-item-table';
 import type { Item } from '@tributary/proto/items/item';
 import type { Production } from './ledger.js';
@@ -78,7 +78,7 @@ export class WatchedTable extends MemoryItemTable {
     throw new PowerCut('the power went after a commit');
   }
 
-  override put(item: Item): void {
+  override put(item: BufferedItem): void {
     super.put(item);
     this.#put.push(item);
   }

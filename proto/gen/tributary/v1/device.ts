@@ -18,7 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { SegmentDeclaration, SequenceRange, SeriesDeclaration } from "./series.js";
+import { ClockAnchor, SegmentDeclaration, SequenceRange, SeriesDeclaration } from "./series.js";
 
 export interface RegisterRequest {
   /** Random, 16 bytes, new at each start of the agent. */
@@ -34,6 +34,8 @@ export interface RegisterRequest {
   segment: number;
   /** What authorization and queries filter on: site, time zone, labels. */
   attributes: { [key: string]: string };
+  /** What became known of the segments' offsets, as with series: those that the collector is not known to have. */
+  anchors: ClockAnchor[];
 }
 
 export interface RegisterRequest_AttributesEntry {
@@ -70,6 +72,8 @@ export interface RegisterResponse {
   segmentsKnown: number;
   /** The number of the newest alert that this device has acknowledged. */
   alertCursor: number;
+  /** Anchors 1 to this are known. */
+  anchorsKnown: number;
 }
 
 /** What the collector has of an epoch, on disk. */
@@ -103,6 +107,7 @@ function createBaseRegisterRequest(): RegisterRequest {
     monotonicUs: 0,
     segment: 0,
     attributes: {},
+    anchors: [],
   };
 }
 
@@ -132,6 +137,9 @@ export const RegisterRequest: MessageFns<RegisterRequest> = {
     globalThis.Object.entries(message.attributes).forEach(([key, value]: [string, string]) => {
       RegisterRequest_AttributesEntry.encode({ key: key as any, value }, writer.uint32(66).fork()).join();
     });
+    for (const v of message.anchors) {
+      ClockAnchor.encode(v!, writer.uint32(74).fork()).join();
+    }
     return writer;
   },
 
@@ -213,6 +221,14 @@ export const RegisterRequest: MessageFns<RegisterRequest> = {
             if (entry8.value !== undefined) {
               message.attributes[entry8.key] = entry8.value;
             }
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.anchors.push(ClockAnchor.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -386,6 +402,7 @@ function createBaseRegisterResponse(): RegisterResponse {
     seriesKnown: 0,
     segmentsKnown: 0,
     alertCursor: 0,
+    anchorsKnown: 0,
   };
 }
 
@@ -421,6 +438,9 @@ export const RegisterResponse: MessageFns<RegisterResponse> = {
     }
     if (message.alertCursor !== 0) {
       writer.uint32(72).uint64(message.alertCursor);
+    }
+    if (message.anchorsKnown !== 0) {
+      writer.uint32(80).uint32(message.anchorsKnown);
     }
     return writer;
   },
@@ -518,6 +538,14 @@ export const RegisterResponse: MessageFns<RegisterResponse> = {
             }
 
             message.alertCursor = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.anchorsKnown = reader.uint32();
             continue;
           }
         }

@@ -27,6 +27,8 @@ export enum ClockState {
   ESTIMATED = 2,
   /** UNSYNCHRONIZED - A clock that nobody vouches for. */
   UNSYNCHRONIZED = 3,
+  /** PLACED - A boot that never knew the time, placed between the boots before and after it: the order is right, the hour a guess. */
+  PLACED = 4,
   UNRECOGNIZED = -1,
 }
 
@@ -60,6 +62,21 @@ export interface SegmentDeclaration {
   /** Wall time minus monotonic time, as the device believes it, at `observed_at_us` on the monotonic line. */
   offsetUs: number;
   observedAtUs: number;
+  uncertaintyUs: number;
+  state: ClockState;
+}
+
+/**
+ * What became known of a segment's offset after it was declared. Append-only: ids belong to (device, epoch) and count up
+ * from 1. The collector resolves event times with what it knows when an item arrives, and never again.
+ */
+export interface ClockAnchor {
+  id: number;
+  segment: number;
+  /** On the segment's monotonic line. */
+  atUs: number;
+  /** Wall time minus monotonic time there. */
+  offsetUs: number;
   uncertaintyUs: number;
   state: ClockState;
 }
@@ -290,6 +307,107 @@ export const SegmentDeclaration: MessageFns<SegmentDeclaration> = {
             }
 
             message.observedAtUs = longToNumber(reader.sint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.uncertaintyUs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseClockAnchor(): ClockAnchor {
+  return { id: 0, segment: 0, atUs: 0, offsetUs: 0, uncertaintyUs: 0, state: 0 };
+}
+
+export const ClockAnchor: MessageFns<ClockAnchor> = {
+  encode(message: ClockAnchor, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint32(message.id);
+    }
+    if (message.segment !== 0) {
+      writer.uint32(16).uint32(message.segment);
+    }
+    if (message.atUs !== 0) {
+      writer.uint32(24).sint64(message.atUs);
+    }
+    if (message.offsetUs !== 0) {
+      writer.uint32(32).sint64(message.offsetUs);
+    }
+    if (message.uncertaintyUs !== 0) {
+      writer.uint32(40).uint64(message.uncertaintyUs);
+    }
+    if (message.state !== 0) {
+      writer.uint32(48).int32(message.state);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClockAnchor {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClockAnchor();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.segment = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.atUs = longToNumber(reader.sint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.offsetUs = longToNumber(reader.sint64());
             continue;
           }
           case 5: {

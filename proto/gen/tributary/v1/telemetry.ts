@@ -32,6 +32,8 @@ export enum ItemKind {
   EVENT = 4,
   LOG = 5,
   BLOB_CHUNK = 6,
+  /** THINNED_BATCH - The body is a ThinnedBatch. */
+  THINNED_BATCH = 7,
   UNRECOGNIZED = -1,
 }
 
@@ -112,7 +114,10 @@ export interface Item {
   kind: ItemKind;
   /** CRC-32 (ISO-HDLC) over epoch, sequence, kind, readings, readings_before and body as FORMAT.md lays them out. */
   checksum: number;
-  /** Readings in this item: those that the body holds, or for a declaration 0. */
+  /**
+   * Readings that this item adds to what was produced: those that a batch holds; 0 for a declaration, and for a thinned
+   * batch, whose readings were counted with the items that it replaces.
+   */
   readings: number;
   /** Readings that were produced in the epoch before this item. */
   readingsBefore: number;
@@ -159,6 +164,16 @@ export interface LedgerEntry {
 /** The body of an item of kind DECLARATION. Stored beats declared. */
 export interface LossDeclaration {
   entries: LedgerEntry[];
+}
+
+/** The body of an item of kind THINNED_BATCH: real readings of items that had not been sent, kept when the buffer was full. */
+export interface ThinnedBatch {
+  /** The sequences that it replaces, each with the readings that were left out; reason THINNED. */
+  replaced: LedgerEntry[];
+  /** Readings in `batch`. */
+  readings: number;
+  /** A batch, see FORMAT.md. */
+  batch: Uint8Array;
 }
 
 function createBaseUploadRequest(): UploadRequest {
@@ -809,6 +824,74 @@ export const LossDeclaration: MessageFns<LossDeclaration> = {
             }
 
             message.entries.push(LedgerEntry.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseThinnedBatch(): ThinnedBatch {
+  return { replaced: [], readings: 0, batch: new Uint8Array(0) };
+}
+
+export const ThinnedBatch: MessageFns<ThinnedBatch> = {
+  encode(message: ThinnedBatch, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.replaced) {
+      LedgerEntry.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.readings !== 0) {
+      writer.uint32(16).uint32(message.readings);
+    }
+    if (message.batch.length !== 0) {
+      writer.uint32(26).bytes(message.batch);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ThinnedBatch {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseThinnedBatch();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.replaced.push(LedgerEntry.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.readings = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.batch = reader.bytes();
             continue;
           }
         }
