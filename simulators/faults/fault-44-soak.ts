@@ -24,8 +24,11 @@ const SHORT_MINUTES = 0.25;
 const ENDING_PART = 0.2;
 const WARM_PART = 0.15;
 
-/** Between two faults, at the most. */
+/** Between two faults, at the most, and what a fault lasts that lasts. */
 const CALM_MS_MAX = 6000;
+const LAST_MS_MAX = 15_000;
+/** The short form has these so many times shorter. */
+const SHORTER = 10;
 
 const GROWTH_BYTES_AN_HOUR_MAX = 1e6;
 
@@ -63,6 +66,7 @@ async function soaked(scene: Scene, context: FaultContext): Promise<FaultOutcome
   await witness!.start(witness!.ledger.next(Math.ceil((minutes * 60 + SPARE_SECONDS) * ROWS_A_SECOND)));
   for (const device of mortals) await device.start(device.ledger.next(LIFE_ROWS));
 
+  const paceOf = (ms: number) => (isShort ? ms / SHORTER : ms) * random();
   const beginsMs = performance.now();
   const elapsed = () => (performance.now() - beginsMs) / lengthMs;
   const struck = new Map<string, number>();
@@ -75,7 +79,7 @@ async function soaked(scene: Scene, context: FaultContext): Promise<FaultOutcome
   const minutely = setInterval(tell, 60_000);
   try {
     while (elapsed() < 1) {
-      await pause(random() * CALM_MS_MAX);
+      await pause(paceOf(CALM_MS_MAX));
       const isMeasured = elapsed() > ENDING_PART;
       const possible = soakFaults.filter(({ endsCollector }) => !isMeasured || endsCollector !== true);
       const fault = possible[Math.floor(random() * possible.length)]!;
@@ -86,7 +90,7 @@ async function soaked(scene: Scene, context: FaultContext): Promise<FaultOutcome
         ];
         for (const watch of watches) watch.start();
       }
-      await fault.strike(scene, mortals, random);
+      await fault.strike(scene, mortals, random, () => pause(paceOf(LAST_MS_MAX)));
       await renewed(scene, mortals);
       struck.set(fault.name, (struck.get(fault.name) ?? 0) + 1);
       strikes++;

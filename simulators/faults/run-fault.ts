@@ -23,10 +23,8 @@ export interface RunOptions {
 }
 
 /** Runs one row and judges it. A row that throws has failed; one that the machine cannot run says so. */
-export async function runFault(
-  fault: Fault,
-  { times, seed, isShort, patience, log }: RunOptions,
-): Promise<FaultResult> {
+export async function runFault(fault: Fault, options: RunOptions): Promise<FaultResult> {
+  const { times, seed, minutes, isShort, patience, log } = options;
   const head = { fault: fault.number, times };
   const lack = lacking(fault.needs);
   if (lack !== undefined) return { ...head, ...NOTHING, times: 0, verdict: 'skipped', why: lack };
