@@ -1,6 +1,9 @@
 import type { Fault } from './fault.js';
 import { agentKilled } from './fault-01-agent-killed.js';
 import { collectorKilled } from './fault-02-collector-killed.js';
+import { powerCutAgent } from './fault-05-power-cut-agent.js';
+import { powerCutCollector } from './fault-06-power-cut-collector.js';
+import { forkedBuffer } from './fault-19-forked-buffer.js';
 import { linkDown } from './fault-21-link-down.js';
 import { silentLink } from './fault-22-silent-link.js';
 import { resetAtByte } from './fault-23-reset-at-byte.js';
@@ -16,6 +19,9 @@ import { sigterm } from './fault-48-sigterm.js';
 export const faults: readonly Fault[] = [
   agentKilled,
   collectorKilled,
+  powerCutAgent,
+  powerCutCollector,
+  forkedBuffer,
   linkDown,
   silentLink,
   resetAtByte,
