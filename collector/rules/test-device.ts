@@ -120,6 +120,7 @@ export class TestDevice {
         epoch: this.epoch,
         position,
         sequence,
+        lineSequence: sequence,
         offsetUs,
         lastUs,
         quality,
