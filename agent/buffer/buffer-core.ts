@@ -23,6 +23,9 @@ const CHECKSUM_REJECTED: RejectionReason.CHECKSUM = 1;
 /** Bounded memory of what was seen: at a transition a minute this is a week. */
 const ALERTS_MAX = 10_000;
 
+/** Ranges of doubt that are kept on disk, 16 bytes each in a row that every transaction writes. */
+const DOUBT_RANGES_MAX = 64;
+
 const NONE = { items: 0, readings: 0, bytes: 0 } as const;
 
 /**
@@ -37,7 +40,8 @@ export class BufferCore {
   #acknowledged: SequenceRange[] = [];
   /** Of the acknowledged rows that are still in the table. */
   #acknowledgedCounts: { items: number; readings: number; bytes: number } = NONE;
-  #inDoubt: SequenceRange[] = [];
+  /** Given out to be sent, in the session that runs: the uplink may hold them, whatever it has told so far. */
+  #handedOut: SequenceRange[] = [];
 
   /**
    * Opens a table. `newEpoch` (16 random bytes) is used if the table is new; `quotaBytes` counts rows by `rowBytes`.
@@ -48,19 +52,18 @@ export class BufferCore {
     this.#rows = new CountedRows(table, newEpoch);
     this.#catalogue = new Catalogue(table);
     if (this.#rows.isNew) this.#rows.transact(() => {});
-    else this.#rows.settleCounts();
+    else {
+      this.#doubtAfterCrash();
+      this.#rows.settleCounts();
+    }
   }
 
   get state(): Readonly<BufferState> {
     return this.#rows.state;
   }
 
-  get acknowledged(): readonly SequenceRange[] {
-    return this.#acknowledged;
-  }
-
   get inDoubt(): readonly SequenceRange[] {
-    return this.#inDoubt;
+    return this.state.inDoubt;
   }
 
   identity(opened: BufferIdentity['opened']): BufferIdentity {
@@ -98,7 +101,7 @@ export class BufferCore {
       const limit = Math.min(this.#quotaBytes, limitBytes);
       const kept = newestWithin(batches, limit - rowBytes(declarationBytesMax(1)));
       const need = batches.reduce((sum, batch, at) => (kept[at] ? sum + rowBytes(batch.body.length) : sum), 0);
-      const plan = planEviction(rows.table, state, this.#inDoubt, (item) => rows.isIntact(item), need, limit);
+      const plan = planEviction(rows.table, state, this.#doubted(), (item) => rows.isIntact(item), need, limit);
       const damaged = rows.removeDamaged(plan.damaged);
       rows.deleteRows(plan.victims);
 
@@ -163,6 +166,7 @@ export class BufferCore {
       }
     }
     if (damaged.length > 0) this.#transact((rows) => rows.appendDeclaration(rows.removeDamaged(damaged)));
+    if (found.length > 0) this.#handOut(found[0].sequence, found.at(-1)!.sequence);
     return found;
   }
 
@@ -187,8 +191,28 @@ export class BufferCore {
     if (this.#acknowledgedCounts.items > 0) this.#transact(() => this.#deleteAcknowledged());
   }
 
+  /** Nothing is written: it is on disk with the next transaction, and until then the disk knows of more doubt. */
   markInDoubt(ranges: readonly SequenceRange[]): void {
-    this.#inDoubt = normalRanges(ranges);
+    this.#rows.state = { ...this.state, inDoubt: boundedRanges(ranges) };
+  }
+
+  /**
+   * The session is over, and nobody holds what was read any more; of what was sent, these have no answer. What was in doubt
+   * before a session that read nothing still is: it was not settled. Nothing is written, as in {@link markInDoubt}.
+   */
+  stopSending(ranges: readonly SequenceRange[]): void {
+    const { isSending, inDoubt } = this.state;
+    this.#handedOut = [];
+    const doubted = boundedRanges(isSending ? ranges : [...inDoubt, ...ranges]);
+    this.#rows.state = { ...this.state, isSending: false, inDoubt: doubted };
+  }
+
+  /** Goes on where another core was that had the same file, and lost it to an error: what only its memory knew. */
+  resume(previous: BufferCore): void {
+    this.acknowledge(previous.#acknowledged);
+    this.#handedOut = previous.#handedOut;
+    const { isSending, inDoubt } = previous.state;
+    this.#rows.state = { ...this.state, isSending, inDoubt };
   }
 
   quarantine(sequence: number, reason: RejectionReason, detail: string): void {
@@ -247,10 +271,18 @@ export class BufferCore {
         rows.table.put({ ...item, sequence, readingsBefore, checksum });
         readingsBefore += item.readings;
       });
-      rows.state = { ...rows.state, epoch, highestSequence: sequence, readingsProduced: readingsBefore };
+      rows.state = {
+        ...rows.state,
+        epoch,
+        highestSequence: sequence,
+        readingsProduced: readingsBefore,
+        isSending: false,
+        inDoubt: [],
+      };
       rows.appendDeclaration([...moved.entries, ...lost]);
     });
-    this.#inDoubt = [];
+    // All of it has new sequences, and none of those was sent.
+    this.#handedOut = [];
   }
 
   storeAlerts(alerts: readonly Alert[]): Alert[] {
@@ -275,19 +307,48 @@ export class BufferCore {
   #transact<T>(act: (rows: CountedRows) => T): T {
     const acknowledged = this.#acknowledged;
     const counts = this.#acknowledgedCounts;
+    const handedOut = this.#handedOut;
     try {
       return this.#rows.transact(() => act(this.#rows));
     } catch (error) {
       this.#acknowledged = acknowledged;
       this.#acknowledgedCounts = counts;
+      this.#handedOut = handedOut;
       throw error;
     }
   }
 
   #deleteAcknowledged(): void {
     this.#rows.deleteRows(this.#acknowledged);
+    this.#handedOut = rangesWithout(this.#handedOut, this.#acknowledged);
     this.#acknowledged = [];
     this.#acknowledgedCounts = NONE;
+  }
+
+  /**
+   * A process that ended while it was sending does not know what has arrived: until it is settled, or a session ends, all
+   * that there was may have. In memory; the disk says as much as long as nothing is committed.
+   */
+  #doubtAfterCrash(): void {
+    const { isSending, highestSequence } = this.state;
+    if (!isSending) return;
+    const inDoubt = boundedRanges([{ first: 1, last: highestSequence }]);
+    this.#rows.state = { ...this.state, isSending: false, inDoubt };
+  }
+
+  /** That items are being sent must be on disk before the first of them leaves: one commit a session. */
+  #handOut(first: number, last: number): void {
+    if (!this.state.isSending) {
+      this.#transact((rows) => {
+        rows.state.isSending = true;
+      });
+    }
+    this.#handedOut = normalRanges([...this.#handedOut, { first, last }]);
+  }
+
+  /** What the collector may have, or may yet be sent, for all the buffer knows. */
+  #doubted(): SequenceRange[] {
+    return normalRanges([...this.state.inDoubt, ...this.#handedOut]);
   }
 
   #afterAcknowledged(sequence: number): number {
@@ -303,6 +364,24 @@ export class BufferCore {
       if (at === header.sequence) return at;
     }
   }
+}
+
+/** Ranges of doubt, merged over what lies between until they are few: more is in doubt then than has to be. */
+function boundedRanges(ranges: readonly SequenceRange[]): SequenceRange[] {
+  const bounded = normalRanges(ranges);
+  while (bounded.length > DOUBT_RANGES_MAX) {
+    let narrowest = 1;
+    for (let at = 2; at < bounded.length; at++) {
+      if (gapBefore(bounded, at) < gapBefore(bounded, narrowest)) narrowest = at;
+    }
+    const [{ last }] = bounded.splice(narrowest, 1);
+    bounded[narrowest - 1].last = last;
+  }
+  return bounded;
+}
+
+function gapBefore(ranges: readonly SequenceRange[], at: number): number {
+  return ranges[at].first - ranges[at - 1].last;
 }
 
 /** Which batches are kept if only so much room can be made: the newest. */
