@@ -7,17 +7,26 @@ import type {
   SequenceRange,
   SeriesDeclaration,
 } from '@tributary/proto/gen/tributary/v1/series';
-import type { ItemKind, LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
 import type { AppendOutcome, BufferCounts, BufferIdentity, EncodedBatch, Loss } from './buffer.js';
 import { Catalogue } from './catalogue.js';
 import { CountedRows, WALK_ROWS } from './counted-rows.js';
 import { planEviction } from './eviction.js';
 import type { BufferState, ItemTable } from './item-table.js';
-import { DECLARATION, declarationBytesMax, decodeDeclaration, EVICTED, LossList, REJECTED } from './loss-entries.js';
+import {
+  BATCH,
+  DECLARATION,
+  declarationBytesMax,
+  decodeDeclaration,
+  EVICTED,
+  LossList,
+  REJECTED,
+} from './loss-entries.js';
 import { rowBytes } from './row-size.js';
+import { decodeThinnedBatch, lossesOfThinned, THINNED_BATCH } from './thinned-batch.js';
+import { Thinner } from './thinner.js';
 
-const BATCH: ItemKind.BATCH = 1;
 const CHECKSUM_REJECTED: RejectionReason.CHECKSUM = 1;
 
 /** Bounded memory of what was seen: at a transition a minute this is a week. */
@@ -42,13 +51,18 @@ export class BufferCore {
   #acknowledgedCounts: { items: number; readings: number; bytes: number } = NONE;
   /** Given out to be sent, in the session that runs: the uplink may hold them, whatever it has told so far. */
   #handedOut: SequenceRange[] = [];
+  readonly #thinner: Thinner | undefined;
+  /** Below it there is nothing that could be evicted first. */
+  #ordinaryFrom = 1;
 
   /**
    * Opens a table. `newEpoch` (16 random bytes) is used if the table is new; `quotaBytes` counts rows by `rowBytes`.
-   * Throws what the table throws.
+   * `thinningWindowMs`: of a full buffer's oldest batches, this much time is thinned to a few readings a series; 0 drops
+   * them at once. Throws what the table throws.
    */
-  constructor(table: ItemTable, quotaBytes: number, newEpoch: Uint8Array) {
+  constructor(table: ItemTable, quotaBytes: number, newEpoch: Uint8Array, thinningWindowMs = 0) {
     this.#quotaBytes = quotaBytes;
+    this.#thinner = thinningWindowMs > 0 ? new Thinner(thinningWindowMs) : undefined;
     this.#rows = new CountedRows(table, newEpoch);
     this.#catalogue = new Catalogue(table);
     if (this.#rows.isNew) this.#rows.transact(() => {});
@@ -100,8 +114,16 @@ export class BufferCore {
       const { state } = rows;
       const limit = Math.min(this.#quotaBytes, limitBytes);
       const kept = newestWithin(batches, limit - rowBytes(declarationBytesMax(1)));
-      const need = batches.reduce((sum, batch, at) => (kept[at] ? sum + rowBytes(batch.body.length) : sum), 0);
-      const plan = planEviction(rows.table, state, this.#doubted(), (item) => rows.isIntact(item), need, limit);
+      const appended = batches.reduce((sum, batch, at) => (kept[at] ? sum + rowBytes(batch.body.length) : sum), 0);
+      const bytesOver = state.bytesStored + appended - limit;
+      const doubted = bytesOver > 0 ? this.#doubted() : [];
+      const thinned = this.#thinner?.makeRoom(rows, doubted, bytesOver, limit) ?? [];
+      this.#thinner?.appended(appended);
+      const needBytes = thinned.reduce((sum, { body }) => sum + rowBytes(body.length), appended);
+      const ordinaryFrom = this.#ordinaryFrom;
+      const room = { needBytes, limitBytes: limit, doubted, ordinaryFrom };
+      const plan = planEviction(rows.table, state, (item) => rows.isIntact(item), room);
+      this.#ordinaryFrom = plan.ordinaryFrom;
       const damaged = rows.removeDamaged(plan.damaged);
       rows.deleteRows(plan.victims);
 
@@ -124,6 +146,10 @@ export class BufferCore {
       state.readingsEvicted += evictedReadings;
       const stored = dropped.entries.length === 0;
       if (!stored && limit < this.#quotaBytes) throw new TributaryError('disk-full', 'no space is left for the buffer');
+      for (const { body, readingsLeftOut } of thinned) {
+        rows.put(++state.highestSequence, THINNED_BATCH, 0, body);
+        state.readingsThinned += readingsLeftOut;
+      }
       rows.appendDeclaration([...plan.entries, ...damaged, ...dropped.entries]);
       return { sequences, stored, evicted: plan.victims, evictedReadings };
     });
@@ -194,6 +220,7 @@ export class BufferCore {
   /** Nothing is written: it is on disk with the next transaction, and until then the disk knows of more doubt. */
   markInDoubt(ranges: readonly SequenceRange[]): void {
     this.#rows.state = { ...this.state, inDoubt: boundedRanges(ranges) };
+    if (!this.state.isSending) this.#doubtChanged();
   }
 
   /**
@@ -205,6 +232,7 @@ export class BufferCore {
     this.#handedOut = [];
     const doubted = boundedRanges(isSending ? ranges : [...inDoubt, ...ranges]);
     this.#rows.state = { ...this.state, isSending: false, inDoubt: doubted };
+    this.#doubtChanged();
   }
 
   /** Goes on where another core was that had the same file, and lost it to an error: what only its memory knew. */
@@ -227,6 +255,7 @@ export class BufferCore {
         { epoch, first: sequence, last: sequence, readings, bound: false, reason: REJECTED },
       ];
       // What it declares is true whatever became of its bytes on the way. Any other reason would come again.
+      if (item.kind === THINNED_BATCH) entries.push(...lossesOfThinned(decodeThinnedBatch(item.body), REJECTED));
       if (item.kind === DECLARATION && reason === CHECKSUM_REJECTED) entries.push(...decodeDeclaration(item.body));
       rows.appendDeclaration(entries);
     });
@@ -283,6 +312,8 @@ export class BufferCore {
     });
     // All of it has new sequences, and none of those was sent.
     this.#handedOut = [];
+    this.#thinner?.restart();
+    this.#ordinaryFrom = 1;
   }
 
   storeAlerts(alerts: readonly Alert[]): Alert[] {
@@ -308,12 +339,16 @@ export class BufferCore {
     const acknowledged = this.#acknowledged;
     const counts = this.#acknowledgedCounts;
     const handedOut = this.#handedOut;
+    const position = this.#thinner?.position;
+    const ordinaryFrom = this.#ordinaryFrom;
     try {
       return this.#rows.transact(() => act(this.#rows));
     } catch (error) {
       this.#acknowledged = acknowledged;
       this.#acknowledgedCounts = counts;
       this.#handedOut = handedOut;
+      if (this.#thinner !== undefined && position !== undefined) this.#thinner.position = position;
+      this.#ordinaryFrom = ordinaryFrom;
       throw error;
     }
   }
@@ -344,6 +379,12 @@ export class BufferCore {
       });
     }
     this.#handedOut = normalRanges([...this.#handedOut, { first, last }]);
+  }
+
+  /** What was passed because it was in doubt is looked at again. */
+  #doubtChanged(): void {
+    this.#thinner?.doubtChanged();
+    this.#ordinaryFrom = 1;
   }
 
   /** What the collector may have, or may yet be sent, for all the buffer knows. */

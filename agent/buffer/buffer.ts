@@ -56,6 +56,7 @@ export interface BufferCounts {
   highestSequence: number;
   oldestSequence: number;
   itemsWaiting: number;
+  /** What thinned items keep is not in it: it was produced as part of others, and only their bodies count it. */
   readingsWaiting: number;
   bytesWaiting: number;
   quotaBytes: number;

@@ -3,6 +3,7 @@ import type { ItemKind, LedgerEntry, LossReason } from '@tributary/proto/gen/tri
 // The generated module brings grpc-js along, 10 MB in the buffer's thread; so the one small message that the buffer
 // writes by itself is encoded here (https://protobuf.dev/programming-guides/encoding/), and a test compares the two.
 
+export const BATCH: ItemKind.BATCH = 1;
 export const DECLARATION: ItemKind.DECLARATION = 2;
 /** Numbers of `LossReason`; the compiler checks them. */
 export const EVICTED: LossReason.EVICTED = 1;
