@@ -119,17 +119,18 @@ function decodeAndCheck(
   const epoch = item.epochSession;
   const refusal = checkColumns(batch, epoch);
   if (refusal !== undefined) return refusal;
+  findEventTimeSpan(batch, 0, span);
   if (batch.segment === 0) {
     item.quality = ClockState.SYNCHRONIZED;
   } else {
-    const segment = epoch.segments[batch.segment];
-    if (segment === undefined) return registerAgain;
-    item.offsetUs = segment.offsetUs;
-    item.quality = segment.state;
+    // One offset for the whole batch: it lasts seconds, and what a line drifts in seconds is far below what is promised.
+    const clock = epoch.clockAt(batch.segment, span.any ? span.firstUs : 0);
+    if (clock === undefined) return registerAgain;
+    item.offsetUs = clock.offsetUs;
+    item.quality = clock.state;
   }
-  findEventTimeSpan(batch, item.offsetUs, span);
-  item.firstUs = span.any ? span.firstUs : nowUs;
-  item.lastUs = span.any ? span.lastUs : nowUs;
+  item.firstUs = span.any ? span.firstUs + item.offsetUs : nowUs;
+  item.lastUs = span.any ? span.lastUs + item.offsetUs : nowUs;
   if (!Number.isSafeInteger(item.firstUs) || !Number.isSafeInteger(item.lastUs)) {
     return rejected(RejectionReason.MALFORMED, 'times: beyond what 2^53 microseconds around 1970 can hold');
   }

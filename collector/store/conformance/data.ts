@@ -43,6 +43,7 @@ export function registration(device: string, changes: Partial<Registration> = {}
       { id: 1, name: 'temperature', unit: 'Cel', labels: { room: 'a', floor: '1' }, type: ValueType.DOUBLE },
       { id: 2, name: 'door', unit: '', labels: {}, type: ValueType.STRING },
     ],
+    anchors: [],
     segments: [
       {
         id: 1,
