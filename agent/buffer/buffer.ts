@@ -94,6 +94,11 @@ export interface Buffer {
   acknowledge(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void>;
   /** Sent and not answered yet: evicted last. Replaces the earlier set. `epoch` as in `acknowledge`. */
   markInDoubt(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void>;
+  /**
+   * Nothing is under way any more, and these were sent and never answered: they stay in doubt, also over a restart, until
+   * `markInDoubt` or `acknowledge` settles them. Replaces the earlier set. `epoch` as in `acknowledge`.
+   */
+  stopSending(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void>;
   /** Moves an item aside and appends its declaration; the queue goes on. `epoch` as in `acknowledge`. */
   quarantine(sequence: number, reason: RejectionReason, detail: string, epoch: Uint8Array): Promise<void>;
   /** Readings that are lost before they were stored: each consumes a sequence, counts as produced and is declared. */

@@ -179,6 +179,7 @@ export class AgentProcess {
         });
         return;
       case 'in-doubt':
+      case 'stop-sending':
         this.#inEpoch(effect.epoch, (buffer) => {
           buffer.markInDoubt(effect.ranges);
           return undefined;
