@@ -38,7 +38,7 @@ const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => 
     return undefined;
   },
   stopSending: ({ ranges, epoch }) => {
-    if (isCurrent(epoch)) engine.run((core) => core.markInDoubt(ranges));
+    if (isCurrent(epoch)) engine.run((core) => core.stopSending(ranges));
     return undefined;
   },
   quarantine: ({ sequence, reason, detail, epoch }) => {

@@ -51,9 +51,12 @@ export class InDoubt {
     this.#tellIfKnown();
   }
 
-  /** The connection goes: nothing more is sent, and what has no answer stays in doubt until Register, however long. */
-  stopSending(): void {
-    this.#left = this.#all();
+  /**
+   * The connection goes: nothing more is sent, and what has no answer stays in doubt until Register, however long, and so
+   * does what is `claimed`.
+   */
+  stopSending(claimed: readonly SequenceRange[]): void {
+    this.#left = normalRanges([...this.#all(), ...claimed]);
     this.#isTold = this.#left.length > 0;
     this.#outbox.effect({ type: 'stop-sending', epoch: this.#with.epoch, ranges: this.#left });
   }

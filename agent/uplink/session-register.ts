@@ -91,6 +91,9 @@ export class SessionRegister {
   /** Settles what was in doubt by what the collector has, and goes on. */
   settle(link: number, response: RegisterResponse, comparison: Comparison): void {
     const { outbox, queue, registration, doubt } = this.#with;
+    const { suspectUpTo } = registration;
+    // Of a buffer that is suspect one row says nothing about the others: each item gets its own verdict.
+    const isCompared = comparison.kind === 'durable' && suspectUpTo === undefined;
     if (comparison.kind === 'look') {
       const call = outbox.id();
       this.#with.state = { state: 'comparing', link, call, response };
@@ -102,13 +105,12 @@ export class SessionRegister {
       const { upTo } = comparison;
       outbox.log('error', 'the collector knows this buffer from a copy (restored image, cloned card?)', { upTo });
       queue.forked([], upTo);
-    } else if (comparison.kind === 'durable' && comparison.ranges.length > 0) {
+    } else if (isCompared && comparison.ranges.length > 0) {
       registration.acknowledged(comparison.ranges);
       outbox.effect({ type: 'acknowledge', epoch: registration.epoch, ranges: comparison.ranges });
     }
     // What the collector has under a sequence that could not be compared has its verdict only with its own answer.
-    doubt.registered(comparison.kind === 'durable' ? [] : registration.claimed(response));
-    const { suspectUpTo } = registration;
+    doubt.registered(isCompared ? [] : registration.claimed(response));
     if (suspectUpTo !== undefined && !queue.isForked) {
       outbox.log('warn', 'the buffer was recovered or restored: what it holds is settled, then a new epoch is opened', {
         upTo: suspectUpTo,

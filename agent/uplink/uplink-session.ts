@@ -57,11 +57,12 @@ export class UplinkSession {
 
   /** The connection is about to be closed. */
   end(): void {
-    const { state, outbox, doubt } = this.#with;
+    const { state, outbox, doubt, registration } = this.#with;
     if (state === undefined) return;
     if (state.state === 'registering') outbox.effect({ type: 'cancel', id: state.call });
     for (const { id } of this.#upload.streams) outbox.effect({ type: 'cancel', id });
-    doubt.stopSending();
+    // What the collector has and nobody has compared yet is in doubt as well.
+    doubt.stopSending(state.state === 'comparing' ? registration.claimed(state.response) : []);
     this.#upload.reset();
     this.#with.state = undefined;
   }

@@ -1,7 +1,6 @@
 import { pushSequence } from '@tributary/core/sequence-ranges/sequence-ranges';
 import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
 import type { UploadHeader } from '@tributary/proto/gen/tributary/v1/telemetry';
-import type { Item } from '@tributary/proto/items/item';
 import type { PipeMark } from './pipe-estimate.js';
 import { type Selection, type SendQueue, sentBytes } from './send-queue.js';
 import type { UplinkOutbox } from './uplink-outbox.js';

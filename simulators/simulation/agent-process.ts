@@ -179,9 +179,14 @@ export class AgentProcess {
         });
         return;
       case 'in-doubt':
-      case 'stop-sending':
         this.#inEpoch(effect.epoch, (buffer) => {
           buffer.markInDoubt(effect.ranges);
+          return undefined;
+        });
+        return;
+      case 'stop-sending':
+        this.#inEpoch(effect.epoch, (buffer) => {
+          buffer.stopSending(effect.ranges);
           return undefined;
         });
         return;
