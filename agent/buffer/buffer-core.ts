@@ -55,6 +55,10 @@ export class BufferCore {
     return this.#rows.state;
   }
 
+  get catalogueSizes(): { series: number; segments: number } {
+    return this.#catalogue.sizes;
+  }
+
   get acknowledged(): readonly SequenceRange[] {
     return this.#acknowledged;
   }
@@ -212,6 +216,14 @@ export class BufferCore {
     if (entries.length > 0) this.#transact((rows) => rows.appendDeclaration(entries));
   }
 
+  /** Sets counters that the file's opening and closing decide, and declares what it found, in one transaction. */
+  amend(change: Partial<BufferState>, entries: readonly LedgerEntry[] = []): void {
+    this.#transact((rows) => {
+      rows.state = { ...rows.state, ...change };
+      rows.appendDeclaration(entries);
+    });
+  }
+
   addSeries(series: readonly Omit<SeriesDeclaration, 'id'>[]): SeriesDeclaration[] {
     return this.#catalogue.addSeries(series, (write) => this.#transact(write));
   }
@@ -247,7 +259,13 @@ export class BufferCore {
         rows.table.put({ ...item, sequence, readingsBefore, checksum });
         readingsBefore += item.readings;
       });
-      rows.state = { ...rows.state, epoch, highestSequence: sequence, readingsProduced: readingsBefore };
+      rows.state = {
+        ...rows.state,
+        epoch,
+        highestSequence: sequence,
+        readingsProduced: readingsBefore,
+        isSuspect: false,
+      };
       rows.appendDeclaration([...moved.entries, ...lost]);
     });
     this.#inDoubt = [];
