@@ -187,13 +187,12 @@ export class BufferEngine {
       }
       const tail = lostTail(core.state, undefined, previous.state);
       if (tail !== undefined) core.amend(tail.change, tail.entries);
-      core.acknowledge(previous.acknowledged);
-      core.markInDoubt(previous.inDoubt);
+      core.resume(previous);
       return;
     }
     const tail = salvaged === undefined ? lostTail(core.state, check, undefined) : undefined;
     if (tail !== undefined) core.amend(tail.change, tail.entries);
-    if (core.state.isSuspect) core.markInDoubt([{ first: 1, last: core.state.highestSequence }]);
+    if (tail !== undefined) core.markInDoubt([{ first: 1, last: core.state.highestSequence }]);
     if (opened !== 'unclean') return;
     const { nowMs = () => performance.now(), checkMsMax = CHECK_MS_MAX } = this.#options;
     checkEveryRow(core, nowMs, checkMsMax);

@@ -95,7 +95,7 @@ export function lostTail(
   const last = Math.max(highestSequence, above.reservedSequence);
   const end = Math.max(readingsProduced, above.reservedReadings);
   const change: Partial<BufferState> = { highestSequence: last, readingsProduced: end };
-  if (previous === undefined) Object.assign(change, { isSuspect: true, isSending: true });
+  if (previous === undefined) change.isSuspect = true;
   const readings = end - readingsProduced;
   const lost = { epoch, first: highestSequence + 1, last, readings, bound: !isKnown, reason: CORRUPT };
   return { change, entries: last > highestSequence ? [lost] : [] };
