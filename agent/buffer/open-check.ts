@@ -101,18 +101,10 @@ export function lostTail(
   return { change, entries: last > highestSequence ? [lost] : [] };
 }
 
-/** Rows that are held at once. */
-const ROWS = 256;
-const BYTES = 1 << 20;
-
 /** Reads every row, which sets those aside that fail, until the time is up. */
-export function checkEveryRow(core: Pick<BufferCore, 'read'>, nowMs: () => number, limitMs: number): void {
+export function checkEveryRow(core: Pick<BufferCore, 'check'>, nowMs: () => number, limitMs: number): void {
   const deadlineMs = nowMs() + limitMs;
-  for (let from = 1; nowMs() <= deadlineMs; ) {
-    const items = core.read(from, BYTES, ROWS);
-    if (items.length === 0) return;
-    from = items.at(-1)!.sequence + 1;
-  }
+  for (let from: number | undefined = 1; from !== undefined && nowMs() <= deadlineMs; ) from = core.check(from);
 }
 
 /** The log is as long as it was made while the file was open. */
