@@ -36,6 +36,9 @@ const ALERTS_MAX = 10_000;
 /** Ranges of doubt that are kept on disk, 16 bytes each in a row that every transaction writes. */
 const DOUBT_RANGES_MAX = 64;
 
+/** Bodies that are held at once while rows are checked. */
+const CHECKED_BYTES = 1 << 20;
+
 const NONE = { items: 0, readings: 0, bytes: 0 } as const;
 
 /**
@@ -75,6 +78,10 @@ export class BufferCore {
 
   get state(): Readonly<BufferState> {
     return this.#rows.state;
+  }
+
+  get catalogueSizes(): { series: number; segments: number } {
+    return this.#catalogue.sizes;
   }
 
   get inDoubt(): readonly SequenceRange[] {
@@ -211,6 +218,17 @@ export class BufferCore {
     return found;
   }
 
+  /**
+   * Looks at some rows from a sequence on and sets aside those that fail, as {@link read} does, for nobody to send. Answers
+   * where to go on, undefined at the end.
+   */
+  check(fromSequence: number): number | undefined {
+    const items = this.#rows.table.items(fromSequence, WALK_ROWS, CHECKED_BYTES);
+    const damaged = items.filter((item) => !this.#rows.isIntact(item));
+    if (damaged.length > 0) this.#transact((rows) => rows.appendDeclaration(rows.removeDamaged(damaged)));
+    return items.length === 0 ? undefined : items.at(-1)!.sequence + 1;
+  }
+
   /** Nothing is written: the rows go with the next append, or with {@link deleteAcknowledged}. */
   acknowledge(ranges: readonly SequenceRange[]): void {
     const { highestSequence } = this.state;
@@ -280,6 +298,14 @@ export class BufferCore {
     if (entries.length > 0) this.#transact((rows) => rows.appendDeclaration(entries));
   }
 
+  /** Sets counters that the file's opening and closing decide, and declares what it found, in one transaction. */
+  amend(change: Partial<BufferState>, entries: readonly LedgerEntry[] = []): void {
+    this.#transact((rows) => {
+      rows.state = { ...rows.state, ...change };
+      rows.appendDeclaration(entries);
+    });
+  }
+
   addSeries(series: readonly Omit<SeriesDeclaration, 'id'>[]): SeriesDeclaration[] {
     return this.#catalogue.addSeries(series, (write) => this.#transact(write));
   }
@@ -320,6 +346,7 @@ export class BufferCore {
         epoch,
         highestSequence: sequence,
         readingsProduced: readingsBefore,
+        isSuspect: false,
         isSending: false,
         inDoubt: [],
       };

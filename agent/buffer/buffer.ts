@@ -37,8 +37,23 @@ export interface BufferIdentity {
   isSuspect: boolean;
   /** Number of the newest alert stored. */
   alertCursor: number;
-  /** What `open` had to do, for the log: nothing, created, or moved a damaged or foreign file aside. */
-  opened: 'clean' | 'created' | 'recovered';
+  /**
+   * What `open` found, for the log: a file that was closed in order, one that was not, none, or a damaged or foreign one
+   * that was moved aside.
+   */
+  opened: 'clean' | 'unclean' | 'created' | 'recovered';
+  /** What was carried over from the file that was moved aside. */
+  salvaged?: SalvageCounts;
+}
+
+/** What a damaged file had that could be verified. */
+export interface SalvageCounts {
+  items: number;
+  readings: number;
+  /** Ledger entries for what is missing. */
+  gaps: number;
+  /** The whole file was read in the time that a start may take. */
+  isComplete: boolean;
 }
 
 export interface AppendOutcome {
