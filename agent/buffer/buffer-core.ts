@@ -9,7 +9,7 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { ItemKind, LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
-import type { AppendOutcome, BufferCounts, BufferIdentity, EncodedBatch, Loss } from './buffer.js';
+import type { AppendOutcome, BufferCounts, BufferIdentity, EncodedBatch, LineMoment, Loss } from './buffer.js';
 import { Catalogue } from './catalogue.js';
 import { CountedRows, WALK_ROWS } from './counted-rows.js';
 import { planEviction } from './eviction.js';
@@ -64,9 +64,21 @@ export class BufferCore {
   }
 
   identity(opened: BufferIdentity['opened']): BufferIdentity {
-    const { epoch, highestSequence, readingsProduced, alertCursor, isSuspect } = this.state;
+    const { epoch, highestSequence, readingsProduced, alertCursor, isSuspect, segment, lineUs: us } = this.state;
     const { series, segments, anchors } = this.#catalogue;
-    return { epoch, highestSequence, readingsProduced, series, segments, anchors, isSuspect, alertCursor, opened };
+    const line = segment === 0 ? {} : { line: { segment, us } };
+    return {
+      epoch,
+      highestSequence,
+      readingsProduced,
+      series,
+      segments,
+      anchors,
+      ...line,
+      isSuspect,
+      alertCursor,
+      opened,
+    };
   }
 
   status(): BufferCounts {
@@ -91,7 +103,7 @@ export class BufferCore {
    * made are dropped and declared if that is because of the quota; when it is the disk, which may recover, nothing is
    * done and a `TributaryError` `disk-full` thrown.
    */
-  append(batches: readonly EncodedBatch[], limitBytes = this.#quotaBytes): AppendOutcome {
+  append(batches: readonly EncodedBatch[], limitBytes = this.#quotaBytes, line?: LineMoment): AppendOutcome {
     return this.#transact((rows) => {
       this.#deleteAcknowledged();
       const { state } = rows;
@@ -119,6 +131,7 @@ export class BufferCore {
         state.readingsProduced += batch.readings;
       }
       state.readingsEvicted += evictedReadings;
+      if (line !== undefined) Object.assign(state, { segment: line.segment, lineUs: line.us });
       const stored = dropped.entries.length === 0;
       if (!stored && limit < this.#quotaBytes) throw new TributaryError('disk-full', 'no space is left for the buffer');
       rows.appendDeclaration([...plan.entries, ...damaged, ...dropped.entries]);

@@ -20,9 +20,9 @@ let told: BufferIdentity | undefined;
 let idle: NodeJS.Timeout | undefined;
 
 const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => BufferCalls[Name][1] } = {
-  append: (packed) => {
+  append: ({ packed, line }) => {
     clearTimeout(idle);
-    return engine.append(unpackBatches(packed));
+    return engine.append(unpackBatches(packed), line);
   },
   read: ({ sequence, maxBytes, maxItems }) =>
     engine.run((core) => ({ packed: packItems(core.read(sequence, maxBytes, maxItems)), counts: core.status() })),

@@ -16,6 +16,12 @@ export interface EncodedBatch {
   isProtected?: boolean;
 }
 
+/** A moment of a segment's monotonic line. */
+export interface LineMoment {
+  segment: number;
+  us: number;
+}
+
 /** Readings that were produced and never became a stored batch. */
 export interface Loss {
   readings: number;
@@ -33,6 +39,8 @@ export interface BufferIdentity {
   series: SeriesDeclaration[];
   segments: SegmentDeclaration[];
   anchors: ClockAnchor[];
+  /** How far the newest segment's line had come at the last append that told; absent before the first. */
+  line?: LineMoment;
   /** Other items may have had these sequences: the epoch is to be left once the collector has settled it. */
   isSuspect: boolean;
   /** Number of the newest alert stored. */
@@ -79,9 +87,10 @@ export interface Buffer {
   readonly identity: BufferIdentity;
   /**
    * Assigns sequences and commits, all in one transaction; on disk when it resolves. Room is made first, and what is
-   * evicted is declared by an item in the same transaction.
+   * evicted is declared by an item in the same transaction. `line`: how far the newest segment's line has come, kept for
+   * the next start.
    */
-  append(batches: readonly EncodedBatch[]): Promise<AppendOutcome>;
+  append(batches: readonly EncodedBatch[], line?: LineMoment): Promise<AppendOutcome>;
   /**
    * Waiting items from a sequence on, at least one if there is any, and not more than `maxBytes` of bodies otherwise, with
    * the counts of the same moment.

@@ -16,6 +16,7 @@ import type {
   BufferStatus,
   Buffer as EdgeBuffer,
   EncodedBatch,
+  LineMoment,
   Loss,
 } from './buffer.js';
 import type { BufferCallName, BufferCalls, BufferReply, BufferRequest, BufferThreadOptions } from './buffer-calls.js';
@@ -85,9 +86,9 @@ export class SqliteBuffer implements EdgeBuffer {
     return this.#identity;
   }
 
-  append(batches: readonly EncodedBatch[]): Promise<AppendOutcome> {
+  append(batches: readonly EncodedBatch[], line?: LineMoment): Promise<AppendOutcome> {
     const packed = packBatches(batches);
-    return this.#call('append', packed, [packed.bodies.buffer]);
+    return this.#call('append', { packed, line }, [packed.bodies.buffer]);
   }
 
   async read(sequence: number, maxBytes: number, maxItems: number): Promise<{ items: Item[]; counts: BufferCounts }> {

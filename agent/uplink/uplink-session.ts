@@ -141,7 +141,7 @@ export class UplinkSession {
         this.#appended(event.highestSequence);
         return;
       case 'catalogue':
-        this.#with.registration.catalogue(event.series, event.segments);
+        this.#with.registration.catalogue(event.catalogue);
         if (this.#with.registration.isIncomplete) this.#interrupt(this.#with.outbox.nowMs);
         return;
       case 'register-again':
