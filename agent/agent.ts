@@ -51,7 +51,7 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
-/** How often the clocks are looked at: a sleep is found within this time, and no more than that is dated wrongly. */
+/** How often the clocks are looked at while nothing is written; else it is with each batch. */
 const clockLookMs = 10_000;
 
 /** What each part of a stop may take; together well within the 25 s after which service managers kill. */
@@ -131,7 +131,11 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     log,
     nowUs: () => clock.monotonicUs(),
     segment: () => segments.id,
-    prepare: () => catalogue.restore(),
+    prepare: () => {
+      // So that a sleep costs no more than the batch that was open.
+      segments.look();
+      return catalogue.restore();
+    },
     appended: (sequences, oldest) => {
       for (const [at, sequence] of sequences.entries()) watermark.appended(sequence, oldest[at]);
       const highest = sequences.at(-1);

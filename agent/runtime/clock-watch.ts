@@ -54,10 +54,13 @@ export class ClockWatch {
   #last: ClockLook;
   #isDoubtful: boolean;
 
-  constructor(first: ClockLook) {
+  /** `knownOffsetUs`: what an earlier start in this boot knew, before this boot slept for `first.asleepUs` at the most. */
+  constructor(first: ClockLook, knownOffsetUs?: number) {
     this.#last = first;
-    // A success in what is now the future: the clock was set back since.
-    this.#isDoubtful = (first.synchronizedAtUs ?? 0) > first.wallUs + stepUs;
+    const movedUs = first.wallUs - first.monotonicUs - (knownOffsetUs ?? first.wallUs - first.monotonicUs);
+    // A success in what is now the future, or another offset than was known: somebody has set the clock since.
+    const isAhead = (first.synchronizedAtUs ?? 0) > first.wallUs + stepUs;
+    this.#isDoubtful = isAhead || movedUs <= -stepUs || movedUs >= Math.max(0, first.asleepUs ?? 0) + stepUs;
   }
 
   /** What the newest look said. */
@@ -79,7 +82,8 @@ export class ClockWatch {
     const asleepUs = sleepBetween(last, now) ?? (wasSynchronized && this.#isSynchronized(now) ? movedUs : 0);
     const slept = asleepUs >= stepUs;
     const steppedUs = slept ? movedUs - asleepUs : movedUs;
-    if (isConfirmed(now, elapsedUs + Math.max(0, asleepUs))) this.#isDoubtful = false;
+    const isNewSuccess = now.synchronizedAtUs !== last.synchronizedAtUs;
+    if (isNewSuccess && isConfirmed(now, elapsedUs + Math.max(0, asleepUs))) this.#isDoubtful = false;
     else if (Math.abs(steppedUs) >= stepUs) this.#isDoubtful = true;
     return { sleptUs: slept ? asleepUs : 0, observation: this.#observe(now) };
   }
@@ -111,8 +115,8 @@ function sleepBetween(last: ClockLook, now: ClockLook): number | undefined {
 }
 
 /**
- * Whether the time service has found the clock right between two looks, and after a step that fell between them: one before
- * it was written down by the clock as it was then, and lies elsewhere now.
+ * Whether the time service's latest success, which came between two looks, came after a step that fell between them too:
+ * one before it was written down by the clock as it was then, and lies elsewhere now.
  */
 function isConfirmed({ wallUs, synchronizedAtUs }: ClockLook, sinceUs: number): boolean {
   if (synchronizedAtUs === undefined) return false;

@@ -64,8 +64,10 @@ export class SegmentKeeper {
 
   constructor(deps: SegmentKeeperDeps) {
     this.#deps = deps;
-    this.#watch = new ClockWatch(lookAtClocks(deps.clock, deps.host));
     const last = deps.catalogue.segments.findLast(({ bootId }) => bootId === deps.host.bootId);
+    const first = lookAtClocks(deps.clock, deps.host);
+    const known = last && this.#lineOf(last).at(first.monotonicUs);
+    this.#watch = new ClockWatch(first, known && isVouched(known) ? known.offsetUs : undefined);
     if (last !== undefined && this.#goesOn(last)) this.#current = last;
   }
 
