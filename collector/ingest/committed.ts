@@ -1,7 +1,6 @@
 import type { Batch } from '@tributary/proto/batch/batch';
-import type { ClockState } from '@tributary/proto/gen/tributary/v1/series';
 import type { Lane } from '@tributary/proto/gen/tributary/v1/telemetry';
-import type { CatalogueSeries } from '../store/store.js';
+import type { CatalogueSeries, Quality } from '../store/store.js';
 
 /** A batch that was stored just now: not a duplicate, not a fork. Its columns are valid until `follow` returns. */
 export interface CommittedBatch {
@@ -12,11 +11,13 @@ export interface CommittedBatch {
   /** The device's commit position; several batches of one commit share it. */
   readonly position: number;
   readonly sequence: number;
+  /** Where it stands in the device's history: its sequence, or of a thinned one the first that it replaces. */
+  readonly lineSequence: number;
   /** To add to the batch's times, in microseconds, to have microseconds since the Unix epoch; 0 in the absolute segment. */
   readonly offsetUs: number;
   /** Event time of the latest reading, microseconds since the Unix epoch. */
   readonly lastUs: number;
-  readonly quality: ClockState;
+  readonly quality: Quality;
   readonly lane: Lane;
   /** The epoch's catalogue by the device's id: `batch.groups[].columns[].seriesId` is an index into it. */
   readonly series: readonly (CatalogueSeries | undefined)[];
