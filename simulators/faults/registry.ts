@@ -3,6 +3,9 @@ import { agentKilled } from './fault-01-agent-killed.js';
 import { collectorKilled } from './fault-02-collector-killed.js';
 import { powerCutAgent } from './fault-05-power-cut-agent.js';
 import { powerCutCollector } from './fault-06-power-cut-collector.js';
+import { storeCallsFail } from './fault-08-store-calls-fail.js';
+import { fsyncFails } from './fault-09-fsync-fails.js';
+import { bitFlips } from './fault-13-bit-flips.js';
 import { forkedBuffer } from './fault-19-forked-buffer.js';
 import { linkDown } from './fault-21-link-down.js';
 import { silentLink } from './fault-22-silent-link.js';
@@ -21,6 +24,9 @@ export const faults: readonly Fault[] = [
   collectorKilled,
   powerCutAgent,
   powerCutCollector,
+  storeCallsFail,
+  fsyncFails,
+  bitFlips,
   forkedBuffer,
   linkDown,
   silentLink,
