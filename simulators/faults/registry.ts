@@ -3,10 +3,13 @@ import { agentKilled } from './fault-01-agent-killed.js';
 import { collectorKilled } from './fault-02-collector-killed.js';
 import { powerCutAgent } from './fault-05-power-cut-agent.js';
 import { powerCutCollector } from './fault-06-power-cut-collector.js';
+import { failpoints } from './fault-07-failpoints.js';
 import { storeCallsFail } from './fault-08-store-calls-fail.js';
 import { fsyncFails } from './fault-09-fsync-fails.js';
+import { collectorDiskFull } from './fault-11-collector-disk-full.js';
 import { bitFlips } from './fault-13-bit-flips.js';
 import { forkedBuffer } from './fault-19-forked-buffer.js';
+import { memoryLimit } from './fault-20-memory-limit.js';
 import { linkDown } from './fault-21-link-down.js';
 import { silentLink } from './fault-22-silent-link.js';
 import { resetAtByte } from './fault-23-reset-at-byte.js';
@@ -24,10 +27,13 @@ export const faults: readonly Fault[] = [
   collectorKilled,
   powerCutAgent,
   powerCutCollector,
+  failpoints,
   storeCallsFail,
   fsyncFails,
+  collectorDiskFull,
   bitFlips,
   forkedBuffer,
+  memoryLimit,
   linkDown,
   silentLink,
   resetAtByte,
