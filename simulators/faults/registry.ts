@@ -18,6 +18,7 @@ import { longThinLink } from './fault-25-long-thin-link.js';
 import { collectorStopped } from './fault-26-collector-stopped.js';
 import { connectionsAgedOut } from './fault-28-connections-aged-out.js';
 import { collectorRestarting } from './fault-29-collector-restarting.js';
+import { poisonBatch } from './fault-32-poison-batch.js';
 import { soak } from './fault-44-soak.js';
 import { sigterm } from './fault-48-sigterm.js';
 
@@ -42,6 +43,7 @@ export const faults: readonly Fault[] = [
   collectorStopped,
   connectionsAgedOut,
   collectorRestarting,
+  poisonBatch,
   soak,
   sigterm,
 ];
