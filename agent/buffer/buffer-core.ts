@@ -24,6 +24,7 @@ import {
   REJECTED,
 } from './loss-entries.js';
 import { rowBytes } from './row-size.js';
+import { beginRun } from './run-mark.js';
 import { decodeThinnedBatch, lossesOfThinned, THINNED_BATCH } from './thinned-batch.js';
 import { Thinner } from './thinner.js';
 
@@ -34,6 +35,9 @@ const ALERTS_MAX = 10_000;
 
 /** Ranges of doubt that are kept on disk, 16 bytes each in a row that every transaction writes. */
 const DOUBT_RANGES_MAX = 64;
+
+/** Bodies that are held at once while rows are checked. */
+const CHECKED_BYTES = 1 << 20;
 
 const NONE = { items: 0, readings: 0, bytes: 0 } as const;
 
@@ -76,6 +80,10 @@ export class BufferCore {
     return this.#rows.state;
   }
 
+  get catalogueSizes(): { series: number; segments: number } {
+    return this.#catalogue.sizes;
+  }
+
   get inDoubt(): readonly SequenceRange[] {
     return this.state.inDoubt;
   }
@@ -106,10 +114,11 @@ export class BufferCore {
   /**
    * `limitBytes`: what rows may take afterwards when the disk has less than the quota. Batches for which no room can be
    * made are dropped and declared if that is because of the quota; when it is the disk, which may recover, nothing is
-   * done and a `TributaryError` `disk-full` thrown.
+   * done and a `TributaryError` `disk-full` thrown. `crashBound` as in `Buffer.append`.
    */
-  append(batches: readonly EncodedBatch[], limitBytes = this.#quotaBytes): AppendOutcome {
+  append(batches: readonly EncodedBatch[], limitBytes = this.#quotaBytes, crashBound?: number): AppendOutcome {
     return this.#transact((rows) => {
+      rows.state.crashBound = crashBound ?? rows.state.crashBound;
       this.#deleteAcknowledged();
       const { state } = rows;
       const limit = Math.min(this.#quotaBytes, limitBytes);
@@ -155,6 +164,19 @@ export class BufferCore {
     });
   }
 
+  /** The first transaction of a process, see `beginRun`. */
+  beginRun(crashBound: number): void {
+    this.#transact((rows) => beginRun(rows, crashBound));
+  }
+
+  /** The last transaction of a process that ends in order: nothing is in memory that is not in the table. */
+  endRun(): void {
+    this.#transact((rows) => {
+      this.#deleteAcknowledged();
+      rows.state.isClosed = true;
+    });
+  }
+
   lose(losses: readonly Loss[]): void {
     if (losses.length === 0) return;
     this.#transact((rows) => {
@@ -194,6 +216,17 @@ export class BufferCore {
     if (damaged.length > 0) this.#transact((rows) => rows.appendDeclaration(rows.removeDamaged(damaged)));
     if (found.length > 0) this.#handOut(found[0].sequence, found.at(-1)!.sequence);
     return found;
+  }
+
+  /**
+   * Looks at some rows from a sequence on and sets aside those that fail, as {@link read} does, for nobody to send. Answers
+   * where to go on, undefined at the end.
+   */
+  check(fromSequence: number): number | undefined {
+    const items = this.#rows.table.items(fromSequence, WALK_ROWS, CHECKED_BYTES);
+    const damaged = items.filter((item) => !this.#rows.isIntact(item));
+    if (damaged.length > 0) this.#transact((rows) => rows.appendDeclaration(rows.removeDamaged(damaged)));
+    return items.length === 0 ? undefined : items.at(-1)!.sequence + 1;
   }
 
   /** Nothing is written: the rows go with the next append, or with {@link deleteAcknowledged}. */
@@ -265,6 +298,14 @@ export class BufferCore {
     if (entries.length > 0) this.#transact((rows) => rows.appendDeclaration(entries));
   }
 
+  /** Sets counters that the file's opening and closing decide, and declares what it found, in one transaction. */
+  amend(change: Partial<BufferState>, entries: readonly LedgerEntry[] = []): void {
+    this.#transact((rows) => {
+      rows.state = { ...rows.state, ...change };
+      rows.appendDeclaration(entries);
+    });
+  }
+
   addSeries(series: readonly Omit<SeriesDeclaration, 'id'>[]): SeriesDeclaration[] {
     return this.#catalogue.addSeries(series, (write) => this.#transact(write));
   }
@@ -305,6 +346,7 @@ export class BufferCore {
         epoch,
         highestSequence: sequence,
         readingsProduced: readingsBefore,
+        isSuspect: false,
         isSending: false,
         inDoubt: [],
       };

@@ -37,8 +37,23 @@ export interface BufferIdentity {
   isSuspect: boolean;
   /** Number of the newest alert stored. */
   alertCursor: number;
-  /** What `open` had to do, for the log: nothing, created, or moved a damaged or foreign file aside. */
-  opened: 'clean' | 'created' | 'recovered';
+  /**
+   * What `open` found, for the log: a file that was closed in order, one that was not, none, or a damaged or foreign one
+   * that was moved aside.
+   */
+  opened: 'clean' | 'unclean' | 'created' | 'recovered';
+  /** What was carried over from the file that was moved aside. */
+  salvaged?: SalvageCounts;
+}
+
+/** What a damaged file had that could be verified. */
+export interface SalvageCounts {
+  items: number;
+  readings: number;
+  /** Ledger entries for what is missing. */
+  gaps: number;
+  /** The whole file was read in the time that a start may take. */
+  isComplete: boolean;
 }
 
 export interface AppendOutcome {
@@ -80,9 +95,11 @@ export interface Buffer {
   readonly identity: BufferIdentity;
   /**
    * Assigns sequences and commits, all in one transaction; on disk when it resolves. Room is made first, and what is
-   * evicted is declared by an item in the same transaction.
+   * evicted is declared by an item in the same transaction. `crashBound` is written along: so many readings may be taken
+   * before the next append is on disk, and are what a crash takes with it; as before when it is left out.
+   * With deferred durability it resolves earlier, see docs/BUFFER.md.
    */
-  append(batches: readonly EncodedBatch[]): Promise<AppendOutcome>;
+  append(batches: readonly EncodedBatch[], crashBound?: number): Promise<AppendOutcome>;
   /**
    * Waiting items from a sequence on, at least one if there is any, and not more than `maxBytes` of bodies otherwise, with
    * the counts of the same moment. They are taken to be sent from here on: until `stopSending` they count as in doubt.
