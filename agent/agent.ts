@@ -268,6 +268,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         itemsAcknowledged: counters?.itemsAcknowledged ?? 0,
         itemsRejected: counters?.itemsRejected ?? 0,
         epochsOpened: counters?.epochsOpened ?? 0,
+        itemsForgotten: counters?.itemsForgotten ?? 0,
+        backlog: upstream?.uplink.forecast(stored) ?? { trend: 'unknown' },
         ...(lastSuccessMs === undefined ? {} : { lastSuccessAgeSeconds: (nowMs - lastSuccessMs) / 1000 }),
       },
       alerts: {
