@@ -39,6 +39,11 @@ export class SegmentKeeper {
     return this.#current.id;
   }
 
+  /** Whether there is a segment. */
+  get isKnown(): boolean {
+    return this.#current !== undefined;
+  }
+
   /** Declares a segment if there is none to go on with. Rejects with a `TributaryError` when the buffer cannot be written. */
   async begin(): Promise<void> {
     this.#current ??= await this.#catalogue.addSegment(this.#seen);
