@@ -3,7 +3,7 @@ import type { Batcher } from '../batching/batcher.js';
 /** A batch may always have so many readings: below that an append costs more than what a tighter bound is worth. */
 const READINGS_MIN = 64;
 /** Over what was seen of late, so that ordinary unsteadiness closes no batch early. */
-const HEADROOM = 4;
+const HEADROOM = 2;
 /** How fast larger batches are forgotten: after ten small ones a third of it is left. */
 const MEMORY = 0.9;
 
