@@ -29,6 +29,7 @@ export interface BufferCalls {
   ];
   acknowledge: [of: RangesOf, answer: undefined];
   markInDoubt: [of: RangesOf, answer: undefined];
+  stopSending: [of: RangesOf, answer: undefined];
   quarantine: [
     item: { sequence: number; reason: RejectionReason; detail: string; epoch: Uint8Array },
     answer: undefined,

@@ -177,8 +177,7 @@ export class BufferEngine {
       // A failed commit may be in the log. It is moved to the database and flushed before anybody builds on it.
       file.db.pragma('wal_checkpoint(TRUNCATE)');
       core.withdraw(previous.state);
-      core.acknowledge(previous.acknowledged);
-      core.markInDoubt(previous.inDoubt);
+      core.resume(previous);
     }
     const lost = file.lost ?? (file.opened === 'recovered' ? previous?.state : undefined);
     if (lost !== undefined && lost.highestSequence > 0) core.declare([lossOf(lost)]);

@@ -40,6 +40,10 @@ const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => 
     if (isCurrent(epoch)) engine.run((core) => core.markInDoubt(ranges));
     return undefined;
   },
+  stopSending: ({ ranges, epoch }) => {
+    if (isCurrent(epoch)) engine.run((core) => core.stopSending(ranges));
+    return undefined;
+  },
   quarantine: ({ sequence, reason, detail, epoch }) => {
     if (isCurrent(epoch)) engine.run((core) => core.quarantine(sequence, reason, detail));
     return undefined;

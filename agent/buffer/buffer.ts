@@ -56,6 +56,7 @@ export interface BufferCounts {
   highestSequence: number;
   oldestSequence: number;
   itemsWaiting: number;
+  /** What thinned items keep is not in it: it was produced as part of others, and only their bodies count it. */
   readingsWaiting: number;
   bytesWaiting: number;
   quotaBytes: number;
@@ -88,7 +89,7 @@ export interface Buffer {
   append(batches: readonly EncodedBatch[], crashBound?: number): Promise<AppendOutcome>;
   /**
    * Waiting items from a sequence on, at least one if there is any, and not more than `maxBytes` of bodies otherwise, with
-   * the counts of the same moment.
+   * the counts of the same moment. They are taken to be sent from here on: until `stopSending` they count as in doubt.
    */
   read(fromSequence: number, maxBytes: number, maxItems: number): Promise<{ items: Item[]; counts: BufferCounts }>;
   /**
@@ -96,8 +97,13 @@ export interface Buffer {
    * Nothing happens if the buffer has another epoch by now, as it has after damage.
    */
   acknowledge(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void>;
-  /** Sent and not answered yet: evicted last. Replaces the earlier set. `epoch` as in `acknowledge`. */
+  /** Sent and not answered yet: never thinned, evicted last. Replaces the earlier set. `epoch` as in `acknowledge`. */
   markInDoubt(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void>;
+  /**
+   * The connection is over, and nothing that was read is held any more; of what was sent, these have no answer. What is in
+   * doubt outlives a restart. `epoch` as in `acknowledge`.
+   */
+  stopSending(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void>;
   /** Moves an item aside and appends its declaration; the queue goes on. `epoch` as in `acknowledge`. */
   quarantine(sequence: number, reason: RejectionReason, detail: string, epoch: Uint8Array): Promise<void>;
   /** Readings that are lost before they were stored: each consumes a sequence, counts as produced and is declared. */

@@ -107,6 +107,10 @@ export class SqliteBuffer implements EdgeBuffer {
     return this.#call('markInDoubt', { ranges, epoch });
   }
 
+  stopSending(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void> {
+    return this.#call('stopSending', { ranges, epoch });
+  }
+
   quarantine(sequence: number, reason: RejectionReason, detail: string, epoch: Uint8Array): Promise<void> {
     return this.#call('quarantine', { sequence, reason, detail, epoch });
   }

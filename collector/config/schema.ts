@@ -104,7 +104,7 @@ const limits = v.strictObject({
   ),
   connectionAge: v.optional(
     v.pipe(
-      duration({ minMs: 60_000, maxMs: 7 * DAY_MS }),
+      duration({ minMs: 5000, maxMs: 7 * DAY_MS }),
       v.description(
         'connections are ended after about this, so that devices spread over new replicas; never when absent',
       ),
