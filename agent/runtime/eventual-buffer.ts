@@ -141,6 +141,10 @@ export class EventualBuffer implements EdgeBuffer {
     return this.#run((buffer) => buffer.markInDoubt(ranges, epoch));
   }
 
+  stopSending(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void> {
+    return this.#run((buffer) => buffer.stopSending(ranges, epoch));
+  }
+
   quarantine(sequence: number, reason: RejectionReason, detail: string, epoch: Uint8Array): Promise<void> {
     return this.#run((buffer) => buffer.quarantine(sequence, reason, detail, epoch));
   }
