@@ -60,6 +60,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
   const bug = (error: unknown, doing: string) => logger.error({ err: error }, `${doing}: an error that nobody foresaw`);
 
   let damagesFound = 0;
+  let cursorsAhead = 0;
   let fail: (error: Error) => void = () => {};
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
@@ -92,6 +93,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
       watchers: () => alerts.watchers,
       front: () => listening?.front,
       damagesFound: () => damagesFound,
+      cursorsAhead: () => cursorsAhead,
     });
     let readiness: Readiness = { ready: false, why: 'starting' };
     // Before the replay, so that whoever probes sees that the process lives.
@@ -134,7 +136,14 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
         { definition: uploadDefinition, implementation: uploadService({ core, clock, trustDomain, logger }) },
         {
           definition: AlertServiceService,
-          implementation: alertService({ store, hub: alerts, identityOf, scheduler, logger }),
+          implementation: alertService({
+            store,
+            hub: alerts,
+            identityOf,
+            scheduler,
+            logger,
+            cursorAhead: () => cursorsAhead++,
+          }),
         },
         { definition: QueryServiceService, implementation: queryService({ store, identityOf, scheduler, logger }) },
       ],

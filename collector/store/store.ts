@@ -215,6 +215,12 @@ export interface Store {
   appendAlerts(alerts: readonly AlertRecord[]): Promise<AlertRecord[]>;
   /** Alerts of a device with a number above the cursor, in order. */
   readAlerts(deviceId: number, cursor: number, limit: number): Promise<Alert[]>;
+  /**
+   * A device watches from this cursor. Where it is above every number that was given, the store has been put back to an
+   * earlier state: numbers then go on above the cursor, also those of alerts that the device has not acknowledged, so
+   * that it misses none. Answers whether that was so.
+   */
+  resumeAlerts(deviceId: number, cursor: number): Promise<boolean>;
   acknowledgeAlerts(deviceId: number, cursor: number): Promise<void>;
   /** In the order in which they were stored; by transition time where a range is given. `next` is 0 at the end. */
   listAlerts(

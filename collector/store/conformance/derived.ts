@@ -120,6 +120,24 @@ export function describeDerived(under: UnderTest): void {
       expect((await register(store, 'd')).alertCursor).toBe(2);
     });
 
+    it('goes on above the cursor of a device that has seen more than it has, and loses none', async () => {
+      const { deviceId } = await register(store, 'd');
+      const records = [1, 2, 3].map((incident) => alert(deviceId, incident, AlertState.FIRING));
+      await store.appendAlerts(records);
+      await store.acknowledgeAlerts(deviceId, 1);
+      expect(await store.resumeAlerts(deviceId, 3)).toBe(false);
+      expect(await store.resumeAlerts(deviceId, 70)).toBe(true);
+      expect(await store.resumeAlerts(deviceId, 70)).toBe(false);
+      await store.appendAlerts([alert(deviceId, 4, AlertState.FIRING)]);
+      store = await under.reopen();
+      const resumed = await store.readAlerts(deviceId, 70, 10);
+      expect(resumed.map(({ number }) => number)).toEqual([71, 72, 73]);
+      expect(resumed.map(({ incidentId }) => incidentId[0])).toEqual([2, 3, 4]);
+      expect((await register(store, 'd')).alertCursor).toBe(70);
+      const { alerts } = await store.listAlerts({ deviceId, firingOnly: false }, 0, 10);
+      expect(alerts.map(({ number }) => number)).toEqual([1, 71, 72, 73]);
+    });
+
     it('lists by device, time and whether it still fires, in pages', async () => {
       const one = (await register(store, 'one')).deviceId;
       const two = (await register(store, 'two')).deviceId;

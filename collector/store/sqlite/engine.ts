@@ -27,6 +27,7 @@ export function writerOperations(db: Database.Database, bytesMax = Number.POSITI
     saveDerived: derived.save.bind(derived),
     clearRollups: derived.clear.bind(derived),
     appendAlerts: alerts.append.bind(alerts),
+    resumeAlerts: alerts.resume.bind(alerts),
     acknowledgeAlerts: alerts.acknowledge.bind(alerts),
     expireStep: retention.expireStep.bind(retention),
     compactStep: compaction.compactStep.bind(compaction),

@@ -1,5 +1,6 @@
 import type { SegmentDeclaration, SeriesDeclaration, ValueType } from '@tributary/proto/gen/tributary/v1/series';
 import type Database from 'better-sqlite3';
+import { nextFencingToken } from '../fencing-token.js';
 import {
   type CatalogueSeries,
   type RegisteredEpoch,
@@ -54,7 +55,7 @@ export class Registrar {
     );
     this.#insertDevice = db.prepare<unknown[], DeviceRow>(
       `INSERT INTO devices (tenant, device, start_id, fencing_token, agent_version, attributes, first_seen_us, last_seen_us)
-       VALUES (?, ?, ?, 1, ?, ?, ?, ?) RETURNING device_id, start_id, fencing_token, alert_cursor`,
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING device_id, start_id, fencing_token, alert_cursor`,
     );
     this.#updateDevice = db.prepare(
       `UPDATE devices SET start_id = ?, fencing_token = ?, agent_version = ?, attributes = ?,
@@ -132,10 +133,12 @@ export class Registrar {
     const text = labelsText(attributes);
     const known = this.#selectDevice.get(name.tenant, name.device);
     if (known === undefined) {
-      return this.#insertDevice.get(name.tenant, name.device, startId, agentVersion, text, nowUs, nowUs) as DeviceRow;
+      const first = nextFencingToken(0, startId);
+      const values = [name.tenant, name.device, startId, first, agentVersion, text, nowUs, nowUs];
+      return this.#insertDevice.get(...values) as DeviceRow;
     }
     const isSameStart = Buffer.compare(known.start_id, startId) === 0;
-    const token = isSameStart ? known.fencing_token : known.fencing_token + 1;
+    const token = isSameStart ? known.fencing_token : nextFencingToken(known.fencing_token, startId);
     this.#updateDevice.run(startId, token, agentVersion, text, nowUs, known.device_id);
     const cached = this.#cache.device(known.device_id);
     if (cached !== undefined) cached.fencingToken = token;

@@ -132,6 +132,10 @@ export class SqliteStore implements Store {
     return this.#reader.call('readAlerts', [deviceId, cursor, limit]);
   }
 
+  resumeAlerts(deviceId: number, cursor: number): Promise<boolean> {
+    return this.#writer.call('resumeAlerts', [deviceId, cursor]);
+  }
+
   acknowledgeAlerts(deviceId: number, cursor: number): Promise<void> {
     return this.#writer.call('acknowledgeAlerts', [deviceId, cursor]);
   }
