@@ -157,7 +157,10 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     const readingsAgeMs = age === 'forever' ? undefined : age;
     const upkeep = new Upkeep({ store, clock, scheduler, logger, readingsAgeMs });
     upkeep.start();
-    const ticking = setInterval(() => core.tick(clock.wallUs()), TICK_MS);
+    const ticking = setInterval(() => {
+      core.tick(clock.wallUs());
+      pump.probe();
+    }, TICK_MS);
 
     const address = { host: config.listen.host, port };
     logger.info({ listen: formatAddress(address), rules: rules.length }, 'the collector takes readings');

@@ -255,6 +255,10 @@ export interface Store {
    * What has no time of its own goes with the batches around it. What is not digested stays until it is.
    */
   expire(beforeUs: number): Promise<number>;
+  /**
+   * Writes something that changes nothing, durably: whether the store takes commits again. Rejects with what a commit would.
+   */
+  probe(): Promise<void>;
   /** Merges small neighbours that are digested; answers bytes saved. */
   compact(): Promise<number>;
   close(): Promise<void>;

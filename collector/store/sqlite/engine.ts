@@ -29,6 +29,7 @@ export function writerOperations(db: Database.Database, bytesMax = Number.POSITI
     appendAlerts: alerts.append.bind(alerts),
     resumeAlerts: alerts.resume.bind(alerts),
     acknowledgeAlerts: alerts.acknowledge.bind(alerts),
+    probe: quota.probe.bind(quota),
     expireStep: retention.expireStep.bind(retention),
     compactStep: compaction.compactStep.bind(compaction),
   };

@@ -199,6 +199,10 @@ export class SqliteStore implements Store {
     return readings;
   }
 
+  probe(): Promise<void> {
+    return this.#writer.call('probe', []);
+  }
+
   async compact(): Promise<number> {
     let bytesSaved = 0;
     let cursor: CompactCursor | undefined;
