@@ -153,9 +153,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     const port = await host.listen(config.listen);
     closings.push(() => host.close(0));
     readiness = { ready: true };
-    const age = config.retention.readings;
-    const readingsAgeMs = age === 'forever' ? undefined : age;
-    const upkeep = new Upkeep({ store, clock, scheduler, logger, readingsAgeMs });
+    const upkeep = new Upkeep({ store, clock, scheduler, logger, retention: config.retention });
     upkeep.start();
     const ticking = setInterval(() => {
       core.tick(clock.wallUs());

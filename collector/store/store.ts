@@ -17,6 +17,12 @@ import type { Item } from '@tributary/proto/items/item';
  */
 export const SEGMENTS_PER_EPOCH_MAX = 16_384;
 
+/**
+ * Epochs that a device may register at the most, ever: each is rows that stay. One a week for twenty years; a device that
+ * needs more opens epochs in a loop, and somebody should look at its card.
+ */
+export const EPOCHS_PER_DEVICE_MAX = 1024;
+
 /** A device's name as its certificate gives it; the tenant is empty where there is none. */
 export interface DeviceName {
   tenant: string;
@@ -42,7 +48,7 @@ export type RegistrationOutcome =
   | { outcome: 'registered'; device: RegisteredDevice }
   /** An id is already declared as something else: the buffer is a copy, and must open a new epoch. */
   | { outcome: 'conflict'; detail: string }
-  | { outcome: 'too-many-series'; detail: string };
+  | { outcome: 'too-many-series' | 'too-many-epochs'; detail: string };
 
 /** What ingest must know of a device while it is connected. */
 export interface RegisteredDevice {
@@ -255,6 +261,11 @@ export interface Store {
    * What has no time of its own goes with the batches around it. What is not digested stays until it is.
    */
   expire(beforeUs: number): Promise<number>;
+  /**
+   * Removes rollups that begin before one time, and alerts whose transition was before another, but no alert that still
+   * fires; answers how many.
+   */
+  expireDerived(rollupsBeforeUs: number, alertsBeforeUs: number): Promise<{ rollups: number; alerts: number }>;
   /**
    * Writes something that changes nothing, durably: whether the store takes commits again. Rejects with what a commit would.
    */

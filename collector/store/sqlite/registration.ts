@@ -3,6 +3,7 @@ import type Database from 'better-sqlite3';
 import { nextFencingToken } from '../fencing-token.js';
 import {
   type CatalogueSeries,
+  EPOCHS_PER_DEVICE_MAX,
   type RegisteredEpoch,
   type Registration,
   type RegistrationOutcome,
@@ -104,6 +105,12 @@ export class Registrar {
     const epochs: RegisteredEpoch[] = [];
     for (const said of registration.epochs) {
       const epochId = this.#epochs.intern(deviceId, said.epoch);
+      // They are numbered from 1 without a gap. What is known already is taken however many there are.
+      if (epochId > EPOCHS_PER_DEVICE_MAX && this.#cache.epoch(deviceId, epochId)?.highestSequence === 0) {
+        const hex = Buffer.from(said.epoch).toString('hex');
+        const detail = `epoch ${hex} is beyond the ${EPOCHS_PER_DEVICE_MAX} that a device may have; see why it opens so many`;
+        throw new Refused({ outcome: 'too-many-epochs', detail });
+      }
       const epoch = this.#cache.epoch(deviceId, epochId);
       if (epoch === undefined) throw new Error('an epoch vanished within its transaction');
       noteSaid(epoch, said.readingsProduced, said.readingsWaiting, 0);
