@@ -20,6 +20,7 @@ import { connectionsAgedOut } from './fault-28-connections-aged-out.js';
 import { collectorRestarting } from './fault-29-collector-restarting.js';
 import { poisonBatch } from './fault-32-poison-batch.js';
 import { soak } from './fault-44-soak.js';
+import { backupAndRestore } from './fault-47-backup-and-restore.js';
 import { sigterm } from './fault-48-sigterm.js';
 
 /** The rows of the fault list that can be run, in order of their numbers; one line each. */
@@ -45,5 +46,6 @@ export const faults: readonly Fault[] = [
   collectorRestarting,
   poisonBatch,
   soak,
+  backupAndRestore,
   sigterm,
 ];
