@@ -18,7 +18,10 @@ import { longThinLink } from './fault-25-long-thin-link.js';
 import { collectorStopped } from './fault-26-collector-stopped.js';
 import { connectionsAgedOut } from './fault-28-connections-aged-out.js';
 import { collectorRestarting } from './fault-29-collector-restarting.js';
+import { fleetReturns } from './fault-30-fleet-returns.js';
+import { backlogAgainstLive } from './fault-31-backlog-against-live.js';
 import { poisonBatch } from './fault-32-poison-batch.js';
+import { oneDeviceTooMany } from './fault-33-one-device-too-many.js';
 import { soak } from './fault-44-soak.js';
 import { backupAndRestore } from './fault-47-backup-and-restore.js';
 import { sigterm } from './fault-48-sigterm.js';
@@ -44,7 +47,10 @@ export const faults: readonly Fault[] = [
   collectorStopped,
   connectionsAgedOut,
   collectorRestarting,
+  fleetReturns,
+  backlogAgainstLive,
   poisonBatch,
+  oneDeviceTooMany,
   soak,
   backupAndRestore,
   sigterm,
