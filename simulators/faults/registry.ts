@@ -16,6 +16,7 @@ import { resetAtByte } from './fault-23-reset-at-byte.js';
 import { acknowledgementLost } from './fault-24-acknowledgement-lost.js';
 import { longThinLink } from './fault-25-long-thin-link.js';
 import { collectorStopped } from './fault-26-collector-stopped.js';
+import { frozenSubscribers } from './fault-27-frozen-subscribers.js';
 import { connectionsAgedOut } from './fault-28-connections-aged-out.js';
 import { collectorRestarting } from './fault-29-collector-restarting.js';
 import { fleetReturns } from './fault-30-fleet-returns.js';
@@ -45,6 +46,7 @@ export const faults: readonly Fault[] = [
   acknowledgementLost,
   longThinLink,
   collectorStopped,
+  frozenSubscribers,
   connectionsAgedOut,
   collectorRestarting,
   fleetReturns,
