@@ -80,6 +80,11 @@ export class BufferCore {
     return this.state.inDoubt;
   }
 
+  /** What the collector may have, or may yet be sent, for all the buffer knows. */
+  get doubted(): SequenceRange[] {
+    return normalRanges([...this.state.inDoubt, ...this.#handedOut]);
+  }
+
   identity(opened: BufferIdentity['opened']): BufferIdentity {
     const { epoch, highestSequence, readingsProduced, alertCursor, isSuspect } = this.state;
     const { series, segments, anchors } = this.#catalogue;
@@ -116,7 +121,7 @@ export class BufferCore {
       const kept = newestWithin(batches, limit - rowBytes(declarationBytesMax(1)));
       const appended = batches.reduce((sum, batch, at) => (kept[at] ? sum + rowBytes(batch.body.length) : sum), 0);
       const bytesOver = state.bytesStored + appended - limit;
-      const doubted = bytesOver > 0 ? this.#doubted() : [];
+      const doubted = bytesOver > 0 ? this.doubted : [];
       const thinned = this.#thinner?.makeRoom(rows, doubted, bytesOver, limit) ?? [];
       this.#thinner?.appended(appended);
       const needBytes = thinned.reduce((sum, { body }) => sum + rowBytes(body.length), appended);
@@ -240,7 +245,9 @@ export class BufferCore {
     this.acknowledge(previous.#acknowledged);
     this.#handedOut = previous.#handedOut;
     const { isSending, inDoubt } = previous.state;
-    this.#rows.state = { ...this.state, isSending, inDoubt };
+    // The disk must say it again: what was committed since the opening took it as the past.
+    if (isSending) this.#transact(({ state }) => Object.assign(state, { isSending, inDoubt }));
+    else this.#rows.state = { ...this.state, isSending, inDoubt };
   }
 
   quarantine(sequence: number, reason: RejectionReason, detail: string): void {
@@ -385,11 +392,6 @@ export class BufferCore {
   #doubtChanged(): void {
     this.#thinner?.doubtChanged();
     this.#ordinaryFrom = 1;
-  }
-
-  /** What the collector may have, or may yet be sent, for all the buffer knows. */
-  #doubted(): SequenceRange[] {
-    return normalRanges([...this.state.inDoubt, ...this.#handedOut]);
   }
 
   #afterAcknowledged(sequence: number): number {
