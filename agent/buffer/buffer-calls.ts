@@ -15,11 +15,14 @@ export interface BufferThreadOptions {
   path: string;
   quotaBytes: number;
   idleDeleteMs: number;
+  /** As in `BufferEngineOptions`. */
+  crashBound?: number;
+  lossWindowMs?: number;
 }
 
 /** The calls from the handle to its thread: arguments, and what is answered. */
 export interface BufferCalls {
-  append: [packed: Packed, answer: AppendOutcome];
+  append: [batches: { packed: Packed; crashBound: number | undefined }, answer: AppendOutcome];
   read: [
     from: { sequence: number; maxBytes: number; maxItems: number },
     answer: { packed: Packed; counts: BufferCounts },

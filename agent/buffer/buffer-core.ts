@@ -24,6 +24,7 @@ import {
   REJECTED,
 } from './loss-entries.js';
 import { rowBytes } from './row-size.js';
+import { beginRun } from './run-mark.js';
 import { decodeThinnedBatch, lossesOfThinned, THINNED_BATCH } from './thinned-batch.js';
 import { Thinner } from './thinner.js';
 
@@ -111,10 +112,11 @@ export class BufferCore {
   /**
    * `limitBytes`: what rows may take afterwards when the disk has less than the quota. Batches for which no room can be
    * made are dropped and declared if that is because of the quota; when it is the disk, which may recover, nothing is
-   * done and a `TributaryError` `disk-full` thrown.
+   * done and a `TributaryError` `disk-full` thrown. `crashBound` as in `Buffer.append`.
    */
-  append(batches: readonly EncodedBatch[], limitBytes = this.#quotaBytes): AppendOutcome {
+  append(batches: readonly EncodedBatch[], limitBytes = this.#quotaBytes, crashBound?: number): AppendOutcome {
     return this.#transact((rows) => {
+      rows.state.crashBound = crashBound ?? rows.state.crashBound;
       this.#deleteAcknowledged();
       const { state } = rows;
       const limit = Math.min(this.#quotaBytes, limitBytes);
@@ -157,6 +159,19 @@ export class BufferCore {
       }
       rows.appendDeclaration([...plan.entries, ...damaged, ...dropped.entries]);
       return { sequences, stored, evicted: plan.victims, evictedReadings };
+    });
+  }
+
+  /** The first transaction of a process, see `beginRun`. */
+  beginRun(crashBound: number): void {
+    this.#transact((rows) => beginRun(rows, crashBound));
+  }
+
+  /** The last transaction of a process that ends in order: nothing is in memory that is not in the table. */
+  endRun(): void {
+    this.#transact((rows) => {
+      this.#deleteAcknowledged();
+      rows.state.isClosed = true;
     });
   }
 

@@ -4,6 +4,7 @@ import type { LossReason, RejectionReason } from '@tributary/proto/gen/tributary
 import type { Item } from '@tributary/proto/items/item';
 import fc from 'fast-check';
 import { BufferCore } from './buffer-core.js';
+import { DeferredItemTable } from './deferred-item-table.js';
 import type { BufferedItem, BufferState, ItemTable } from './item-table.js';
 import { BATCH, DECLARATION } from './loss-entries.js';
 import { MemoryItemTable } from './memory-item-table.js';
@@ -17,6 +18,10 @@ export interface ModelTable {
   failAfter?: (calls: number | undefined) => void;
   /** The next commit reaches the disk and is reported as failed. */
   failBehindCommit?: () => void;
+  /** After a failure the table is opened again. */
+  reopen?: () => void;
+  /** What is durable, where that is another table. */
+  disk?: ItemTable;
   close?: () => void;
 }
 
@@ -162,6 +167,7 @@ class Model {
 
   /** As the engine does after an error: the call counts as not done, whatever the disk has of it. */
   #reopen(failed: BufferCore): void {
+    this.#binding.reopen?.();
     this.#core = this.#open();
     if (Buffer.compare(this.#core.state.epoch, failed.state.epoch) === 0) {
       this.#core.withdraw(failed.state);
@@ -253,7 +259,8 @@ class Model {
     if (waiting === undefined) return;
     const known = new Set([...this.#held.map(({ sequence }) => sequence), ...this.#unanswered]);
     const found = this.#core.read(waiting.sequence, EVERYTHING, count);
-    assert.ok(this.#binding.table.state()?.isSending || found.length === 0, 'the disk knows that it sends');
+    const { disk, table } = this.#binding;
+    assert.ok((disk ?? table).state()?.isSending || found.length === 0, 'the disk knows that it sends');
     this.#held.push(...found.filter(({ sequence }) => !known.has(sequence)));
   }
 
@@ -349,6 +356,7 @@ class FailingTable extends MemoryItemTable {
   }
 }
 
+/** In memory, on a disk that fails. */
 function inMemory(): ModelTable {
   const table = new FailingTable();
   return {
@@ -356,6 +364,14 @@ function inMemory(): ModelTable {
     failAfter: (calls) => table.failAfter(calls),
     failBehindCommit: () => table.failBehindCommit(),
   };
+}
+
+/** The newest rows in memory in front of such a disk; each look at the clock is a millisecond. */
+export function deferred(): ModelTable {
+  const binding = inMemory();
+  let nowMs = 0;
+  const table = new DeferredItemTable(binding.table, { lossWindowMs: 20, nowMs: () => nowMs++ });
+  return { ...binding, table, disk: binding.table, reopen: () => table.attach(binding.table) };
 }
 
 /** What a run of the model came to. */

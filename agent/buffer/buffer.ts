@@ -80,9 +80,11 @@ export interface Buffer {
   readonly identity: BufferIdentity;
   /**
    * Assigns sequences and commits, all in one transaction; on disk when it resolves. Room is made first, and what is
-   * evicted is declared by an item in the same transaction.
+   * evicted is declared by an item in the same transaction. `crashBound` is written along: so many readings may be taken
+   * before the next append is on disk, and are what a crash takes with it; as before when it is left out.
+   * With deferred durability it resolves earlier, see docs/BUFFER.md.
    */
-  append(batches: readonly EncodedBatch[]): Promise<AppendOutcome>;
+  append(batches: readonly EncodedBatch[], crashBound?: number): Promise<AppendOutcome>;
   /**
    * Waiting items from a sequence on, at least one if there is any, and not more than `maxBytes` of bodies otherwise, with
    * the counts of the same moment. They are taken to be sent from here on: until `stopSending` they count as in doubt.

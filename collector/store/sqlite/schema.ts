@@ -6,9 +6,6 @@ import { toStoreError } from './sqlite-errors.js';
 
 /** "TrbS": tells `file` and us that a database is a Tributary store. */
 const APPLICATION_ID = 0x54726253;
-/** Goes up with each change of the tables; a newer one than this is refused. */
-const SCHEMA_VERSION = 1;
-
 /**
  * Measured (`npm run bench -- store`), bytes a reading at rest in 1,000-reading batches of 1,550 B, in 100-reading batches
  * of 230 B, and in such batches one a commit: 4 KiB pages 1.59, 2.57, 3.9; 8 KiB 1.60, 2.67, 4.0; 16 KiB 1.65, 3.49, 4.2.
@@ -25,8 +22,12 @@ const READER_CACHE_KIB = 8 * 1024;
 /** A checkpoint each 16 MiB of log: pages that many commits touch are then written once. The log stays about as large. */
 const CHECKPOINT_BYTES = 16 * 1024 * 1024;
 
-/* The tables are described, to the column, in docs/STORE.md. */
-const TABLES = `
+/**
+ * The step from each version to the next; the version of a store is how many it has taken. Only ever add to the end: a
+ * store may come from any of them. The tables are described, to the column, in docs/STORE.md.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
 CREATE TABLE devices (
   device_id INTEGER PRIMARY KEY,
   tenant TEXT NOT NULL,
@@ -174,7 +175,34 @@ CREATE TABLE alerts (
   UNIQUE (device_id, incident_id, state, late)
 ) STRICT;
 CREATE UNIQUE INDEX alerts_by_number ON alerts (device_id, number) WHERE number > 0;
-`;
+`,
+  // What became known of a segment's offset after it was declared.
+  `
+CREATE TABLE anchors (
+  device_id INTEGER NOT NULL,
+  epoch_id INTEGER NOT NULL,
+  id INTEGER NOT NULL,
+  segment INTEGER NOT NULL,
+  at_us INTEGER NOT NULL,
+  offset_us INTEGER NOT NULL,
+  uncertainty_us INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  PRIMARY KEY (device_id, epoch_id, id)
+) STRICT, WITHOUT ROWID;
+`,
+  // What thinned items hold of readings that were produced in an epoch, and of those that have expired (item_epoch_id 0).
+  `
+CREATE TABLE thinned (
+  device_id INTEGER NOT NULL,
+  epoch_id INTEGER NOT NULL,
+  item_epoch_id INTEGER NOT NULL,
+  item_sequence INTEGER NOT NULL,
+  kept INTEGER NOT NULL,
+  PRIMARY KEY (device_id, epoch_id, item_epoch_id, item_sequence)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX thinned_by_item ON thinned (device_id, item_epoch_id, item_sequence);
+`,
+];
 
 /** An SQL tool that opens or leaves the file holds it for moments; no longer than this may a commit wait for one. */
 const BUSY_TIMEOUT_MS = 2_000;
@@ -249,16 +277,19 @@ function prepareSchema(db: Database.Database, path: string): void {
   const application = db.pragma('application_id', { simple: true });
   const version = db.pragma('user_version', { simple: true }) as number;
   const tables = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() as number;
-  if (tables === 0) {
-    db.transaction(() => {
-      db.exec(TABLES);
-      db.pragma(`application_id = ${APPLICATION_ID}`);
-      db.pragma(`user_version = ${SCHEMA_VERSION}`);
-    }).immediate();
-    return;
+  if (tables > 0 && application !== APPLICATION_ID) {
+    throw new StoreError('corrupt', `${path} is a database of something else`);
   }
-  if (application !== APPLICATION_ID) throw new StoreError('corrupt', `${path} is a database of something else`);
-  if (version !== SCHEMA_VERSION) {
-    throw new StoreError('corrupt', `${path} has schema version ${version}, this collector knows ${SCHEMA_VERSION}`);
+  if (version > MIGRATIONS.length) {
+    throw new StoreError(
+      'corrupt',
+      `${path} has schema version ${version}, this collector knows versions up to ${MIGRATIONS.length}`,
+    );
   }
+  if (version === MIGRATIONS.length) return;
+  db.transaction(() => {
+    for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
+    db.pragma(`application_id = ${APPLICATION_ID}`);
+    db.pragma(`user_version = ${MIGRATIONS.length}`);
+  }).immediate();
 }
