@@ -19,6 +19,7 @@ import { BatchTimer } from './runtime/batch-timer.js';
 import { BatchWriter } from './runtime/batch-writer.js';
 import { whenThereIsRoom } from './runtime/disk-room.js';
 import { DropCounter } from './runtime/drop-counter.js';
+import { fullPolicy, seriesProtection } from './runtime/full-policy.js';
 import { type HealthServers, serveHealth } from './runtime/health-servers.js';
 import { SegmentKeeper } from './runtime/segment-keeper.js';
 import { SourceRunner } from './runtime/source-runner.js';
@@ -69,7 +70,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const startedMs = scheduler.nowMs();
   const startedAt = new Date(clock.wallUs() / 1000).toISOString();
   const version = agentVersion();
-  const open = () => SqliteBuffer.open({ path: config.buffer.path, quotaBytes: config.buffer.quota });
+  const open = () => SqliteBuffer.open({ path: config.buffer.path, ...fullPolicy(config.buffer) });
   const opening = deps.buffer ?? open();
   const tls = await tlsOrClose(config, opening);
   const device = formatSpiffeId(tls.identity);
@@ -107,6 +108,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       registry: catalogue,
       nowUs: () => clock.monotonicUs(),
       segmentId: () => segments.id,
+      isProtected: seriesProtection(config.buffer.protect),
       drop: (reason, readings) => {
         drops.count(reason, readings);
         if (reason === 'memory') writer.overflowed(readings);
@@ -235,6 +237,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         highestSequence: stored.highestSequence,
         readingsProduced: stored.readingsProduced,
         readingsEvicted: stored.readingsEvicted,
+        readingsThinned: stored.readingsThinned,
         itemsQuarantined: stored.itemsQuarantined,
         bytesWritten: stored.bytesWritten,
         appendFailures: writer.counters.appendFailures,

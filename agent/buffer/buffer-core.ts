@@ -117,7 +117,6 @@ export class BufferCore {
   append(batches: readonly EncodedBatch[], limitBytes = this.#quotaBytes, crashBound?: number): AppendOutcome {
     return this.#transact((rows) => {
       rows.state.crashBound = crashBound ?? rows.state.crashBound;
-      this.#deleteAcknowledged();
       const { state } = rows;
       const limit = Math.min(this.#quotaBytes, limitBytes);
       const kept = newestWithin(batches, limit - rowBytes(declarationBytesMax(1)));
@@ -170,7 +169,6 @@ export class BufferCore {
   /** The last transaction of a process that ends in order: nothing is in memory that is not in the table. */
   endRun(): void {
     this.#transact((rows) => {
-      this.#deleteAcknowledged();
       rows.state.isClosed = true;
     });
   }
@@ -216,7 +214,7 @@ export class BufferCore {
     return found;
   }
 
-  /** Nothing is written: the rows go with the next append, or with {@link deleteAcknowledged}. */
+  /** Nothing is written: the rows go with the next transaction, or with {@link deleteAcknowledged}. */
   acknowledge(ranges: readonly SequenceRange[]): void {
     const { highestSequence } = this.state;
     const within = normalRanges(ranges.map(({ first, last }) => ({ first, last: Math.min(last, highestSequence) })));
@@ -234,7 +232,7 @@ export class BufferCore {
 
   /** Deletes acknowledged rows now, so that they do not stay while nothing is appended. */
   deleteAcknowledged(): void {
-    if (this.#acknowledgedCounts.items > 0) this.#transact(() => this.#deleteAcknowledged());
+    if (this.#acknowledgedCounts.items > 0) this.#transact(() => {});
   }
 
   /** Nothing is written: it is on disk with the next transaction, and until then the disk knows of more doubt. */
@@ -305,7 +303,6 @@ export class BufferCore {
    */
   openEpoch(epoch: Uint8Array): void {
     this.#transact((rows) => {
-      this.#deleteAcknowledged();
       const damaged: Item[] = [];
       rows.walkItems(1, (item) => {
         if (!rows.isIntact(item)) damaged.push(item);
@@ -357,6 +354,10 @@ export class BufferCore {
     this.#rows.withdraw(before);
   }
 
+  /**
+   * Every transaction deletes what was acknowledged: the doubt that it writes down is that of the rows it leaves, and a row
+   * that the collector has must not be left without.
+   */
   #transact<T>(act: (rows: CountedRows) => T): T {
     const acknowledged = this.#acknowledged;
     const counts = this.#acknowledgedCounts;
@@ -364,7 +365,10 @@ export class BufferCore {
     const position = this.#thinner?.position;
     const ordinaryFrom = this.#ordinaryFrom;
     try {
-      return this.#rows.transact(() => act(this.#rows));
+      return this.#rows.transact(() => {
+        this.#deleteAcknowledged();
+        return act(this.#rows);
+      });
     } catch (error) {
       this.#acknowledged = acknowledged;
       this.#acknowledgedCounts = counts;

@@ -29,6 +29,7 @@ export interface AgentStatus {
     highestSequence: number;
     readingsProduced: number;
     readingsEvicted: number;
+    readingsThinned: number;
     itemsQuarantined: number;
     bytesWritten: number;
     /** Appends that failed and were tried again. */

@@ -18,6 +18,7 @@ export function statusTable(status: AgentStatus): string {
     ['buffer', `${mebibytes(buffer.bytes)} of ${formatByteSize(buffer.quotaBytes)}`],
     ['readings', `${readings.taken} taken, ${readings.pending} in memory`],
     ['dropped', counts(readings.dropped)],
+    ['thinned', `${buffer.readingsThinned} readings`],
     ['evicted', `${buffer.readingsEvicted} readings`],
     ['quarantined', `${buffer.itemsQuarantined} items`],
     ['alerts', `${alerts.received} received, newest ${alerts.cursor}`],
