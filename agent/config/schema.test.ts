@@ -62,7 +62,10 @@ describe('the configuration of an agent', () => {
   it.each([
     ['freeSpace: 10', 'buffer.freeSpace'],
     ['thinning: {window: 10ms}', 'buffer.thinning.window'],
-    ['thinning: sometimes', 'buffer.thinning: not a setting; write off, or an object with a window'],
+    [
+      'thinning: sometimes',
+      'buffer.thinning: not a setting (value "sometimes"); write off, or an object with a window',
+    ],
     ['protect: pressure', 'buffer.protect'],
   ])('buffer: {%s} is refused as well', (field, message) => {
     const text = minimal.replace('path: buffer.db', `path: buffer.db, ${field}`);
