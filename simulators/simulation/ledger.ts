@@ -18,6 +18,8 @@ export interface Produced extends Production {
   body: Uint8Array | undefined;
   /** Why the device gave it up. What is stored nevertheless counts as stored. */
   lost: LossReason | undefined;
+  /** It went to another epoch, under another sequence. */
+  isMoved: boolean;
 }
 
 /** What a device produced in one epoch: kept outside of the system, so that the system can be held against it. */
@@ -27,12 +29,74 @@ export class EpochLedger {
   readonly declarations = new Map<number, { checksum: number; entries: readonly LedgerEntry[] }>();
   /** The device could not say exactly what it lost, or of what it had declared before. */
   isBounded = false;
+  /** Something of it went to another epoch. */
+  isLeft = false;
   /** That were produced. */
   readings = 0;
 
-  produced(sequence: number, { firstNumber, readings, poison }: Production): void {
-    const produced = { sequence, firstNumber, readings, poison, checksum: undefined, body: undefined, lost: undefined };
+  produced(sequence: number, { firstNumber, readings, poison }: Production): Produced {
+    const produced: Produced = {
+      sequence,
+      firstNumber,
+      readings,
+      poison,
+      checksum: undefined,
+      body: undefined,
+      lost: undefined,
+      isMoved: false,
+    };
     this.bySequence.set(sequence, produced);
     this.readings += readings;
+    return produced;
+  }
+
+  /** The sequences above this one are free again: the device takes them for never given. Answers their readings. */
+  withdraw(highestSequence: number): number {
+    let taken = 0;
+    for (const [sequence, { readings }] of this.bySequence) {
+      if (sequence <= highestSequence) continue;
+      this.bySequence.delete(sequence);
+      taken += readings;
+    }
+    for (const sequence of this.declarations.keys()) {
+      if (sequence > highestSequence) this.declarations.delete(sequence);
+    }
+    this.readings -= taken;
+    return taken;
+  }
+
+  copy(): EpochLedger {
+    const copy = new EpochLedger();
+    for (const [sequence, produced] of this.bySequence) copy.bySequence.set(sequence, { ...produced });
+    for (const [sequence, declaration] of this.declarations) copy.declarations.set(sequence, declaration);
+    copy.isBounded = this.isBounded;
+    copy.isLeft = this.isLeft;
+    copy.readings = this.readings;
+    return copy;
+  }
+}
+
+/** What was committed to one disk. A copy of the disk has a ledger of its own from then on. */
+export class DiskLedger {
+  readonly device: string;
+  /** By epoch in hexadecimal. */
+  readonly epochs: Map<string, EpochLedger>;
+
+  constructor(device: string, epochs = new Map<string, EpochLedger>()) {
+    this.device = device;
+    this.epochs = epochs;
+  }
+
+  epoch(epoch: string): EpochLedger {
+    let ledger = this.epochs.get(epoch);
+    if (ledger === undefined) {
+      ledger = new EpochLedger();
+      this.epochs.set(epoch, ledger);
+    }
+    return ledger;
+  }
+
+  copy(): DiskLedger {
+    return new DiskLedger(this.device, new Map([...this.epochs].map(([epoch, ledger]) => [epoch, ledger.copy()])));
   }
 }

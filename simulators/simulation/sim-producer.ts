@@ -16,7 +16,17 @@ export const SERIES = ['temperature', 'pressure', 'flow'].map((name) => ({
 const POISONS: readonly Poison[] = ['malformed', 'count', 'type', 'store'];
 
 /** A batch on its way into a buffer, with what the ledger shall know of it. */
-export interface MadeBatch extends EncodedBatch, Production {}
+export interface MadeBatch extends EncodedBatch, Production {
+  /** Time of its first reading on the monotonic line. */
+  oldestUs: number;
+}
+
+/** Between two rows of a batch. */
+const ROW_US = 10_000;
+const ROWS_MAX = 6;
+
+/** No batch spans more than this on the monotonic line. */
+export const BATCH_SPAN_US_MAX = ROWS_MAX * ROW_US;
 
 /** Makes batches whose readings are numbers that count up and are never used twice, whatever becomes of them. */
 export class SimProducer {
@@ -44,8 +54,8 @@ export class SimProducer {
   /** A batch of readings up to now on the monotonic line of a segment. */
   make(segment: number, monotonicUs: number): MadeBatch {
     const chance = this.#chance;
-    const rows = chance.whole(1, 12);
-    const series = chance.whole(1, SERIES.length);
+    const rows = chance.whole(1, ROWS_MAX);
+    const series = chance.whole(1, 2);
     const { firstNumber, readings } = this.take(rows * series);
     const poison = chance.is(this.poisonShare) ? chance.pick(POISONS) : undefined;
     const columns = Array.from({ length: series }, (_, at): Column => {
@@ -61,12 +71,13 @@ export class SimProducer {
       unitExponent: 6,
       baseTime: BigInt(monotonicUs),
       readings,
-      groups: [{ rows, times: Float64Array.from({ length: rows }, (_, row) => (row - rows) * 10_000), columns }],
+      groups: [{ rows, times: Float64Array.from({ length: rows }, (_, row) => (row - rows) * ROW_US), columns }],
     });
-    if (poison === 'malformed') return { body: body.subarray(0, body.length - 1), readings, firstNumber, poison };
-    if (poison === 'count') return { body, readings: readings + 1, firstNumber, poison };
+    const made = { body, readings, firstNumber, poison, oldestUs: monotonicUs - rows * ROW_US };
+    if (poison === 'malformed') return { ...made, body: body.subarray(0, body.length - 1) };
+    if (poison === 'count') return { ...made, readings: readings + 1 };
     if (poison === 'store') this.#storePoison.add(bodyKey(body));
-    return { body, readings, firstNumber, poison };
+    return made;
   }
 }
 

@@ -18,7 +18,7 @@ function parsed() {
       options: {
         seeds: { type: 'string', default: '50' },
         from: { type: 'string', default: '1' },
-        minutes: { type: 'string', default: '30' },
+        minutes: { type: 'string', default: '60' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -73,11 +73,23 @@ async function runTwins(first: RunResult): Promise<void> {
   const { seed } = first;
   const again = await runSeed(seed, { durationMs });
   if (again.traceHash !== first.traceHash) {
-    report(seed, { invariant: 'determinism', detail: 'two runs of this seed differ', history: [] });
+    report(seed, {
+      invariant: 'determinism',
+      detail: 'two runs of this seed differ',
+      concerns: {},
+      atMs: 0,
+      history: [],
+    });
   }
   const steady = await runSeed(seed, { durationMs, areClocksSteady: true });
   if (steady.identityHash !== first.identityHash) {
-    report(seed, { invariant: 'I6', detail: 'with other wall clocks other items are stored', history: [] });
+    report(seed, {
+      invariant: 'I6',
+      detail: 'with other wall clocks other items are stored',
+      concerns: {},
+      atMs: 0,
+      history: [],
+    });
   }
 }
 
