@@ -4,7 +4,7 @@ import { DecodeArena } from '@tributary/proto/batch/arena';
 import { decodeBatch } from '@tributary/proto/batch/decode';
 import type { EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
 import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
-import { ItemKind, type LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import { ItemKind, Lane, type LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import { DiskLedger, type EpochLedger, type Produced } from './ledger.js';
 import { bodyKey } from './sim-producer.js';
@@ -26,6 +26,8 @@ export class Checker {
   readonly #copiedEpochs = new Set<string>();
   /** Checksums of what the store has taken. */
   readonly #stored = new Map<string, number>();
+  /** What was announced: no live reading that is older comes any more. By epoch and segment, on that one's line. */
+  readonly #watermarks = new Map<string, number>();
   /** What was put into a buffer of this device, by key and checksum; undefined for what holds no readings. */
   readonly #put = new Map<string, Produced | undefined>();
   readonly #isOnlyEndChecked: boolean;
@@ -62,11 +64,6 @@ export class Checker {
   /** Whether a device has a reason to see a fork. */
   isCopied(device: string): boolean {
     return this.#copiedDevices.has(device);
-  }
-
-  /** Whether this epoch stands, or stood, on more than one disk. */
-  isCopiedEpoch(epoch: string): boolean {
-    return this.#copiedEpochs.has(epoch);
   }
 
   /** A buffer has committed. Whatever it deleted must be in the store, or declared by the same transaction, or moved. */
@@ -121,6 +118,18 @@ export class Checker {
     if (!this.#put.has(`${key}/${item.checksum}`)) {
       throw new Violation('I6', `${key} was stored with bytes that the device never had`, where);
     }
+    const produced = this.#put.get(`${key}/${item.checksum}`);
+    if (produced === undefined || item.lane !== Lane.LIVE || this.#copiedEpochs.has(epoch)) return;
+    const saidUs = this.#watermarks.get(`${epoch}/${produced.segment}`) ?? 0;
+    if (produced.oldestUs >= saidUs) return;
+    const detail = `a live reading of ${produced.oldestUs} us came in ${key}, after a watermark of ${saidUs} us`;
+    throw new Violation('I6', detail, where);
+  }
+
+  /** A collector passes on that no live reading older than this comes any more. */
+  announced(epoch: string, segment: number, us: number): void {
+    const key = `${epoch}/${segment}`;
+    this.#watermarks.set(key, Math.max(us, this.#watermarks.get(key) ?? 0));
   }
 
   /** The collector says that these are durable. */

@@ -8,6 +8,9 @@ export interface Production {
   firstNumber: number;
   readings: number;
   poison: Poison | undefined;
+  /** Of the first reading: its segment, and its time on that one's line. */
+  segment: number;
+  oldestUs: number;
 }
 
 /** A sequence that a device gave to readings. */
@@ -34,17 +37,9 @@ export class EpochLedger {
   /** That were produced. */
   readings = 0;
 
-  produced(sequence: number, { firstNumber, readings, poison }: Production): Produced {
-    const produced: Produced = {
-      sequence,
-      firstNumber,
-      readings,
-      poison,
-      checksum: undefined,
-      body: undefined,
-      lost: undefined,
-      isMoved: false,
-    };
+  produced(sequence: number, { firstNumber, readings, poison, segment, oldestUs }: Production): Produced {
+    const said = { firstNumber, readings, poison, segment, oldestUs };
+    const produced = { ...said, sequence, checksum: undefined, body: undefined, lost: undefined, isMoved: false };
     this.bySequence.set(sequence, produced);
     this.readings += readings;
     return produced;

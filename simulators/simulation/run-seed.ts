@@ -7,7 +7,7 @@ import { Faults } from './faults.js';
 import { SimAgent, type SimAgentOptions } from './sim-agent.js';
 import type { OpenBuffer } from './sim-buffer.js';
 import { SimClock } from './sim-clock.js';
-import { DEVICES_MAX, Followed, SimCollector } from './sim-collector.js';
+import { DEVICES_MAX, SimCollector } from './sim-collector.js';
 import { SimNetwork } from './sim-link.js';
 import { SimProducer } from './sim-producer.js';
 import { MemoryStore, type SimStore, type StoredItem } from './sim-store.js';
@@ -113,7 +113,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   // Some stores are slow all the time: what waits for a commit is sent again by the next connection.
   const usualCommitMs = { min: 1, max: chance.magnitude(5, 5000) };
   const wrapped = options.wrapStore?.(store, world) ?? store;
-  const followed = new Followed();
+  const followed = new Set<string>();
   const collectors = Array.from({ length: chance.whole(1, COLLECTORS_MAX) }, (_, index) => {
     const own = { index, chance: new Chance(seed, Stream.Collector + index), clock: collectorClock, store: wrapped };
     return new SimCollector({ ...own, world, network, checker, storePoison, limits, usualCommitMs, followed });

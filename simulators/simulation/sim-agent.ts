@@ -9,7 +9,7 @@ import type { DiskLedger, Production } from './ledger.js';
 import { isDiskFailure, type OpenBuffer, SimBuffer } from './sim-buffer.js';
 import type { SimClock } from './sim-clock.js';
 import type { SimNetwork } from './sim-link.js';
-import { BATCH_SPAN_US_MAX, type MadeBatch, SERIES, type SimProducer } from './sim-producer.js';
+import { type MadeBatch, SERIES, type SimProducer } from './sim-producer.js';
 import { PowerCut, type TableChange, WatchedTable } from './watched-table.js';
 import type { World } from './world.js';
 
@@ -194,9 +194,9 @@ export class SimAgent {
     if (chance.is(LOSS_SHARE)) this.#overflow.push(producer.take(chance.whole(1, 5)));
     const count = chance.is(BURST_SHARE) ? chance.whole(2, 5) : 1;
     for (let batch = 0; batch < count; batch++) {
-      const made = producer.make(process.segment, clock.monotonicUs() - (count - 1 - batch) * BATCH_SPAN_US_MAX);
+      const made = producer.make(process.segment, clock.monotonicUs());
       if (this.#pending.length < PENDING_MAX) this.#pending.push(made);
-      else this.#overflow.push({ firstNumber: made.firstNumber, readings: made.readings, poison: undefined });
+      else this.#overflow.push({ ...made, poison: undefined });
     }
     this.#append(process);
     this.#produce(process);

@@ -22,7 +22,7 @@ export interface SimCollectorOptions {
   /** Counts from 0: of its address. */
   index: number;
   /** What all collectors of a store have followed. */
-  followed: Followed;
+  followed: Set<string>;
   world: World;
   network: SimNetwork;
   clock: SimClock;
@@ -34,13 +34,6 @@ export interface SimCollectorOptions {
   usualCommitMs: { min: number; max: number };
   /** Bodies that the store fails with, as a constraint would. */
   storePoison: ReadonlySet<string>;
-}
-
-/** What was followed by any collector, and what devices have announced to any. */
-export class Followed {
-  readonly batches = new Set<string>();
-  /** By epoch and segment: no live reading that is older comes any more, in microseconds of that segment's line. */
-  readonly watermarks = new Map<string, number>();
 }
 
 /** No simulation has more devices. */
@@ -211,21 +204,15 @@ export class SimCollector {
   }
 
   #follower(): Follower {
-    const { followed, checker } = this.#options;
+    const { followed } = this.#options;
     const watermarks = new Map<number, number>();
     const { devicesMax } = this.#options.limits;
     return {
       follow: (batches) => {
-        for (const { deviceId, epoch, sequence, batch, lane } of batches) {
+        for (const { deviceId, epoch, sequence } of batches) {
           const key = `${deviceId}/${hex(epoch)}/${sequence}`;
-          if (followed.batches.has(key)) throw new Violation('I1', `${key} was followed twice`);
-          followed.batches.add(key);
-          const saidUs = followed.watermarks.get(`${hex(epoch)}/${batch.segment}`);
-          if (lane !== Lane.LIVE || saidUs === undefined) continue;
-          const oldestUs = Number(batch.baseTime) + batch.groups[0].times[0];
-          if (oldestUs >= saidUs || checker.isCopiedEpoch(hex(epoch))) continue;
-          const detail = `a live reading of ${oldestUs} us came in ${key}, after a watermark of ${saidUs} us`;
-          throw new Violation('I6', detail, { epoch: hex(epoch), sequence });
+          if (followed.has(key)) throw new Violation('I1', `${key} was followed twice`);
+          followed.add(key);
         }
       },
       watermark: (deviceId, watermarkUs) => {
@@ -353,9 +340,7 @@ export class SimCollector {
   #announced({ epoch, lane, watermarkSegment, watermarkUs }: UploadHeader, response: UploadResponse): void {
     const isClean = response.later.length === 0 && response.rejected.length === 0 && response.forked.length === 0;
     if (lane !== Lane.LIVE || !isClean || watermarkSegment === 0) return;
-    const { watermarks } = this.#options.followed;
-    const key = `${hex(epoch)}/${watermarkSegment}`;
-    watermarks.set(key, Math.max(watermarkUs, watermarks.get(key) ?? 0));
+    this.#options.checker.announced(hex(epoch), watermarkSegment, watermarkUs);
   }
 }
 
