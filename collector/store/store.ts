@@ -2,6 +2,7 @@ import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type { EpochState } from '@tributary/proto/gen/tributary/v1/device';
 import type { Device, EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
 import type {
+  ClockAnchor,
   ClockState,
   SegmentDeclaration,
   SequenceRange,
@@ -16,6 +17,12 @@ import type { Item } from '@tributary/proto/items/item';
  * is registered, 2 MB.
  */
 export const SEGMENTS_PER_EPOCH_MAX = 16_384;
+
+/**
+ * Anchors of one epoch at the most: a crystal that is off by 50 millionths moves its offset by an anchor's bound some 40
+ * times a day, for four years. 100 bytes each in memory while the device is registered.
+ */
+export const ANCHORS_PER_EPOCH_MAX = 65_536;
 
 /** A device's name as its certificate gives it; the tenant is empty where there is none. */
 export interface DeviceName {
@@ -33,6 +40,8 @@ export interface Registration {
   series: readonly SeriesDeclaration[];
   /** Of the first epoch, with the offset and state that the collector settled on. */
   segments: readonly SegmentDeclaration[];
+  /** Of the first epoch, settled in the same way. */
+  anchors: readonly ClockAnchor[];
   nowUs: number;
   /** More series than this for one device are refused, so that one device cannot fill the catalogue. */
   seriesPerDeviceMax: number;
@@ -61,6 +70,8 @@ export interface RegisteredEpoch {
   /** Index is the id that the device uses; index 0 is unused. */
   series: (CatalogueSeries | undefined)[];
   segments: (SegmentDeclaration | undefined)[];
+  /** Index is the anchor's id; index 0 is unused. */
+  anchors: (ClockAnchor | undefined)[];
 }
 
 export interface CatalogueSeries {
@@ -79,8 +90,10 @@ export interface CheckedItem extends Item {
   quality: ClockState;
   /** The lane that it came in. Kept, so that a replay judges history as history. */
   lane: Lane;
-  /** Of a declaration. */
+  /** Of a declaration; of a thinned batch what it replaces. */
   entries?: readonly LedgerEntry[];
+  /** Readings that a thinned batch holds; where it is absent the body says. */
+  kept?: number;
 }
 
 export interface DeviceCommit {
@@ -101,6 +114,8 @@ export enum ItemOutcome {
   Duplicate = 1,
   /** Other bytes are there. */
   Fork = 2,
+  /** A thinned batch, of whose originals one is there: its readings would be stored twice. Nothing of it is stored. */
+  Superseded = 3,
 }
 
 export type DeviceCommitOutcome =

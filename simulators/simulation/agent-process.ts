@@ -235,6 +235,12 @@ export class AgentProcess {
       case 'in-doubt':
         this.#inEpoch(effect, effect.epoch, (core) => core.markInDoubt(effect.ranges));
         return;
+      case 'stop-sending':
+        this.#inEpoch(effect.epoch, (buffer) => {
+          buffer.stopSending(effect.ranges);
+          return undefined;
+        });
+        return;
       case 'quarantine':
         this.#inEpoch(effect, effect.epoch, (core) => {
           this.#trace(`quarantines ${effect.sequence}: ${effect.detail}`);
