@@ -7,7 +7,8 @@ import { RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributar
 import { type UploadHeader, UploadResponse } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { encodeUploadMessage } from '@tributary/proto/items/upload-wire';
 import type { Chance } from './chance.js';
-import type { Production } from './ledger.js';
+import type { Checker } from './checker.js';
+import type { DiskLedger, Production } from './ledger.js';
 import { isDiskFailure, type SimBuffer } from './sim-buffer.js';
 import type { SimCall } from './sim-call.js';
 import type { SimClock } from './sim-clock.js';
@@ -27,6 +28,8 @@ export interface Machine {
   chance: Chance;
   table: WatchedTable;
   watermark: Watermark;
+  checker: Checker;
+  ledger: DiskLedger;
   /** The power goes, because of a write. */
   powerCut(why: string): void;
 }
@@ -47,6 +50,8 @@ export class AgentProcess {
   readonly #core: UplinkCore;
   readonly #machine: Machine;
   readonly #calls = new Map<number, SimCall>();
+  /** Of streams that were not answered yet. */
+  readonly #epochs = new Map<number, Uint8Array>();
   #connection: SimConnection | undefined;
   /** The disk's thread carries out one operation after another. */
   #diskFreeMs = 0;
@@ -193,8 +198,10 @@ export class AgentProcess {
         this.#open(effect.stream);
         return;
       case 'write': {
-        if (effect.header !== undefined) this.#setWatermark(effect.header);
+        if (effect.header !== undefined) this.#setWatermark(effect.header, effect.oldestLive);
         const sequences = effect.items.map(({ sequence }) => sequence);
+        if (effect.header !== undefined) this.#epochs.set(effect.stream, effect.header.epoch);
+        this.#sent(effect.stream, sequences);
         this.#trace(`sends ${sequences[0] ?? 'nothing'} to ${sequences.at(-1) ?? 'nothing'}`);
         this.#calls.get(effect.stream)?.write(encodeUploadMessage(effect.header, effect.items));
         return;
@@ -236,10 +243,7 @@ export class AgentProcess {
         this.#inEpoch(effect, effect.epoch, (core) => core.markInDoubt(effect.ranges));
         return;
       case 'stop-sending':
-        this.#inEpoch(effect.epoch, (buffer) => {
-          buffer.stopSending(effect.ranges);
-          return undefined;
-        });
+        this.#inEpoch(effect, effect.epoch, (core) => core.stopSending(effect.ranges));
         return;
       case 'quarantine':
         this.#inEpoch(effect, effect.epoch, (core) => {
@@ -296,6 +300,8 @@ export class AgentProcess {
     request.segment = this.segment;
     this.#connection?.register(RegisterRequest.encode(request).finish(), (reply) => {
       if (reply.reply === 'answer') {
+        const { epoch } = request.epochs[0];
+        this.#machine.checker.settled(this.#machine.ledger, epoch, [{ first: 1, last: Number.MAX_SAFE_INTEGER }]);
         this.#dispatch({ type: 'registered', call, response: RegisterResponse.decode(reply.bytes) });
       } else {
         const { failure, conflict } = reply;
@@ -309,7 +315,9 @@ export class AgentProcess {
       writable: () => this.#dispatch({ type: 'writable', stream }),
       answered: (bytes) => {
         this.#calls.delete(stream);
-        this.#dispatch({ type: 'answered', stream, response: UploadResponse.decode(bytes) });
+        const response = UploadResponse.decode(bytes);
+        this.#settled(stream, response);
+        this.#dispatch({ type: 'answered', stream, response });
       },
       failed: (failure) => {
         this.#calls.delete(stream);
@@ -319,9 +327,23 @@ export class AgentProcess {
     if (call !== undefined) this.#calls.set(stream, call);
   }
 
+  #sent(stream: number, sequences: readonly number[]): void {
+    const epoch = this.#epochs.get(stream);
+    if (epoch !== undefined) this.#machine.checker.sent(this.#machine.ledger, epoch, sequences);
+  }
+
+  #settled(stream: number, { durable, rejected, forked, later }: UploadResponse): void {
+    const epoch = this.#epochs.get(stream);
+    if (epoch === undefined) return;
+    const alone = rejected.map(({ sequence }) => ({ first: sequence, last: sequence }));
+    const deferred = later.flatMap(({ range }) => (range === undefined ? [] : [range]));
+    this.#machine.checker.settled(this.#machine.ledger, epoch, [...durable, ...alone, ...forked, ...deferred]);
+    this.#epochs.delete(stream);
+  }
+
   /** A watermark never goes back; while a new one is not known the old one still holds. */
-  #setWatermark(header: UploadHeader): void {
-    const now = this.#machine.watermark.at(header.backlog?.first);
+  #setWatermark(header: UploadHeader, oldestLive: number | undefined): void {
+    const now = this.#machine.watermark.at(oldestLive);
     const last = this.#lastWatermark;
     if (now !== undefined && (now.segment !== last.segment || now.us > last.us)) this.#lastWatermark = now;
     header.watermarkSegment = this.#lastWatermark.segment;

@@ -1,4 +1,5 @@
 import { decodeDeclaration } from '@tributary/agent/buffer/loss-entries';
+import { decodeThinnedBatch, keptReadings } from '@tributary/agent/buffer/thinned-batch';
 import type { CheckedItem } from '@tributary/collector/store/store';
 import { DecodeArena } from '@tributary/proto/batch/arena';
 import { decodeBatch } from '@tributary/proto/batch/decode';
@@ -85,7 +86,8 @@ export class Checker {
       ledger.produced(++sequence, production);
       this.readings += production.readings;
     }
-    const declared = this.#notePut(disk, epoch, ledger, put);
+    const isFresh = !isNewEpoch && withdrawnTo === undefined;
+    const declared = this.#notePut(disk, epoch, ledger, put, isFresh);
     for (const entry of declared) this.#noteLoss(disk, entry);
     for (let at = highestBefore + 1; at <= sequence; at++) {
       const { checksum, lost } = ledger.bySequence.get(at)!;
@@ -104,6 +106,20 @@ export class Checker {
     if (after.readingsProduced !== ledger.readings) {
       const detail = `${device} counts ${after.readingsProduced} readings, ${ledger.readings} were produced`;
       throw new Violation('I2', detail, { device, epoch });
+    }
+  }
+
+  /** A device has sent these. */
+  sent(disk: DiskLedger, epoch: Uint8Array, sequences: readonly number[]): void {
+    const { inDoubt } = disk.epoch(hex(epoch));
+    for (const sequence of sequences) inDoubt.add(sequence);
+  }
+
+  /** A device has heard what became of these. */
+  settled(disk: DiskLedger, epoch: Uint8Array, ranges: readonly SequenceRange[]): void {
+    const { inDoubt } = disk.epoch(hex(epoch));
+    for (const sequence of inDoubt) {
+      if (ranges.some(({ first, last }) => first <= sequence && sequence <= last)) inDoubt.delete(sequence);
     }
   }
 
@@ -156,8 +172,10 @@ export class Checker {
       if (checksums.has(key)) throw new Violation('I1', `${key} stands in the store twice`, where);
       checksums.set(key, item.checksum);
       if (item.kind === ItemKind.BATCH) this.#compare(device, epoch, item, numbers);
+      const isThinned = item.kind === ItemKind.THINNED_BATCH;
+      const readings = isThinned ? this.#compareThinned(device, epoch, item, numbers) : item.readings;
       const name = `${device}/${epoch}`;
-      readingsStored.set(name, (readingsStored.get(name) ?? 0) + item.readings);
+      readingsStored.set(name, (readingsStored.get(name) ?? 0) + readings);
     }
     for (const disk of this.#disks) {
       for (const [epoch, ledger] of disk.epochs) this.#balance(disk.device, epoch, ledger, checksums, audits);
@@ -172,7 +190,13 @@ export class Checker {
   }
 
   /** Notes what a transaction put there; answers what it declares. */
-  #notePut(disk: DiskLedger, epoch: string, ledger: EpochLedger, put: readonly Item[]): LedgerEntry[] {
+  #notePut(
+    disk: DiskLedger,
+    epoch: string,
+    ledger: EpochLedger,
+    put: readonly Item[],
+    isFresh: boolean,
+  ): LedgerEntry[] {
     const { device } = disk;
     const declared: LedgerEntry[] = [];
     for (const item of put) {
@@ -183,6 +207,12 @@ export class Checker {
         ledger.declarations.set(sequence, { checksum, entries });
         declared.push(...entries);
         this.#put.set(`${keyOf(device, epoch, sequence)}/${checksum}`, undefined);
+      } else if (item.kind === ItemKind.THINNED_BATCH) {
+        const content = decodeThinnedBatch(item.body);
+        ledger.thinned.set(sequence, { checksum, content });
+        declared.push(...content.replaced);
+        this.#put.set(`${keyOf(device, epoch, sequence)}/${checksum}`, undefined);
+        if (isFresh && !this.#isOnlyEndChecked) checkDoubt(device, epoch, ledger, content.replaced);
       } else if (produced === undefined || produced.readings !== item.readings) {
         const detail = `${device} put an unknown item ${sequence} of ${item.readings} readings`;
         throw new Violation('I6', detail, { device, epoch, sequence });
@@ -218,12 +248,16 @@ export class Checker {
     const where = { device, epoch, sequence: item.sequence };
     const isDeclared = (of: string, sequence: number) =>
       declared.some((entry) => entry.first <= sequence && sequence <= entry.last && hex(entry.epoch) === of);
-    if (item.kind !== ItemKind.DECLARATION) {
+    if (item.kind === ItemKind.BATCH) {
       if (ledger.bySequence.get(item.sequence)?.isMoved || isDeclared(epoch, item.sequence)) return;
       const other = this.#stored.has(key) ? 'other bytes are stored under it' : 'it is neither stored nor declared';
       throw new Violation('I1', `${key} was deleted on the device, and ${other}`, where);
     }
-    for (const entry of ledger.declarations.get(item.sequence)?.entries ?? []) {
+    const entries =
+      item.kind === ItemKind.THINNED_BATCH
+        ? ledger.thinned.get(item.sequence)?.content.replaced
+        : ledger.declarations.get(item.sequence)?.entries;
+    for (const entry of entries ?? []) {
       for (let sequence = entry.first; sequence <= entry.last; sequence++) {
         if (withdrawnTo !== undefined && sequence > withdrawnTo) continue;
         if (isDeclared(hex(entry.epoch), sequence)) continue;
@@ -264,6 +298,29 @@ export class Checker {
     }
   }
 
+  /** Whether a thinned item holds as many readings as it says, and none of them came before. Answers how many. */
+  #compareThinned(device: string, epoch: string, item: CheckedItem, numbers: Set<number>): number {
+    const key = keyOf(device, epoch, item.sequence);
+    const where = { device, epoch, sequence: item.sequence };
+    const { kept, batch } = decodeThinnedBatch(item.body);
+    let readings = 0;
+    this.#arena.reset();
+    for (const { columns } of decodeBatch(batch, this.#arena).groups) {
+      for (const { values, count } of columns) {
+        readings += count;
+        for (let at = 0; at < count; at++) {
+          if (numbers.has(values[at])) {
+            const detail = `reading ${values[at]} of ${device} is stored twice, again in ${key}, which is thinned`;
+            throw new Violation('I1', detail, where);
+          }
+          numbers.add(values[at]);
+        }
+      }
+    }
+    if (readings === keptReadings(kept)) return readings;
+    throw new Violation('I1', `${key} is thinned and holds ${readings} of ${keptReadings(kept)} readings`, where);
+  }
+
   #balance(
     device: string,
     epoch: string,
@@ -290,11 +347,14 @@ export class Checker {
       }
       declared.set(lost, (declared.get(lost) ?? 0) + readings);
     }
+    for (const [sequence, { checksum, content }] of ledger.thinned) {
+      if (checksums.get(keyOf(device, epoch, sequence)) === checksum) stored += keptReadings(content.kept);
+    }
     // What two disks say of one epoch, and what went to another one, has no single balance.
     if (ledger.isLeft || this.#copiedEpochs.has(epoch)) return;
     const audit = audits.find((each) => each.device === device && hex(each.epoch) === epoch);
-    // What a damaged declaration declared is declared anew as a bound: then the reasons overlap, and only the sum is exact.
-    const isByReason = !ledger.isBounded;
+    // What is left of thinned items goes for other reasons later, and what a damaged declaration declared is declared anew as a bound: then the reasons overlap, and only the sum is exact.
+    const isByReason = !ledger.isBounded && ledger.thinned.size === 0;
     const expected = {
       produced: ledger.readings,
       stored,
@@ -317,6 +377,18 @@ export class Checker {
     const [right, wrong] = [JSON.stringify(expected), JSON.stringify(said)];
     if (right === wrong) return;
     throw new Violation('I2', `the audit of ${device} says ${wrong}, true is ${right}`, { device, epoch });
+  }
+}
+
+/** What the collector may have must not come again in another form. */
+function checkDoubt(device: string, epoch: string, ledger: EpochLedger, replaced: readonly LedgerEntry[]): void {
+  for (const entry of replaced) {
+    if (hex(entry.epoch) !== epoch) continue;
+    for (const sequence of ledger.inDoubt) {
+      if (sequence < entry.first || sequence > entry.last) continue;
+      const detail = `${keyOf(device, epoch, sequence)} was thinned while it was in doubt`;
+      throw new Violation('I1', detail, { device, epoch, sequence });
+    }
   }
 }
 

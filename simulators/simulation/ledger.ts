@@ -1,3 +1,4 @@
+import type { ThinnedBody } from '@tributary/agent/buffer/thinned-batch';
 import type { LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 
 /** What is wrong with a batch on purpose, so that somebody must refuse it. */
@@ -30,6 +31,10 @@ export class EpochLedger {
   readonly bySequence = new Map<number, Produced>();
   /** What was declared, by the sequence of the item that says so, as it was when it was put into the buffer. */
   readonly declarations = new Map<number, { checksum: number; entries: readonly LedgerEntry[] }>();
+  /** Thinned items, as they were when they were put into the buffer. */
+  readonly thinned = new Map<number, { checksum: number; content: ThinnedBody }>();
+  /** Sent, and no answer or registration has told what became of it. */
+  readonly inDoubt = new Set<number>();
   /** The device could not say exactly what it lost, or of what it had declared before. */
   isBounded = false;
   /** Something of it went to another epoch. */
@@ -53,8 +58,8 @@ export class EpochLedger {
       this.bySequence.delete(sequence);
       taken += readings;
     }
-    for (const sequence of this.declarations.keys()) {
-      if (sequence > highestSequence) this.declarations.delete(sequence);
+    for (const each of [this.declarations, this.thinned]) {
+      for (const sequence of each.keys()) if (sequence > highestSequence) each.delete(sequence);
     }
     this.readings -= taken;
     return taken;
@@ -64,6 +69,8 @@ export class EpochLedger {
     const copy = new EpochLedger();
     for (const [sequence, produced] of this.bySequence) copy.bySequence.set(sequence, { ...produced });
     for (const [sequence, declaration] of this.declarations) copy.declarations.set(sequence, declaration);
+    for (const [sequence, thinned] of this.thinned) copy.thinned.set(sequence, thinned);
+    for (const sequence of this.inDoubt) copy.inDoubt.add(sequence);
     copy.isBounded = this.isBounded;
     copy.isLeft = this.isLeft;
     copy.readings = this.readings;

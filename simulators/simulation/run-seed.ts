@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { BufferCore } from '@tributary/agent/buffer/buffer-core';
 import { defaultIngestLimits, type IngestLimits } from '@tributary/collector/ingest/ingest-limits';
 import type { EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
 import { Chance } from './chance.js';
@@ -145,7 +146,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
         // Half of the agents keep their streams open.
         lingerMs: chance.whole(0, 1) * Math.round(chance.magnitude(100, 5000)),
       },
-      openBuffer: options.openBuffer,
+      openBuffer: options.openBuffer ?? openBuffer(chance),
     };
   };
   const all = Array.from({ length: chance.whole(1, DEVICES_MAX) }, (_, at) => optionsOf(at));
@@ -221,6 +222,12 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     traceHash: world.hash(),
     identityHash: identityHash(stored),
   };
+}
+
+/** Half of the agents thin what is too much before they drop it. */
+function openBuffer(chance: Chance): OpenBuffer {
+  const windowMs = chance.whole(0, 1) * Math.round(chance.magnitude(1000, 600_000));
+  return (table, quotaBytes, newEpoch) => new BufferCore(table, quotaBytes, newEpoch, windowMs);
 }
 
 /** When nothing happens, nothing is held: what leaks would end a collector or fill a device after weeks. */

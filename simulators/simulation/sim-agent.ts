@@ -28,7 +28,7 @@ export interface SimAgentOptions {
   intervalMs: number;
   quotaBytes: number;
   limits: Partial<UplinkLimits>;
-  openBuffer: OpenBuffer | undefined;
+  openBuffer: OpenBuffer;
 }
 
 /** What lies on a disk, with what the checker knows of it. */
@@ -156,7 +156,7 @@ export class SimAgent {
   }
 
   #boot(): AgentProcess {
-    const { name, device, world, network, chance, clock, quotaBytes, limits, openBuffer } = this.#options;
+    const { name, device, world, network, checker, chance, clock, quotaBytes, limits, openBuffer } = this.#options;
     clock.boot();
     const buffer = new SimBuffer(this.table, quotaBytes, () => chance.bytes(16), openBuffer);
     buffer.last.addSeries(SERIES);
@@ -170,9 +170,9 @@ export class SimAgent {
     });
     const identity = buffer.last.identity('clean');
     const watermark = new Watermark(identity.highestSequence);
-    const { table } = this;
+    const { table, ledger } = this.#disk;
     const powerCut = (why: string) => this.crash(why);
-    const machine = { name, device, world, network, clock, chance, powerCut, table, watermark };
+    const machine = { name, device, world, network, clock, chance, powerCut, table, watermark, checker, ledger };
     return new AgentProcess(machine, buffer, segment.id, {
       random: chance.random,
       startId: chance.bytes(16),

@@ -1,5 +1,5 @@
 import type { AppendOutcome, BufferIdentity, EncodedBatch } from '@tributary/agent/buffer/buffer';
-import { BufferCore } from '@tributary/agent/buffer/buffer-core';
+import type { BufferCore } from '@tributary/agent/buffer/buffer-core';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { DiskRefuses, type WatchedTable } from './watched-table.js';
 
@@ -22,11 +22,11 @@ export class SimBuffer {
   #identity: BufferIdentity;
 
   /** Throws what the table throws. */
-  constructor(table: WatchedTable, quotaBytes: number, newEpoch: () => Uint8Array, open: OpenBuffer | undefined) {
+  constructor(table: WatchedTable, quotaBytes: number, newEpoch: () => Uint8Array, open: OpenBuffer) {
     this.#table = table;
-    this.#open = () =>
-      open === undefined ? new BufferCore(table, quotaBytes, newEpoch()) : open(table, quotaBytes, newEpoch());
+    this.#open = () => open(table, quotaBytes, newEpoch());
     this.#core = this.#open();
+    this.#core.beginRun(0);
     this.#identity = this.#core.identity('clean');
   }
 
@@ -83,8 +83,7 @@ export class SimBuffer {
         this.#table.withdrawnTo = undefined;
         this.#table.appending = appending;
       }
-      core.acknowledge(previous.acknowledged);
-      core.markInDoubt(previous.inDoubt);
+      core.resume(previous);
     }
     this.#previous = undefined;
     const isSame = Buffer.compare(core.state.epoch, this.#identity.epoch) === 0;
