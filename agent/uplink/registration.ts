@@ -43,6 +43,9 @@ export class Registration {
   suspectUpTo: number | undefined;
   /** What the collector has called durable in this run, of this epoch. */
   #acknowledged: SequenceRange[] = [];
+  /** The highest sequence when the epoch was opened or found: what is above it is of this start. */
+  #highestFound: number;
+  #isShared = false;
 
   constructor(options: RegistrationOptions, identity: BufferIdentity, pageBytes: number) {
     this.#options = options;
@@ -50,6 +53,7 @@ export class Registration {
     this.epoch = identity.epoch;
     this.highest = identity.highestSequence;
     this.#catalogue = identity;
+    this.#highestFound = identity.highestSequence;
     if (identity.isSuspect) this.suspectUpTo = identity.highestSequence;
   }
 
@@ -61,10 +65,25 @@ export class Registration {
     this.#acknowledged = [];
     this.#known = { series: 0, segments: 0, anchors: 0 };
     this.#catalogue = identity;
+    this.#highestFound = identity.highestSequence;
+    this.#isShared = false;
   }
 
   catalogue(catalogue: DeviceCatalogue): void {
-    this.#catalogue = catalogue;
+    this.#catalogue = this.#isShared ? withoutNewestBoot(catalogue) : catalogue;
+  }
+
+  /**
+   * The collector knows another boot under an id of this one: the buffer is a copy, and so is the epoch. From now on only
+   * what both copies declared is registered, so that what both copies hold can still be settled before the epoch is left.
+   * False when that was refused too.
+   */
+  share(): boolean {
+    if (this.#isShared) return false;
+    this.#isShared = true;
+    this.#catalogue = withoutNewestBoot(this.#catalogue);
+    this.suspectUpTo = this.#highestFound;
+    return true;
   }
 
   /** Whether the catalogue has entries that the collector does not know. */
@@ -168,4 +187,10 @@ export class Registration {
 
 function sumOf({ series, segments, anchors }: CatalogueKnown): number {
   return series + segments + anchors;
+}
+
+/** The segments of earlier starts. No anchors: those of two copies may have the same ids. */
+function withoutNewestBoot({ series, segments }: DeviceCatalogue): DeviceCatalogue {
+  const newest = segments.at(-1)?.bootId;
+  return { series, segments: segments.filter(({ bootId }) => bootId !== newest), anchors: [] };
 }

@@ -143,7 +143,8 @@ export class SessionRegister {
 
   refusedEpoch(link: number, failure: GrpcOutcome): void {
     this.#with.outbox.log('error', 'the collector refuses this epoch', { details: failure.message });
-    this.openEpoch(link);
+    if (this.#with.registration.share()) this.look(link);
+    else this.openEpoch(link);
   }
 
   openEpoch(link: number): void {
