@@ -28,7 +28,8 @@ export class Checker {
   /** Checksums of what the store has taken. */
   readonly #stored = new Map<string, number>();
   /** What was announced: no live reading that is older comes any more. By epoch and segment, on that one's line. */
-  readonly #watermarks = new Map<string, number>();
+  readonly #watermarks = new Map<string, { us: number; announcement: number }>();
+  #announcements = 0;
   /** What was put into a buffer of this device, by key and checksum; undefined for what holds no readings. */
   readonly #put = new Map<string, Produced | undefined>();
   readonly #isOnlyEndChecked: boolean;
@@ -111,8 +112,12 @@ export class Checker {
 
   /** A device has sent these. */
   sent(disk: DiskLedger, epoch: Uint8Array, sequences: readonly number[]): void {
-    const { inDoubt } = disk.epoch(hex(epoch));
-    for (const sequence of sequences) inDoubt.add(sequence);
+    const { inDoubt, bySequence } = disk.epoch(hex(epoch));
+    for (const sequence of sequences) {
+      inDoubt.add(sequence);
+      const produced = bySequence.get(sequence);
+      if (produced !== undefined) produced.sentAfter = Math.min(produced.sentAfter, this.#announcements);
+    }
   }
 
   /** A device has heard what became of these. */
@@ -136,16 +141,19 @@ export class Checker {
     }
     const produced = this.#put.get(`${key}/${item.checksum}`);
     if (produced === undefined || item.lane !== Lane.LIVE || this.#copiedEpochs.has(epoch)) return;
-    const saidUs = this.#watermarks.get(`${epoch}/${produced.segment}`) ?? 0;
-    if (produced.oldestUs >= saidUs) return;
-    const detail = `a live reading of ${produced.oldestUs} us came in ${key}, after a watermark of ${saidUs} us`;
+    const said = this.#watermarks.get(`${epoch}/${produced.segment}`);
+    // What was under way before comes late when its commit does.
+    if (said === undefined || produced.oldestUs >= said.us || produced.sentAfter < said.announcement) return;
+    const detail = `a live reading of ${produced.oldestUs} us came in ${key}, after a watermark of ${said.us} us`;
     throw new Violation('I6', detail, where);
   }
 
   /** A collector passes on that no live reading older than this comes any more. */
   announced(epoch: string, segment: number, us: number): void {
     const key = `${epoch}/${segment}`;
-    this.#watermarks.set(key, Math.max(us, this.#watermarks.get(key) ?? 0));
+    if (us > (this.#watermarks.get(key)?.us ?? 0)) {
+      this.#watermarks.set(key, { us, announcement: ++this.#announcements });
+    }
   }
 
   /** The collector says that these are durable. */

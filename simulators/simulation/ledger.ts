@@ -22,6 +22,8 @@ export interface Produced extends Production {
   body: Uint8Array | undefined;
   /** Why the device gave it up. What is stored nevertheless counts as stored. */
   lost: LossReason | undefined;
+  /** How many watermarks had been announced when it was sent first; infinite before. */
+  sentAfter: number;
   /** It went to another epoch, under another sequence. */
   isMoved: boolean;
 }
@@ -44,7 +46,15 @@ export class EpochLedger {
 
   produced(sequence: number, { firstNumber, readings, poison, segment, oldestUs }: Production): Produced {
     const said = { firstNumber, readings, poison, segment, oldestUs };
-    const produced = { ...said, sequence, checksum: undefined, body: undefined, lost: undefined, isMoved: false };
+    const produced: Produced = {
+      ...said,
+      sequence,
+      checksum: undefined,
+      body: undefined,
+      lost: undefined,
+      sentAfter: Number.POSITIVE_INFINITY,
+      isMoved: false,
+    };
     this.bySequence.set(sequence, produced);
     this.readings += readings;
     return produced;
