@@ -53,7 +53,8 @@ function judge(pages: RawPages, mark: HighWaterMark | undefined): Omit<OpenCheck
     if (mark === undefined && !hasFrames) return verdict;
     return { ...verdict, damage: 'the database is gone', isTailSure: isWhole(log, mark), wasClosed: false };
   }
-  const header = headerDamage(pages.pageOfFile(1)!, mark);
+  // Until the first checkpoint the file's own first page is an empty database's.
+  const header = headerDamage(pages.page(1, log?.framesValid)!, mark);
   const isForeign = hasFrames && isOfAnother(log, mark, inFile, inLog);
   const isWholeLog = (inFile?.isClosed === true && !hasFrames) || isWhole(log, mark);
   const isUnclean = hasFrames || inFile?.isClosed === false;
@@ -107,9 +108,10 @@ export function checkEveryRow(core: Pick<BufferCore, 'check'>, nowMs: () => numb
   for (let from: number | undefined = 1; from !== undefined && nowMs() <= deadlineMs; ) from = core.check(from);
 }
 
-/** The log is as long as it was made while the file was open. */
+/** The log is as long as it was made when the file was opened, and still has a header or frames to tell by. */
 function isWhole(log: LogFile | undefined, mark: HighWaterMark | undefined): boolean {
-  return mark === undefined || !mark.isOpen || (log?.bytes ?? 0) >= mark.logBytes;
+  if (mark === undefined || !mark.isOpen) return true;
+  return (log?.bytes ?? 0) >= mark.logBytes && (mark.logSalt === 0 || log?.salt !== undefined);
 }
 
 function isOfAnother(

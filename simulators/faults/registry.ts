@@ -1,6 +1,12 @@
 import type { Fault } from './fault.js';
 import { agentKilled } from './fault-01-agent-killed.js';
 import { collectorKilled } from './fault-02-collector-killed.js';
+import { bitFlips } from './fault-13-bit-flips.js';
+import { truncation } from './fault-14-truncation.js';
+import { lostLog } from './fault-15-lost-log.js';
+import { foreignFile } from './fault-16-foreign-file.js';
+import { earlierVersions } from './fault-17-earlier-versions.js';
+import { secondAgent } from './fault-18-second-agent.js';
 import { linkDown } from './fault-21-link-down.js';
 import { silentLink } from './fault-22-silent-link.js';
 import { resetAtByte } from './fault-23-reset-at-byte.js';
@@ -16,6 +22,12 @@ import { sigterm } from './fault-48-sigterm.js';
 export const faults: readonly Fault[] = [
   agentKilled,
   collectorKilled,
+  bitFlips,
+  truncation,
+  lostLog,
+  foreignFile,
+  earlierVersions,
+  secondAgent,
   linkDown,
   silentLink,
   resetAtByte,
