@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BufferCore } from './buffer-core.js';
 import { openBufferFile } from './buffer-file.js';
+import { DeferredItemTable } from './deferred-item-table.js';
 import type { ItemTable } from './item-table.js';
 import { decodeDeclaration } from './loss-entries.js';
 import { MemoryItemTable } from './memory-item-table.js';
@@ -257,6 +258,27 @@ describe('the policy in lock-step with a naive account of every reading', () => 
         );
       }),
       { numRuns: Number(process.env.TRIBUTARY_PROPERTY_RUNS ?? 60), seed: 20240229 },
+    );
+  });
+
+  it('holds where durability is deferred, with transactions of the disk that fail', () => {
+    fc.assert(
+      fc.property(fc.array(operation, { minLength: 20, maxLength: 100, size: 'max' }), (operations) => {
+        let left: number | undefined;
+        let nowMs = 0;
+        const disk = new MemoryItemTable(() => {
+          if (left !== undefined && left-- <= 0) throw new Error('the disk failed');
+        });
+        const table = new DeferredItemTable(disk, { lossWindowMs: 3, nowMs: () => nowMs });
+        const setFault = (after: number | undefined) => {
+          left = after;
+          if (after !== undefined) return;
+          nowMs++;
+          if (table.flushAtMs !== undefined && table.flushAtMs <= nowMs) table.flush();
+        };
+        run(table, setFault, operations);
+      }),
+      { numRuns: Number(process.env.TRIBUTARY_PROPERTY_RUNS ?? 60), seed: 20240301 },
     );
   });
 

@@ -8,6 +8,7 @@ import type { Database } from 'better-sqlite3';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { BufferCore } from './buffer-core.js';
 import { openBufferFile } from './buffer-file.js';
+import { DeferredItemTable } from './deferred-item-table.js';
 import type { ItemTable } from './item-table.js';
 import { decodeDeclaration } from './loss-entries.js';
 import { MemoryItemTable } from './memory-item-table.js';
@@ -36,6 +37,27 @@ function memory(): Binding {
       table.begin();
       table.deleteRange(sequence, sequence);
       table.commit();
+    },
+  };
+}
+
+/** Of the memory table as if that were the disk. What is damaged or removed there must be there. */
+function deferred(): Binding {
+  const disk = new MemoryItemTable();
+  const table = new DeferredItemTable(disk, { lossWindowMs: 1_000, nowMs: () => 0 });
+  return {
+    table,
+    damage: (sequence) => {
+      table.flush();
+      disk.damage(sequence, (item) => {
+        item.body[0] ^= 0x40;
+      });
+    },
+    remove: (sequence) => {
+      table.flush();
+      disk.begin();
+      disk.deleteRange(sequence, sequence);
+      disk.commit();
     },
   };
 }
@@ -73,6 +95,7 @@ const newestEntries = (core: BufferCore) => decodeDeclaration(all(core).at(-1)!.
 
 describe.each([
   ['in memory', memory],
+  ['deferred', deferred],
   ['over SQLite', sqlite],
 ])('the policy %s', (_name, bind) => {
   it('assigns sequences and cumulative counts, and reads what it wrote', () => {

@@ -9,7 +9,7 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
-import type { AppendOutcome, BufferCounts, BufferIdentity, EncodedBatch, Loss } from './buffer.js';
+import type { AppendNotes, AppendOutcome, BufferCounts, BufferIdentity, EncodedBatch, Loss } from './buffer.js';
 import { Catalogue } from './catalogue.js';
 import { CountedRows, WALK_ROWS } from './counted-rows.js';
 import { planEviction } from './eviction.js';
@@ -24,6 +24,7 @@ import {
   REJECTED,
 } from './loss-entries.js';
 import { rowBytes } from './row-size.js';
+import { beginRun } from './run-mark.js';
 import { decodeThinnedBatch, lossesOfThinned, THINNED_BATCH } from './thinned-batch.js';
 import { Thinner } from './thinner.js';
 
@@ -88,9 +89,21 @@ export class BufferCore {
   }
 
   identity(opened: BufferIdentity['opened']): BufferIdentity {
-    const { epoch, highestSequence, readingsProduced, alertCursor, isSuspect } = this.state;
+    const { epoch, highestSequence, readingsProduced, alertCursor, isSuspect, segment, lineUs: us } = this.state;
     const { series, segments, anchors } = this.#catalogue;
-    return { epoch, highestSequence, readingsProduced, series, segments, anchors, isSuspect, alertCursor, opened };
+    const line = segment === 0 ? {} : { line: { segment, us } };
+    return {
+      epoch,
+      highestSequence,
+      readingsProduced,
+      series,
+      segments,
+      anchors,
+      ...line,
+      isSuspect,
+      alertCursor,
+      opened,
+    };
   }
 
   status(): BufferCounts {
@@ -115,7 +128,7 @@ export class BufferCore {
    * made are dropped and declared if that is because of the quota; when it is the disk, which may recover, nothing is
    * done and a `TributaryError` `disk-full` thrown.
    */
-  append(batches: readonly EncodedBatch[], limitBytes = this.#quotaBytes): AppendOutcome {
+  append(batches: readonly EncodedBatch[], limitBytes = this.#quotaBytes, notes: AppendNotes = {}): AppendOutcome {
     return this.#transact((rows) => {
       this.#deleteAcknowledged();
       const { state } = rows;
@@ -151,6 +164,8 @@ export class BufferCore {
         state.readingsProduced += batch.readings;
       }
       state.readingsEvicted += evictedReadings;
+      const { crashBound = state.crashBound, line } = notes;
+      Object.assign(state, { crashBound }, line === undefined ? {} : { segment: line.segment, lineUs: line.us });
       const stored = dropped.entries.length === 0;
       if (!stored && limit < this.#quotaBytes) throw new TributaryError('disk-full', 'no space is left for the buffer');
       for (const { body, readingsLeftOut } of thinned) {
@@ -159,6 +174,19 @@ export class BufferCore {
       }
       rows.appendDeclaration([...plan.entries, ...damaged, ...dropped.entries]);
       return { sequences, stored, evicted: plan.victims, evictedReadings };
+    });
+  }
+
+  /** The first transaction of a process, see `beginRun`. */
+  beginRun(crashBound: number): void {
+    this.#transact((rows) => beginRun(rows, crashBound));
+  }
+
+  /** The last transaction of a process that ends in order: nothing is in memory that is not in the table. */
+  endRun(): void {
+    this.#transact((rows) => {
+      this.#deleteAcknowledged();
+      rows.state.isClosed = true;
     });
   }
 

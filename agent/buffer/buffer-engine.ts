@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type Database from 'better-sqlite3';
-import type { AppendOutcome, BufferIdentity, EncodedBatch } from './buffer.js';
+import type { AppendNotes, AppendOutcome, BufferIdentity, EncodedBatch } from './buffer.js';
 import { BufferCore } from './buffer-core.js';
 import {
   isDamage,
@@ -14,7 +14,9 @@ import {
   replaceBufferFile,
   settleLog,
 } from './buffer-file.js';
+import { DeferredItemTable } from './deferred-item-table.js';
 import { type HighWaterMark, reservedAbove, writeMark } from './high-water-mark.js';
+import type { ItemTable } from './item-table.js';
 import { checkEveryRow, lostTail } from './open-check.js';
 import { isSameEpoch } from './raw-state.js';
 import { PAGE_BYTES } from './row-size.js';
@@ -30,7 +32,11 @@ export interface BufferEngineOptions {
   newEpoch: () => Uint8Array;
   /** The disk is taken as full when it has less than this left; the default leaves a checkpoint its room. */
   freeDiskBytesMin?: number;
-  /** Monotonic, in milliseconds: what limits the checks at the start. */
+  /** Readings that can be in memory before the first append is on disk, as `BufferState.crashBound`; 0 by default. */
+  crashBound?: number;
+  /** Durability is deferred: a batch is written when it has waited so long for its acknowledgement, in milliseconds. */
+  lossWindowMs?: number;
+  /** Monotonic milliseconds: for the loss window, and for what limits the checks at the start. */
   nowMs?: () => number;
   /** A start after an unclean end looks at every row for so long; the rest is looked at as it is read. */
   checkMsMax?: number;
@@ -58,6 +64,8 @@ export class BufferEngine {
   readonly #options: BufferEngineOptions;
   readonly #lock: Database.Database;
   #db: Database.Database | undefined;
+  /** With deferred durability: outlives the file that it is attached to. */
+  #deferred: DeferredItemTable | undefined;
   #core: BufferCore | undefined;
   /** The core of the file that was closed after an error: what it knew, until a new one has taken over. */
   #previous: BufferCore | undefined;
@@ -93,19 +101,19 @@ export class BufferEngine {
   }
 
   /** As `Buffer.append`. Throws a `TributaryError` `disk-full` or `disk` when nothing was written. */
-  append(batches: readonly EncodedBatch[]): AppendOutcome {
+  append(batches: readonly EncodedBatch[], notes?: AppendNotes): AppendOutcome {
     const isFull = this.#diskIsFull();
     try {
       this.#reserve(
         batches.length,
         batches.reduce((sum, batch) => sum + batch.readings, 0),
       );
-      return this.run((core) => core.append(batches, isFull ? this.#bytesWithoutGrowth(core) : undefined));
+      return this.run((core) => core.append(batches, isFull ? this.#bytesWithoutGrowth(core) : undefined, notes));
     } catch (error) {
       if (!(error instanceof TributaryError) || error.code !== 'disk-full' || this.#core === undefined) throw error;
       // The file may not grow: what is evicted leaves its pages to what comes.
       const relieved = Math.max(0, this.#core.state.bytesStored - RELIEF_BYTES);
-      return this.run((core) => core.append(batches, relieved));
+      return this.run((core) => core.append(batches, relieved, notes));
     }
   }
 
@@ -118,6 +126,20 @@ export class BufferEngine {
     });
     this.#identity = this.#core!.identity('clean');
     return this.#identity;
+  }
+
+  /** When {@link flush} is due, in milliseconds of the options' clock; undefined while nothing is deferred. */
+  get flushAtMs(): number | undefined {
+    return this.#deferred?.flushAtMs;
+  }
+
+  /** Writes what was deferred and has waited for its acknowledgement for as long as the loss window. */
+  flush(): void {
+    this.run((core) => {
+      core.deleteAcknowledged();
+      const atMs = this.#deferred?.flushAtMs;
+      if (atMs !== undefined && atMs <= this.#nowMs()) this.#deferred?.flush();
+    });
   }
 
   storeAlerts(alerts: readonly Alert[]): Alert[] {
@@ -148,7 +170,7 @@ export class BufferEngine {
     const core = this.#core;
     let isClosed = false;
     try {
-      core?.amend({ isClosed: true });
+      if (core?.state.isClosed === false) core.endRun();
       isClosed = core !== undefined;
     } catch {
       // The next start looks closer, that is all.
@@ -164,13 +186,15 @@ export class BufferEngine {
   /** Opens the file and carries over what only memory knew. Throws what SQLite throws. */
   #open(replace = false): BufferIdentity {
     const { path, quotaBytes, newEpoch, nowMs, salvageMsMax } = this.#options;
+    const isFirst = this.#identity === undefined;
     const options = { newEpoch, nowMs, salvageMsMax, known: this.#previous?.state };
     const file = (replace ? replaceBufferFile : openBufferFile)(path, quotaBytes, options);
     this.#db = file.db;
     try {
-      const core = new BufferCore(new SqliteItemTable(file.db), quotaBytes, newEpoch());
+      const core = new BufferCore(this.#layered(new SqliteItemTable(file.db)), quotaBytes, newEpoch());
       this.#takeOver(core, file);
-      core.amend({ isClosed: false });
+      if (isFirst) core.beginRun(this.#options.crashBound ?? 0);
+      else core.amend({ isClosed: false });
       this.#settle(core, file.db);
       this.#core = core;
       this.#previous = undefined;
@@ -183,6 +207,19 @@ export class BufferEngine {
       if (replace || !isDamage(error)) throw error;
       return this.#open(true);
     }
+  }
+
+  #layered(disk: SqliteItemTable): ItemTable {
+    const { lossWindowMs } = this.#options;
+    if (lossWindowMs === undefined) return disk;
+    if (this.#deferred === undefined) {
+      this.#deferred = new DeferredItemTable(disk, { lossWindowMs, nowMs: () => this.#nowMs() });
+    } else this.#deferred.attach(disk);
+    return this.#deferred;
+  }
+
+  #nowMs(): number {
+    return this.#options.nowMs?.() ?? performance.now();
   }
 
   #takeOver(core: BufferCore, { db, check, opened, salvaged }: OpenedFile): void {
