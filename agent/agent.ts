@@ -87,7 +87,16 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     return attempt;
   }, disk);
   const { identity } = buffer;
-  if (identity.opened === 'recovered') log.error({ path: config.buffer.path }, 'a damaged buffer was moved aside');
+  if (identity.opened === 'recovered') {
+    const { salvaged, isSuspect } = identity;
+    log.error(
+      { path: config.buffer.path, ...salvaged },
+      'a damaged buffer was moved aside; what passes was carried over',
+    );
+    if (!isSuspect) log.error('its epoch could not be read: what it had is lost and cannot be declared');
+  } else if (identity.isSuspect) {
+    log.error({ path: config.buffer.path }, 'the end of the buffer is lost; what may be missing is declared');
+  }
   const catalogue = new AgentCatalogue(identity, {
     buffer,
     scheduler,

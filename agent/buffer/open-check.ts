@@ -54,7 +54,7 @@ function judge(pages: RawPages, mark: HighWaterMark | undefined): Omit<OpenCheck
     return { ...verdict, damage: 'the database is gone', isTailSure: isWhole(log, mark), wasClosed: false };
   }
   // Until the first checkpoint the file's own first page is an empty database's.
-  const header = headerDamage(pages.page(1, log?.framesValid)!, mark);
+  const header = hasMagic(pages.pageOfFile(1)!) ? headerDamage(pages.page(1, log?.framesValid)!, mark) : NO_DATABASE;
   const isForeign = hasFrames && isOfAnother(log, mark, inFile, inLog);
   const isWholeLog = (inFile?.isClosed === true && !hasFrames) || isWhole(log, mark);
   const isUnclean = hasFrames || inFile?.isClosed === false;
@@ -131,6 +131,7 @@ function isOfAnother(
   return mark === undefined || !isSameEpoch(inLog.epoch, mark.epoch);
 }
 
+const NO_DATABASE = 'it is no database';
 const MAGIC = Buffer.from('SQLite format 3\0', 'latin1');
 /** Offsets of the header's fields that are always the same here (SQLite's file format, section 1.3). */
 const FIXED_FIELDS: readonly [offset: number, bytes: number, values: readonly number[]][] = [
@@ -147,8 +148,12 @@ const FIXED_FIELDS: readonly [offset: number, bytes: number, values: readonly nu
   [68, 4, [APPLICATION_ID]],
 ];
 
+function hasMagic(page: Buffer): boolean {
+  return page.length >= 100 && page.compare(MAGIC, 0, MAGIC.length, 0, MAGIC.length) === 0;
+}
+
 function headerDamage(page: Buffer, mark: HighWaterMark | undefined): string | undefined {
-  if (page.length < 100 || page.compare(MAGIC, 0, MAGIC.length, 0, MAGIC.length) !== 0) return 'it is no database';
+  if (!hasMagic(page)) return NO_DATABASE;
   const version = page.readUInt32BE(60);
   if (version > MIGRATIONS.length && !isFlipped(version, mark)) return undefined;
   if (version > MIGRATIONS.length) return 'the number of its version is damaged';
