@@ -25,6 +25,7 @@ import { EventualBuffer } from './runtime/eventual-buffer.js';
 import { seriesProtection } from './runtime/full-policy.js';
 import { type HealthServers, serveHealth } from './runtime/health-servers.js';
 import { type HostTime, hostTime } from './runtime/host-time.js';
+import { reportOpening } from './runtime/opening-report.js';
 import { SegmentKeeper } from './runtime/segment-keeper.js';
 import { SourceRunner } from './runtime/source-runner.js';
 import type { Upstream } from './runtime/upstream.js';
@@ -171,7 +172,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   async function declareFirst(): Promise<{ done: Promise<void> }> {
     const wasOpen = buffer.isOpen;
     const done = buffer.opened.then(async (opened) => {
-      if (opened.opened === 'recovered') log.error({ path: config.buffer.path }, 'a damaged buffer was moved aside');
+      reportOpening(opened, config.buffer.path, log);
       if (!wasOpen) {
         catalogue.adopt(opened);
         watermark.newEpoch(opened.highestSequence);

@@ -8,6 +8,11 @@ import { storeCallsFail } from './fault-08-store-calls-fail.js';
 import { fsyncFails } from './fault-09-fsync-fails.js';
 import { collectorDiskFull } from './fault-11-collector-disk-full.js';
 import { bitFlips } from './fault-13-bit-flips.js';
+import { truncation } from './fault-14-truncation.js';
+import { lostLog } from './fault-15-lost-log.js';
+import { foreignFile } from './fault-16-foreign-file.js';
+import { earlierVersions } from './fault-17-earlier-versions.js';
+import { secondAgent } from './fault-18-second-agent.js';
 import { forkedBuffer } from './fault-19-forked-buffer.js';
 import { memoryLimit } from './fault-20-memory-limit.js';
 import { linkDown } from './fault-21-link-down.js';
@@ -33,6 +38,11 @@ export const faults: readonly Fault[] = [
   fsyncFails,
   collectorDiskFull,
   bitFlips,
+  truncation,
+  lostLog,
+  foreignFile,
+  earlierVersions,
+  secondAgent,
   forkedBuffer,
   memoryLimit,
   linkDown,
