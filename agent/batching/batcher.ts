@@ -66,6 +66,7 @@ export class Batcher {
   readonly #cost: RowCost = { bytes: 0, strings: 0, stringBytes: 0 };
   #openReadings = 0;
   #closedReadings = 0;
+  #readingsMax = Number.POSITIVE_INFINITY;
   #waiting: { promise: Promise<void>; resolve: () => void } | undefined;
 
   /** Throws RangeError where fewer than eight batches may wait in memory. */
@@ -86,6 +87,27 @@ export class Batcher {
   setAgeUs(ageUs: number): void {
     this.#bounds.ageUs = ageUs;
     this.#host.wake();
+  }
+
+  /**
+   * From now on a batch closes before it would hold more than this, but for one row that is larger by itself: what is in
+   * memory at once has a bound then, which can be written down beforehand.
+   */
+  limitReadings(readings: number): void {
+    this.#readingsMax = readings;
+  }
+
+  /**
+   * How many readings can be in memory until what closes next is on disk, when no batch gets larger than `limit`: what is
+   * closed already, and on each line the batch that closes next and the one behind it.
+   */
+  pendingBound(limit: number): number {
+    let bound = this.#closedReadings;
+    for (const line of ['monotonic', 'absolute'] as const) {
+      const widest = this.#groups[line].reduce((most, { types }) => Math.max(most, types.length), 0);
+      if (widest > 0) bound += Math.max(this.#open[line]?.readings ?? 0, limit, widest) + Math.max(limit, widest);
+    }
+    return bound;
   }
 
   /** A sink for series that are read together. */
@@ -197,7 +219,8 @@ export class Batcher {
     const cost = this.#cost;
     group.measure(stage, cost);
     let open = this.#open[line];
-    if (open !== undefined && !takes(open, segment, timeUs, cost)) {
+    const isFull = open !== undefined && open.readings + readings > this.#readingsMax;
+    if (open !== undefined && (isFull || !takes(open, segment, timeUs, cost))) {
       this.#close(line);
       open = undefined;
       // The dictionaries are empty again.

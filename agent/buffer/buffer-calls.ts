@@ -15,17 +15,24 @@ export interface BufferThreadOptions {
   path: string;
   quotaBytes: number;
   idleDeleteMs: number;
+  /** As in `BufferEngineOptions`. */
+  crashBound?: number;
+  lossWindowMs?: number;
 }
 
 /** The calls from the handle to its thread: arguments, and what is answered. */
 export interface BufferCalls {
-  append: [batches: { packed: Packed; line: LineMoment | undefined }, answer: AppendOutcome];
+  append: [
+    batches: { packed: Packed; crashBound: number | undefined; line: LineMoment | undefined },
+    answer: AppendOutcome,
+  ];
   read: [
     from: { sequence: number; maxBytes: number; maxItems: number },
     answer: { packed: Packed; counts: BufferCounts },
   ];
   acknowledge: [of: RangesOf, answer: undefined];
   markInDoubt: [of: RangesOf, answer: undefined];
+  stopSending: [of: RangesOf, answer: undefined];
   quarantine: [
     item: { sequence: number; reason: RejectionReason; detail: string; epoch: Uint8Array },
     answer: undefined,

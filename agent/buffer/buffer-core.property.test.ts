@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BufferCore } from './buffer-core.js';
 import { openBufferFile } from './buffer-file.js';
+import { DeferredItemTable } from './deferred-item-table.js';
 import type { ItemTable } from './item-table.js';
 import { decodeDeclaration } from './loss-entries.js';
 import { MemoryItemTable } from './memory-item-table.js';
@@ -66,6 +67,12 @@ class World {
 
 const QUOTA_BYTES = 4_000;
 const EVERYTHING = Number.MAX_SAFE_INTEGER;
+/** What waits; nothing of it is sent. */
+const look = (core: BufferCore): Item[] => {
+  const items = core.read(1, EVERYTHING, EVERYTHING);
+  core.stopSending(core.inDoubt);
+  return items;
+};
 const hex = (epoch: Uint8Array): string => Buffer.from(epoch).toString('hex');
 const idOf = (item: Item): number => Buffer.from(item.body).readUInt32LE(0);
 
@@ -88,7 +95,7 @@ function run(table: ItemTable, setFault: ((after: number | undefined) => void) |
         break;
       }
       case 'upload': {
-        const sent = core.read(1, EVERYTHING, EVERYTHING).slice(each.from, each.from + each.count);
+        const sent = look(core).slice(each.from, each.from + each.count);
         const ranges = sent.map(({ sequence }) => ({ first: sequence, last: sequence }));
         if (each.fate !== 'lost') {
           for (const item of sent) world.collector.set(`${hex(core.state.epoch)}/${item.sequence}`, item);
@@ -98,7 +105,7 @@ function run(table: ItemTable, setFault: ((after: number | undefined) => void) |
         break;
       }
       case 'reject': {
-        const item = core.read(1, EVERYTHING, EVERYTHING)[each.at];
+        const item = look(core)[each.at];
         // What the collector has, and what declares, is not rejected.
         if (item === undefined || item.kind !== 1) break;
         if (world.collector.has(`${hex(core.state.epoch)}/${item.sequence}`)) break;
@@ -123,7 +130,7 @@ function run(table: ItemTable, setFault: ((after: number | undefined) => void) |
         break;
       case 'fault': {
         if (setFault === undefined) break;
-        const before = JSON.stringify([core.state, core.read(1, EVERYTHING, EVERYTHING)]);
+        const before = JSON.stringify([core.state, look(core)]);
         setFault(each.after);
         let failed = false;
         try {
@@ -132,7 +139,7 @@ function run(table: ItemTable, setFault: ((after: number | undefined) => void) |
           failed = true;
         }
         setFault(undefined);
-        if (failed) expect(JSON.stringify([core.state, core.read(1, EVERYTHING, EVERYTHING)])).toBe(before);
+        if (failed) expect(JSON.stringify([core.state, look(core)])).toBe(before);
         else world.produced.set(0xffffffff, 0);
         break;
       }
@@ -151,13 +158,13 @@ function durable(world: World, core: BufferCore): { first: number; last: number 
 }
 
 function appendAndCheck(core: BufferCore, batches: { body: Uint8Array; readings: number }[]): void {
-  const before = core.read(1, EVERYTHING, EVERYTHING);
+  const before = look(core);
   const doubted = (sequence: number): boolean =>
     core.inDoubt.some(({ first, last }) => first <= sequence && sequence <= last);
   const start = core.state.highestSequence;
   const outcome = core.append(batches);
   expect(outcome.sequences).toEqual(batches.map((_, at) => start + at + 1));
-  const left = new Set(core.read(1, EVERYTHING, EVERYTHING).map((item) => item.sequence));
+  const left = new Set(look(core).map((item) => item.sequence));
   const evicted = before.filter((item) => !left.has(item.sequence));
   const newestSpared = evicted.filter((item) => !doubted(item.sequence)).at(-1);
   for (const item of before) {
@@ -166,7 +173,7 @@ function appendAndCheck(core: BufferCore, batches: { body: Uint8Array; readings:
     expect(item.sequence).toBeGreaterThan(newestSpared?.sequence ?? 0);
     expect(evicted.some(({ sequence }) => doubted(sequence))).toBe(false);
   }
-  const stored = core.read(1, EVERYTHING, EVERYTHING);
+  const stored = look(core);
   const declarations = stored.filter((item) => item.kind === 2);
   const bytes = stored.reduce((sum, item) => sum + rowBytes(item.body.length), 0);
   const declared = declarations.reduce((sum, item) => sum + rowBytes(item.body.length), 0);
@@ -175,7 +182,7 @@ function appendAndCheck(core: BufferCore, batches: { body: Uint8Array; readings:
 
 /** produced = waiting + stored at the collector + declared, item by item and in readings, in each epoch. */
 function checkAccounts(world: World, core: BufferCore): void {
-  const waiting = core.read(1, EVERYTHING, EVERYTHING);
+  const waiting = look(core);
   const { epoch, highestSequence, readingsProduced } = core.state;
   const known = new Map(world.collector);
   for (const item of waiting) known.set(`${hex(epoch)}/${item.sequence}`, item);
@@ -251,6 +258,27 @@ describe('the policy in lock-step with a naive account of every reading', () => 
         );
       }),
       { numRuns: Number(process.env.TRIBUTARY_PROPERTY_RUNS ?? 60), seed: 20240229 },
+    );
+  });
+
+  it('holds where durability is deferred, with transactions of the disk that fail', () => {
+    fc.assert(
+      fc.property(fc.array(operation, { minLength: 20, maxLength: 100, size: 'max' }), (operations) => {
+        let left: number | undefined;
+        let nowMs = 0;
+        const disk = new MemoryItemTable(() => {
+          if (left !== undefined && left-- <= 0) throw new Error('the disk failed');
+        });
+        const table = new DeferredItemTable(disk, { lossWindowMs: 3, nowMs: () => nowMs });
+        const setFault = (after: number | undefined) => {
+          left = after;
+          if (after !== undefined) return;
+          nowMs++;
+          if (table.flushAtMs !== undefined && table.flushAtMs <= nowMs) table.flush();
+        };
+        run(table, setFault, operations);
+      }),
+      { numRuns: Number(process.env.TRIBUTARY_PROPERTY_RUNS ?? 60), seed: 20240301 },
     );
   });
 

@@ -13,7 +13,8 @@ import {
   openBufferFile,
   replaceBufferFile,
 } from './buffer-file.js';
-import type { BufferState } from './item-table.js';
+import { DeferredItemTable } from './deferred-item-table.js';
+import type { BufferState, ItemTable } from './item-table.js';
 import { CORRUPT } from './loss-entries.js';
 import { PAGE_BYTES } from './row-size.js';
 import { SqliteItemTable } from './sqlite-item-table.js';
@@ -27,6 +28,12 @@ export interface BufferEngineOptions {
   newEpoch: () => Uint8Array;
   /** The disk is taken as full when it has less than this left; the default leaves a checkpoint its room. */
   freeDiskBytesMin?: number;
+  /** Readings that can be in memory before the first append is on disk, as `BufferState.crashBound`; 0 by default. */
+  crashBound?: number;
+  /** Durability is deferred: a batch is written when it has waited so long for its acknowledgement, in milliseconds. */
+  lossWindowMs?: number;
+  /** Monotonic milliseconds, for the loss window. */
+  nowMs?: () => number;
 }
 
 /** A log of 256 pages and its checkpoint, and whatever else writes in the meantime. */
@@ -42,6 +49,8 @@ export class BufferEngine {
   readonly #options: BufferEngineOptions;
   readonly #lock: Database.Database;
   #db: Database.Database | undefined;
+  /** With deferred durability: outlives the file that it is attached to. */
+  #deferred: DeferredItemTable | undefined;
   #core: BufferCore | undefined;
   /** The core of the file that was closed after an error: what it knew, until a new one has taken over. */
   #previous: BufferCore | undefined;
@@ -56,7 +65,9 @@ export class BufferEngine {
       throw unavailable(options.path, error);
     }
     try {
-      this.#identity = this.#open();
+      const { opened } = this.#open();
+      this.#core!.beginRun(options.crashBound ?? 0);
+      this.#identity = this.#core!.identity(opened);
     } catch (error) {
       this.close();
       throw unavailable(options.path, error);
@@ -69,15 +80,17 @@ export class BufferEngine {
   }
 
   /** As `Buffer.append`. Throws a `TributaryError` `disk-full` or `disk` when nothing was written. */
-  append(batches: readonly EncodedBatch[], line?: LineMoment): AppendOutcome {
+  append(batches: readonly EncodedBatch[], crashBound?: number, line?: LineMoment): AppendOutcome {
     const isFull = this.#diskIsFull();
     try {
-      return this.run((core) => core.append(batches, isFull ? this.#bytesWithoutGrowth(core) : undefined, line));
+      return this.run((core) =>
+        core.append(batches, isFull ? this.#bytesWithoutGrowth(core) : undefined, crashBound, line),
+      );
     } catch (error) {
       if (!(error instanceof TributaryError) || error.code !== 'disk-full' || this.#core === undefined) throw error;
       // The file may not grow: what is evicted leaves its pages to what comes.
       const relieved = Math.max(0, this.#core.state.bytesStored - RELIEF_BYTES);
-      return this.run((core) => core.append(batches, relieved, line));
+      return this.run((core) => core.append(batches, relieved, crashBound, line));
     }
   }
 
@@ -85,6 +98,20 @@ export class BufferEngine {
     this.run((core) => core.openEpoch(this.#options.newEpoch()));
     this.#identity = this.#core!.identity('clean');
     return this.#identity;
+  }
+
+  /** When {@link flush} is due, in milliseconds of the options' clock; undefined while nothing is deferred. */
+  get flushAtMs(): number | undefined {
+    return this.#deferred?.flushAtMs;
+  }
+
+  /** Writes what was deferred and has waited for its acknowledgement for as long as the loss window. */
+  flush(): void {
+    this.run((core) => {
+      core.deleteAcknowledged();
+      const atMs = this.#deferred?.flushAtMs;
+      if (atMs !== undefined && atMs <= this.#nowMs()) this.#deferred?.flush();
+    });
   }
 
   storeAlerts(alerts: readonly Alert[]): Alert[] {
@@ -120,7 +147,7 @@ export class BufferEngine {
     const file = replace ? replaceBufferFile(path, quotaBytes) : openBufferFile(path, quotaBytes);
     this.#db = file.db;
     try {
-      const core = new BufferCore(new SqliteItemTable(file.db), quotaBytes, newEpoch());
+      const core = new BufferCore(this.#layered(new SqliteItemTable(file.db)), quotaBytes, newEpoch());
       this.#takeOver(core, file);
       this.#core = core;
       this.#previous = undefined;
@@ -133,14 +160,26 @@ export class BufferEngine {
     }
   }
 
+  #layered(disk: SqliteItemTable): ItemTable {
+    const { lossWindowMs } = this.#options;
+    if (lossWindowMs === undefined) return disk;
+    if (this.#deferred === undefined) {
+      this.#deferred = new DeferredItemTable(disk, { lossWindowMs, nowMs: () => this.#nowMs() });
+    } else this.#deferred.attach(disk);
+    return this.#deferred;
+  }
+
+  #nowMs(): number {
+    return this.#options.nowMs?.() ?? performance.now();
+  }
+
   #takeOver(core: BufferCore, file: OpenedFile): void {
     const previous = this.#previous;
     if (previous !== undefined && Buffer.compare(previous.state.epoch, core.state.epoch) === 0) {
       // A failed commit may be in the log. It is moved to the database and flushed before anybody builds on it.
       file.db.pragma('wal_checkpoint(TRUNCATE)');
       core.withdraw(previous.state);
-      core.acknowledge(previous.acknowledged);
-      core.markInDoubt(previous.inDoubt);
+      core.resume(previous);
     }
     const lost = file.lost ?? (file.opened === 'recovered' ? previous?.state : undefined);
     if (lost !== undefined && lost.highestSequence > 0) core.declare([lossOf(lost)]);

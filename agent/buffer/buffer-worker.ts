@@ -12,17 +12,20 @@ import { packItems, unpackBatches } from './packed-items.js';
 // else has come for a while.
 
 const port = parentPort!;
-const { path, quotaBytes, idleDeleteMs } = workerData as BufferThreadOptions;
+const { idleDeleteMs, ...options } = workerData as BufferThreadOptions;
+/** A disk that has refused what was deferred is not asked again at once. */
+const FLUSH_RETRY_MS = 1_000;
 
 const bytesBefore = bytesWrittenByThread();
 let engine: BufferEngine;
 let told: BufferIdentity | undefined;
 let idle: NodeJS.Timeout | undefined;
+let flush: { atMs: number; timer: NodeJS.Timeout } | undefined;
 
 const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => BufferCalls[Name][1] } = {
-  append: ({ packed, line }) => {
+  append: ({ packed, crashBound, line }) => {
     clearTimeout(idle);
-    return engine.append(unpackBatches(packed), line);
+    return engine.append(unpackBatches(packed), crashBound, line);
   },
   read: ({ sequence, maxBytes, maxItems }) =>
     engine.run((core) => ({ packed: packItems(core.read(sequence, maxBytes, maxItems)), counts: core.status() })),
@@ -35,6 +38,10 @@ const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => 
   },
   markInDoubt: ({ ranges, epoch }) => {
     if (isCurrent(epoch)) engine.run((core) => core.markInDoubt(ranges));
+    return undefined;
+  },
+  stopSending: ({ ranges, epoch }) => {
+    if (isCurrent(epoch)) engine.run((core) => core.stopSending(ranges));
     return undefined;
   },
   quarantine: ({ sequence, reason, detail, epoch }) => {
@@ -51,19 +58,20 @@ const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => 
   status: () => ({ ...engine.run((core) => core.status()), bytesWritten: bytesWrittenByThread() - bytesBefore }),
   close: () => {
     clearTimeout(idle);
-    engine.run((core) => core.deleteAcknowledged());
+    engine.run((core) => core.endRun());
     return undefined;
   },
 };
 
 answer(() => {
-  engine = new BufferEngine({ path, quotaBytes, newEpoch: () => randomBytes(EPOCH_BYTES) });
+  engine = new BufferEngine({ ...options, newEpoch: () => randomBytes(EPOCH_BYTES) });
   port.on('message', (request: BufferRequest) => {
     answer(() => (handlers[request.call] as (argument: unknown) => unknown)(request.argument));
     if (request.call === 'close') {
+      clearTimeout(flush?.timer);
       engine.close();
       port.close();
-    }
+    } else armFlush();
   });
   return undefined;
 });
@@ -94,11 +102,38 @@ function isCurrent(epoch: Uint8Array): boolean {
 }
 
 function deleteAcknowledged(): void {
+  onDisk(() => engine.run((core) => core.deleteAcknowledged()));
+}
+
+/** A timer that is early finds nothing to write and is armed again. */
+function armFlush(): void {
+  const atMs = engine.flushAtMs;
+  if (atMs === undefined || (flush !== undefined && flush.atMs <= atMs)) return;
+  clearTimeout(flush?.timer);
+  const timer = setTimeout(
+    () => {
+      flush = undefined;
+      if (onDisk(() => engine.flush())) armFlush();
+      else flush = { atMs: 0, timer: setTimeout(retryFlush, FLUSH_RETRY_MS) };
+    },
+    Math.max(0, atMs - performance.now()),
+  );
+  flush = { atMs, timer };
+}
+
+function retryFlush(): void {
+  flush = undefined;
+  armFlush();
+}
+
+/** Whether the disk took it. What it refuses comes again later; anything but a failing disk is a bug. */
+function onDisk(act: () => void): boolean {
   try {
-    engine.run((core) => core.deleteAcknowledged());
+    act();
+    return true;
   } catch (error) {
-    // The rows go with the next append. Anything but a failing disk is a bug.
     if (!(error instanceof TributaryError)) throw error;
+    return false;
   }
 }
 

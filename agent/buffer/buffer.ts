@@ -64,6 +64,7 @@ export interface BufferCounts {
   highestSequence: number;
   oldestSequence: number;
   itemsWaiting: number;
+  /** What thinned items keep is not in it: it was produced as part of others, and only their bodies count it. */
   readingsWaiting: number;
   bytesWaiting: number;
   quotaBytes: number;
@@ -87,13 +88,15 @@ export interface Buffer {
   readonly identity: BufferIdentity;
   /**
    * Assigns sequences and commits, all in one transaction; on disk when it resolves. Room is made first, and what is
-   * evicted is declared by an item in the same transaction. `line`: how far the newest segment's line has come, kept for
-   * the next start.
+   * evicted is declared by an item in the same transaction. `crashBound` is written along: so many readings may be taken
+   * before the next append is on disk, and are what a crash takes with it; as before when it is left out. So is `line`:
+   * how far the newest segment's line has come, for the next start.
+   * With deferred durability it resolves earlier, see docs/BUFFER.md.
    */
-  append(batches: readonly EncodedBatch[], line?: LineMoment): Promise<AppendOutcome>;
+  append(batches: readonly EncodedBatch[], crashBound?: number, line?: LineMoment): Promise<AppendOutcome>;
   /**
    * Waiting items from a sequence on, at least one if there is any, and not more than `maxBytes` of bodies otherwise, with
-   * the counts of the same moment.
+   * the counts of the same moment. They are taken to be sent from here on: until `stopSending` they count as in doubt.
    */
   read(fromSequence: number, maxBytes: number, maxItems: number): Promise<{ items: Item[]; counts: BufferCounts }>;
   /**
@@ -101,8 +104,13 @@ export interface Buffer {
    * Nothing happens if the buffer has another epoch by now, as it has after damage.
    */
   acknowledge(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void>;
-  /** Sent and not answered yet: evicted last. Replaces the earlier set. `epoch` as in `acknowledge`. */
+  /** Sent and not answered yet: never thinned, evicted last. Replaces the earlier set. `epoch` as in `acknowledge`. */
   markInDoubt(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void>;
+  /**
+   * The connection is over, and nothing that was read is held any more; of what was sent, these have no answer. What is in
+   * doubt outlives a restart. `epoch` as in `acknowledge`.
+   */
+  stopSending(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void>;
   /** Moves an item aside and appends its declaration; the queue goes on. `epoch` as in `acknowledge`. */
   quarantine(sequence: number, reason: RejectionReason, detail: string, epoch: Uint8Array): Promise<void>;
   /** Readings that are lost before they were stored: each consumes a sequence, counts as produced and is declared. */

@@ -29,6 +29,10 @@ export interface SqliteBufferOptions {
   quotaBytes: number;
   /** Acknowledged rows are deleted after this long without an append, in milliseconds. */
   idleDeleteMs?: number;
+  /** Readings that can be in memory before the first append is on disk: what a crash before it takes; 0 by default. */
+  crashBound?: number;
+  /** Durability is deferred: a batch is written when it has waited so long for its acknowledgement, in milliseconds. */
+  lossWindowMs?: number;
 }
 
 /** Longer than the gap between two appends in ordinary running, so that the append carries the deletion. */
@@ -86,9 +90,9 @@ export class SqliteBuffer implements EdgeBuffer {
     return this.#identity;
   }
 
-  append(batches: readonly EncodedBatch[], line?: LineMoment): Promise<AppendOutcome> {
+  append(batches: readonly EncodedBatch[], crashBound?: number, line?: LineMoment): Promise<AppendOutcome> {
     const packed = packBatches(batches);
-    return this.#call('append', { packed, line }, [packed.bodies.buffer]);
+    return this.#call('append', { packed, crashBound, line }, [packed.bodies.buffer]);
   }
 
   async read(sequence: number, maxBytes: number, maxItems: number): Promise<{ items: Item[]; counts: BufferCounts }> {
@@ -102,6 +106,10 @@ export class SqliteBuffer implements EdgeBuffer {
 
   markInDoubt(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void> {
     return this.#call('markInDoubt', { ranges, epoch });
+  }
+
+  stopSending(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void> {
+    return this.#call('stopSending', { ranges, epoch });
   }
 
   quarantine(sequence: number, reason: RejectionReason, detail: string, epoch: Uint8Array): Promise<void> {

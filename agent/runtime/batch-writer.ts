@@ -161,7 +161,7 @@ export class BatchWriter {
     while (!this.#giveUp) {
       try {
         await this.#deps.prepare();
-        const { sequences, evictedReadings } = await this.#deps.buffer.append(batches, {
+        const { sequences, evictedReadings } = await this.#deps.buffer.append(batches, undefined, {
           segment: this.#deps.segment(),
           us: this.#deps.nowUs(),
         });

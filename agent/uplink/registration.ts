@@ -1,4 +1,4 @@
-import { commonRanges, normalRanges } from '@tributary/core/sequence-ranges/sequence-ranges';
+import { commonRanges, normalRanges, rangesWithout } from '@tributary/core/sequence-ranges/sequence-ranges';
 import type { DurableState, RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
 import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
 import type { Item } from '@tributary/proto/items/item';
@@ -23,6 +23,12 @@ export type Comparison =
   /** Another copy of this buffer has used sequences up to this one. */
   | { kind: 'fork'; upTo: number };
 
+/** Each is 16 bytes; a device sends in order, so there are few. */
+const acknowledgedRangesMax = 1024;
+
+/** An answer with as many ranges may have left out older ones. */
+const namedRangesMin = 256;
+
 /** What the collector knows of this device, and what it must still be told. */
 export class Registration {
   readonly #options: RegistrationOptions;
@@ -33,6 +39,10 @@ export class Registration {
   fencingToken = 0;
   #catalogue: DeviceCatalogue;
   #known: CatalogueKnown = { series: 0, segments: 0, anchors: 0 };
+  /** The highest sequence that was there at the opening, of an epoch that others may have written to as well. */
+  suspectUpTo: number | undefined;
+  /** What the collector has called durable in this run, of this epoch. */
+  #acknowledged: SequenceRange[] = [];
 
   constructor(options: RegistrationOptions, identity: BufferIdentity, pageBytes: number) {
     this.#options = options;
@@ -40,12 +50,15 @@ export class Registration {
     this.epoch = identity.epoch;
     this.highest = identity.highestSequence;
     this.#catalogue = identity;
+    if (identity.isSuspect) this.suspectUpTo = identity.highestSequence;
   }
 
   /** A new epoch: nothing of it is known. */
   newEpoch(identity: BufferIdentity): void {
     this.epoch = identity.epoch;
     this.highest = identity.highestSequence;
+    this.suspectUpTo = identity.isSuspect ? identity.highestSequence : undefined;
+    this.#acknowledged = [];
     this.#known = { series: 0, segments: 0, anchors: 0 };
     this.#catalogue = identity;
   }
@@ -121,6 +134,31 @@ export class Registration {
     if (own?.sequence !== highestSequence) return { kind: 'nothing' };
     if (own.checksum !== highestChecksum) return { kind: 'fork', upTo: highestSequence };
     return { kind: 'durable', ranges: commonRanges(normalRanges(ranges), [{ first: 1, last: highestSequence }]) };
+  }
+
+  /** What the collector says that it has, of what this buffer may hold. */
+  claimed(response: RegisterResponse): SequenceRange[] {
+    const ranges = normalRanges(this.#durable(response)?.ranges ?? []);
+    return commonRanges(ranges, [{ first: 1, last: this.highest }]);
+  }
+
+  /** The collector has called these durable. */
+  acknowledged(ranges: readonly SequenceRange[]): void {
+    this.#acknowledged = normalRanges([...this.#acknowledged, ...ranges]).slice(-acknowledgedRangesMax);
+  }
+
+  /**
+   * What the collector has called durable in this run and does not have any more. Each item is named once. An answer names
+   * only the newest of its ranges, so nothing is concluded about what is older than those.
+   */
+  forgotten(response: RegisterResponse): SequenceRange[] {
+    const durable = this.#durable(response);
+    const has = normalRanges(durable?.ranges ?? []);
+    const namedFrom = has.length < namedRangesMin ? 1 : has[0].first;
+    const known = commonRanges(this.#acknowledged, [{ first: namedFrom, last: Number.MAX_SAFE_INTEGER }]);
+    const forgotten = rangesWithout(known, has);
+    if (forgotten.length > 0) this.#acknowledged = rangesWithout(this.#acknowledged, forgotten);
+    return forgotten;
   }
 
   #durable(response: RegisterResponse): DurableState | undefined {

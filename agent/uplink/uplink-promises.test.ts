@@ -188,7 +188,10 @@ describe('whatever happens', () => {
             world.answerRegister({ seriesKnown: next.known, durable });
           } else if (next.do === 'answer' && world.stream !== undefined) world.answerUpload(next.response);
           else if (next.do === 'event') {
-            if (next.event.type === 'stream-failed' && next.event.stream === world.stream?.id) world.stream = undefined;
+            if (next.event.type === 'stream-failed') {
+              const failed = next.event.stream;
+              world.streams = world.streams.filter((stream) => stream.id !== failed);
+            }
             world.send(next.event);
           }
         }

@@ -33,8 +33,8 @@ export interface UplinkDeps {
   log: Logger;
   /** The segment that the monotonic line is in now. */
   segment(): number;
-  /** No live reading older than this will come, given the oldest item that waits; undefined while it is not known. */
-  watermark(oldestWaiting: number | undefined): LineTime | undefined;
+  /** No live reading older than this will come, given the oldest live item that waits; undefined while it is not known. */
+  watermark(oldestLive: number | undefined): LineTime | undefined;
   /** The buffer has opened a new epoch. */
   epochOpened(identity: BufferIdentity): void;
   /** The collector has registered the device over this link; it is of use until `unlinked`. */
@@ -170,7 +170,7 @@ export class Uplink {
         this.#open(effect.stream);
         return;
       case 'write':
-        if (effect.header !== undefined) this.#setWatermark(effect.header);
+        if (effect.header !== undefined) this.#setWatermark(effect.header, effect.oldestLive);
         this.#streams.get(effect.stream)?.write(effect.header, effect.items);
         return;
       case 'finish':
@@ -192,6 +192,9 @@ export class Uplink {
         return;
       case 'in-doubt':
         this.#ask(effect, buffer.markInDoubt(effect.ranges, effect.epoch), () => undefined);
+        return;
+      case 'stop-sending':
+        this.#ask(effect, buffer.stopSending(effect.ranges, effect.epoch), () => undefined);
         return;
       case 'quarantine':
         this.#ask(
@@ -319,8 +322,8 @@ export class Uplink {
   }
 
   /** A watermark never goes back; while a new one is not known the old one still holds. */
-  #setWatermark(header: UploadHeader): void {
-    const now = this.#deps.watermark(header.backlog?.first);
+  #setWatermark(header: UploadHeader, oldestLive: number | undefined): void {
+    const now = this.#deps.watermark(oldestLive);
     const last = this.#lastWatermark;
     if (now !== undefined && (now.segment !== last.segment || now.us > last.us)) this.#lastWatermark = now;
     header.watermarkSegment = this.#lastWatermark.segment;

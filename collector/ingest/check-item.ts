@@ -25,7 +25,7 @@ export type Refusal =
   | { verdict: 'later'; reason: DeferralReason };
 
 /** A declaration names gaps; more than this in one is not a device that lost readings but one that attacks the ledger. */
-const ENTRIES_MAX = 4096;
+export const ENTRIES_MAX = 4096;
 
 /**
  * How far an event time may be ahead of the collector's clock before it is flagged: twice what a device's clock may be off
@@ -37,7 +37,7 @@ const registerAgain: Refusal = { verdict: 'later', reason: DeferralReason.REGIST
 const unknownEncoding: Refusal = { verdict: 'later', reason: DeferralReason.UNKNOWN_ENCODING };
 const future: Refusal = { verdict: 'later', reason: DeferralReason.FUTURE };
 
-const rejected = (reason: RejectionReason, detail: string): Refusal => ({ verdict: 'rejected', reason, detail });
+export const rejected = (reason: RejectionReason, detail: string): Refusal => ({ verdict: 'rejected', reason, detail });
 
 /** Checks that need no look into the body beyond its checksum, cheapest first. */
 export function checkEnvelope(item: Item, epoch: EpochSession, limits: IngestLimits): Refusal | undefined {
@@ -55,6 +55,7 @@ export function checkEnvelope(item: Item, epoch: EpochSession, limits: IngestLim
   }
   if (item.sequence > epoch.highest + limits.sequencesAheadMax) return future;
   if (item.kind === ItemKind.BATCH || item.kind === ItemKind.DECLARATION) return undefined;
+  if (item.kind === ItemKind.THINNED_BATCH) return undefined;
   if (item.kind === ItemKind.UNSPECIFIED) return rejected(RejectionReason.MALFORMED, 'kind: none is given');
   return unknownEncoding;
 }
@@ -67,17 +68,19 @@ const STRING_BYTES = 40;
 
 /**
  * Decodes a batch into the arena and fills in what the store and the followers must know of it. Of a batch that is refused
- * nothing stays in the arena.
+ * nothing stays in the arena. `body` and `readings` are the item's, or of the batch within it.
  */
 export function checkBatch(
   item: PendingItem,
   arena: DecodeArena,
   limits: Readonly<BatchLimits>,
   nowUs: number,
+  body = item.body,
+  readings = item.readings,
 ): Refusal | undefined {
   arena.mark();
   const before = arena.usedBytes;
-  const refusal = decodeAndCheck(item, arena, limits, nowUs);
+  const refusal = decodeAndCheck(item, arena, limits, nowUs, body, readings);
   if (refusal !== undefined) arena.rewind();
   else item.decodedBytes = arena.usedBytes - before + objectBytes(item.batch);
   return refusal;
@@ -102,15 +105,17 @@ function decodeAndCheck(
   arena: DecodeArena,
   limits: Readonly<BatchLimits>,
   nowUs: number,
+  body: Uint8Array,
+  readings: number,
 ): Refusal | undefined {
   let batch: Batch;
   try {
-    batch = decodeBatch(item.body, arena, limits);
+    batch = decodeBatch(body, arena, limits);
   } catch (error) {
     return refusalOf(error);
   }
-  if (batch.readings !== item.readings) {
-    return rejected(RejectionReason.COUNT, `readings: the item says ${item.readings}, its body has ${batch.readings}`);
+  if (batch.readings !== readings) {
+    return rejected(RejectionReason.COUNT, `readings: the item says ${readings}, its body has ${batch.readings}`);
   }
   const epoch = item.epochSession;
   const refusal = checkColumns(batch, epoch);

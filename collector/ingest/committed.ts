@@ -11,6 +11,8 @@ export interface CommittedBatch {
   /** The device's commit position; several batches of one commit share it. */
   readonly position: number;
   readonly sequence: number;
+  /** Where it stands in the device's history: its sequence, or of a thinned one the first that it replaces. */
+  readonly lineSequence: number;
   /** To add to the batch's times, in microseconds, to have microseconds since the Unix epoch; 0 in the absolute segment. */
   readonly offsetUs: number;
   /** Event time of the latest reading, microseconds since the Unix epoch. */

@@ -30,6 +30,8 @@ const FAILURES_ALONE_MAX = 3;
 /** Suspects that are remembered; each is some 100 bytes. */
 const SUSPECTS_MAX = 1024;
 
+const SUPERSEDED = 'replaced: one of these sequences is stored already, with all of its readings; declare the others';
+
 type State =
   | { state: 'idle' }
   | { state: 'woken' }
@@ -246,9 +248,10 @@ export class GroupCommitter {
         item.owner.forked(item);
         continue;
       }
+      if (outcome === ItemOutcome.Superseded) continue;
       if (outcome === ItemOutcome.Stored) {
         counters.itemsStored++;
-        counters.readingsStored += item.readings;
+        counters.readingsStored += item.readings + item.kept;
         counters.bytesStored += item.body.length;
       } else counters.duplicates++;
       if (item.sequence !== last + 1) {
@@ -263,7 +266,10 @@ export class GroupCommitter {
     }
     // The answers come after the sets: an answer may be the last thing that a stream waits for.
     for (let index = 0; index < items.length; index++) {
-      if ((outcomes[index] as ItemOutcome) !== ItemOutcome.Fork) items[index].owner.durable(items[index]);
+      const outcome: ItemOutcome = outcomes[index];
+      const item = items[index];
+      if (outcome === ItemOutcome.Superseded) item.owner.rejected(item, RejectionReason.MALFORMED, SUPERSEDED);
+      else if (outcome !== ItemOutcome.Fork) item.owner.durable(item);
     }
   }
 

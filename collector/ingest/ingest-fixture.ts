@@ -11,6 +11,7 @@ import {
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
 import { encodeUploadMessage } from '@tributary/proto/items/upload-wire';
 import {
+  type CheckedItem,
   type DeviceCommit,
   type DeviceCommitOutcome,
   type DeviceName,
@@ -169,6 +170,8 @@ export class Bench {
   busy = false;
   /** Thrown by the store for commits that hold such an item. */
   poison: ((commit: DeviceCommit) => Error | undefined) | undefined;
+  /** What the store makes of an item, instead of what it would. */
+  outcome: ((item: CheckedItem) => ItemOutcome | undefined) | undefined;
   #woken = false;
   #position = 0;
   #begun: (readonly DeviceCommit[])[] = [];
@@ -253,7 +256,10 @@ export class Bench {
 
   #commit(part: DeviceCommit): DeviceCommitOutcome {
     if (this.fenced) return { outcome: 'fenced' };
-    const items = Uint8Array.from(part.items, ({ sequence, checksum }) => {
+    const items = Uint8Array.from(part.items, (item) => {
+      const { sequence, checksum } = item;
+      const forced = this.outcome?.(item);
+      if (forced !== undefined) return forced;
       const key = `${part.deviceId}/${part.epochId}/${sequence}`;
       const known = this.stored.get(key);
       if (known !== undefined) return known === checksum ? ItemOutcome.Duplicate : ItemOutcome.Fork;

@@ -1,14 +1,15 @@
 import type { Batch } from '@tributary/proto/batch/batch';
 import { ClockState } from '@tributary/proto/gen/tributary/v1/series';
-import type {
-  DeferralReason,
+import {
+  type DeferralReason,
   ItemKind,
   Lane,
-  LedgerEntry,
-  RejectionReason,
+  type LedgerEntry,
+  type RejectionReason,
 } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import type { CatalogueSeries, CheckedItem, Quality } from '../store/store.js';
+import { lineSequence } from '../store/thinned-item.js';
 import type { CommittedBatch } from './committed.js';
 import type { DeviceSession, EpochSession } from './device-session.js';
 
@@ -48,6 +49,8 @@ export class PendingItem implements CheckedItem, CommittedBatch {
   position = 0;
   /** What the decoded batch takes in memory. */
   decodedBytes = 0;
+  /** Readings of a thinned batch, which its head does not count. */
+  kept = 0;
   /** What it counts in flight. */
   costBytes = 0;
 
@@ -64,11 +67,16 @@ export class PendingItem implements CheckedItem, CommittedBatch {
     this.readings = item.readings;
     this.readingsBefore = item.readingsBefore;
     this.body = item.body;
-    this.lane = lane;
+    // What was thinned waited for long: it is history, whatever lane it came in.
+    this.lane = item.kind === ItemKind.THINNED_BATCH ? Lane.BACKFILL : lane;
     this.deviceId = session.deviceId;
     this.epochId = epochSession.epochId;
     this.epoch = epochSession.epoch;
     this.series = epochSession.series;
+  }
+
+  get lineSequence(): number {
+    return lineSequence(this, this.epoch);
   }
 
   get batch(): Batch {

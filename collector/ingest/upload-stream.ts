@@ -12,6 +12,7 @@ import { EPOCH_BYTES, type Item } from '@tributary/proto/items/item';
 import { decodeUploadMessage } from '@tributary/proto/items/upload-wire';
 import type { DeviceName } from '../store/store.js';
 import { checkBatch, checkDeclaration, checkEnvelope, flagFuture, type Refusal } from './check-item.js';
+import { checkThinned } from './check-thinned.js';
 import type { DeviceSession, EpochSession } from './device-session.js';
 import type { GroupCommitter } from './group-commit.js';
 import type { IngestCounters } from './ingest-counters.js';
@@ -235,10 +236,7 @@ export class UploadStream implements ItemOwner {
     const pending = new PendingItem(item, header.lane, session, epoch, this);
     // What is stored already is only compared by its checksum, and that is the store's to do.
     if (!epoch.stored.has(item.sequence)) {
-      const found =
-        item.kind === ItemKind.BATCH
-          ? checkBatch(pending, context.committer.group.arena, context.batchLimits, this.#nowUs)
-          : checkDeclaration(pending, limits);
+      const found = this.#look(pending);
       if (found !== undefined) {
         this.#refuse(item.sequence, found);
         return;
@@ -249,6 +247,19 @@ export class UploadStream implements ItemOwner {
     this.#pending++;
     if (!context.take(session, pending.costBytes)) this.pause();
     context.committer.add(pending, header.fencingToken);
+  }
+
+  /** Checks what is in an item's body. */
+  #look(pending: PendingItem): Refusal | undefined {
+    const { limits, batchLimits, committer } = this.#context;
+    switch (pending.kind) {
+      case ItemKind.BATCH:
+        return checkBatch(pending, committer.group.arena, batchLimits, this.#nowUs);
+      case ItemKind.THINNED_BATCH:
+        return checkThinned(pending, committer.group.arena, limits, batchLimits, this.#nowUs);
+      default:
+        return checkDeclaration(pending, limits);
+    }
   }
 
   #refuse(sequence: number, refusal: Refusal): void {

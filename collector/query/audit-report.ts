@@ -4,7 +4,10 @@ import { LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 interface Totals {
   produced: number;
   stored: number;
+  /** Exactly so many. */
   declared: number;
+  /** At most so many: nobody can know how many a crash took. */
+  bound: number;
   missing: number;
   doubled: number;
 }
@@ -28,7 +31,7 @@ export function reportAudit(epochs: readonly EpochAudit[], json: boolean): Audit
       `${epoch.device} epoch ${hex(epoch.epoch)}`,
       `  produced ${epoch.produced}`,
       `  stored   ${epoch.stored}`,
-      `  declared ${declaredOf(epoch)}${declared.length === 0 ? '' : ` (${declared.join(', ')})`}`,
+      `  declared ${declaredOf(epoch, false)}${boundText(declaredOf(epoch, true))}${declared.length === 0 ? '' : ` (${declared.join(', ')})`}`,
       `  missing  ${epoch.missing}`,
       `  doubled  ${epoch.doubled}`,
       `  waiting on the device ${epoch.waiting}, repeated and dropped ${epoch.duplicatesDropped}`,
@@ -37,18 +40,24 @@ export function reportAudit(epochs: readonly EpochAudit[], json: boolean): Audit
   return { text: `${[...lines, verdict(totals, passes)].join('\n')}\n`, passes };
 }
 
-function verdict({ produced, stored, declared, missing, doubled }: Totals, passes: boolean): string {
-  const equation = `produced ${produced} = stored ${stored} + declared ${declared}`;
+function boundText(bound: number): string {
+  return bound === 0 ? '' : ` + at most ${bound}`;
+}
+
+function verdict({ produced, stored, declared, bound, missing, doubled }: Totals, passes: boolean): string {
+  const most = bound === 0 ? '' : 'at most ';
+  const equation = `produced ${most}${produced} = stored ${stored} + declared ${declared}${boundText(bound)}`;
   if (passes) return `OK: ${equation}; nothing missing, nothing doubled`;
   return `NOT OK: ${equation} + missing ${missing}; doubled ${doubled}`;
 }
 
 function sum(epochs: readonly EpochAudit[]): Totals {
-  const totals = { produced: 0, stored: 0, declared: 0, missing: 0, doubled: 0 };
+  const totals = { produced: 0, stored: 0, declared: 0, bound: 0, missing: 0, doubled: 0 };
   for (const epoch of epochs) {
     totals.produced += epoch.produced;
     totals.stored += epoch.stored;
-    totals.declared += declaredOf(epoch);
+    totals.declared += declaredOf(epoch, false);
+    totals.bound += declaredOf(epoch, true);
     totals.missing += epoch.missing;
     totals.doubled += epoch.doubled;
   }
@@ -66,8 +75,8 @@ function plainEpoch(epoch: EpochAudit): object {
   return { device, epoch: hex(epoch.epoch), ...counts };
 }
 
-function declaredOf(epoch: EpochAudit): number {
-  return epoch.declared.reduce((total, { readings }) => total + readings, 0);
+function declaredOf(epoch: EpochAudit, bounds: boolean): number {
+  return epoch.declared.reduce((total, { readings, bound }) => total + (bound === bounds ? readings : 0), 0);
 }
 
 function reasonName(reason: LossReason): string {

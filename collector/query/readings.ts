@@ -3,6 +3,7 @@ import { decodeBatch } from '@tributary/proto/batch/decode';
 import type { QueryReadingsResponse, Series } from '@tributary/proto/gen/tributary/v1/query';
 import { CallError } from '../server/call-error.js';
 import type { CatalogueSeries, CheckedItem, Store } from '../store/store.js';
+import { batchBytes } from '../store/thinned-item.js';
 import { timeScale } from './exact-time.js';
 import { PendingReadings } from './pending-readings.js';
 
@@ -80,7 +81,7 @@ class Merge {
   add(item: CheckedItem, catalogue: readonly (CatalogueSeries | undefined)[]): void {
     const { fromUs, untilUs, series } = this.#query;
     this.#arena.reset();
-    const batch = decodeBatch(item.body, this.#arena);
+    const batch = decodeBatch(batchBytes(item), this.#arena);
     const scale = timeScale(batch, item.offsetUs);
     for (const group of batch.groups) {
       for (const column of group.columns) {

@@ -1,9 +1,9 @@
 import { DecodeArena } from '@tributary/proto/batch/arena';
 import { BatchError } from '@tributary/proto/batch/batch-error';
 import { decodeBatch } from '@tributary/proto/batch/decode';
-import { ItemKind } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { CommittedBatch } from '../ingest/committed.js';
 import type { CatalogueSeries, Store, StoredItems } from '../store/store.js';
+import { batchBytes, hasReadings, lineSequence } from '../store/thinned-item.js';
 
 /** Reads committed batches back and decodes them as they were followed the first time. */
 export class Replay {
@@ -34,12 +34,13 @@ export class Replay {
   ): void {
     const { deviceId, epochId, epoch, position } = stored;
     for (const item of stored.items) {
-      if (item.kind !== ItemKind.BATCH) continue;
+      if (!hasReadings(item.kind)) continue;
       const { sequence, offsetUs, lastUs, quality, lane } = item;
       this.#arena.reset();
       try {
-        const batch = decodeBatch(item.body, this.#arena);
-        take({ deviceId, epochId, epoch, position, sequence, offsetUs, lastUs, quality, lane, series, batch });
+        const batch = decodeBatch(batchBytes(item), this.#arena);
+        const placed = { sequence, lineSequence: lineSequence(item, epoch) };
+        take({ deviceId, epochId, epoch, position, ...placed, offsetUs, lastUs, quality, lane, series, batch });
       } catch (error) {
         if (!(error instanceof BatchError)) throw error;
         this.undecodable += 1;

@@ -71,7 +71,9 @@ export class RuleHost {
     this.#live = batch.lane !== Lane.BACKFILL;
     this.#origin.epoch = Buffer.from(batch.epoch).toString('hex');
     this.#origin.sequence = batch.sequence;
-    this.#place = device.line.place(batch.epochId, batch.sequence, this.#live, (hole) => this.#finish(device, hole));
+    this.#place = device.line.place(batch.epochId, batch.lineSequence, this.#live, (hole) =>
+      this.#finish(device, hole),
+    );
   }
 
   evaluate(deviceId: number, seriesId: number, declaration: SeriesDeclaration, readings: SeriesReadings): void {

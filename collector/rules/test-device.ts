@@ -121,6 +121,7 @@ export class TestDevice {
         epoch: this.epoch,
         position,
         sequence,
+        lineSequence: sequence,
         offsetUs,
         lastUs,
         quality,

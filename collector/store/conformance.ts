@@ -3,6 +3,7 @@ import { register, registration } from './conformance/data.js';
 import { describeDerived } from './conformance/derived.js';
 import { describeIngest } from './conformance/ingest.js';
 import { describeReads } from './conformance/reads.js';
+import { describeThinned } from './conformance/thinned.js';
 import type { Store } from './store.js';
 
 /** How the suite comes by stores; each implementation says it in its test. */
@@ -27,6 +28,7 @@ export function describeStore(name: string, target: StoreUnderTest): void {
     describeIngest(under);
     describeDerived(under);
     describeReads(under);
+    describeThinned(under);
 
     it('rejects with a StoreError once it is closed', async () => {
       await register(store, 'd');

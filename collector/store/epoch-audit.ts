@@ -12,9 +12,10 @@ export interface DeclaredRange {
 
 /** Where an epoch's readings are. */
 export interface EpochBalance {
-  /** Stored, declared and missing together. */
+  /** Stored, declared (bounds included) and missing together. */
   produced: number;
   stored: number;
+  /** By reason, exact ones and bounds apart. */
   declared: DeclaredLoss[];
   missing: number;
   doubled: number;
@@ -24,6 +25,17 @@ export interface EpochBalance {
 interface Claim extends DeclaredRange {
   /** Nothing was cut off, so that `readings` speaks of just this range. */
   whole: boolean;
+  /** Of `readings`: what was found stored in the range, or attributed to a part of it. */
+  used: number;
+}
+
+/** What of a claim lies in a gap. */
+interface Piece {
+  claim: Claim;
+  sequences: number;
+  whole: boolean;
+  /** The claim ends in this gap. */
+  isLast: boolean;
 }
 
 /**
@@ -32,6 +44,11 @@ interface Claim extends DeclaredRange {
  * Each item says how many readings were produced before it, so the readings in a gap follow from its neighbours exactly,
  * whatever was declared about it; declarations say why, and how much only where nothing better is known: after the last
  * item, and where a gap is only partly declared. Stored beats declared: what of a declared range is stored is not in a gap.
+ *
+ * Two kinds of gap hold something else than what was lost. A block of sequences that was reserved and then taken by a crash
+ * counts with its bound in every later item, so what its neighbours say of it is the bound again, and stays one. And of a
+ * gap that a thinned batch replaces a part is stored, under the sequence of that batch: such gaps are balanced together,
+ * against what all thinned batches hold.
  */
 export class EpochBalancer {
   readonly #claims: Claim[];
@@ -41,21 +58,38 @@ export class EpochBalancer {
   #stored = 0;
   #missing = 0;
   #doubled = 0;
+  /** Readings of thinned batches, and of those that have expired. */
+  #kept = 0;
+  #keptExpired = 0;
+  /** Stored under sequences that are replaced. */
+  #beside = 0;
+  /** The gaps that thinned batches replace, as one. */
+  readonly #replaced: { left: number; pieces: Piece[]; undeclared: number } = { left: 0, pieces: [], undeclared: 0 };
+  readonly #isThinned: boolean;
   readonly #exact = new Map<LossReason, number>();
   readonly #bound = new Map<LossReason, number>();
 
   constructor(declared: readonly DeclaredRange[]) {
     this.#claims = disjoint(declared);
+    this.#isThinned = declared.some(({ reason }) => reason === LossReason.THINNED);
   }
 
-  /** A stored item that is whole; one that came before, or stands among those that did, is doubled. */
-  stored(sequence: number, readings: number, readingsBefore: number): void {
+  /**
+   * A stored item that is whole; one that came before, or stands among those that did, is doubled. `readings` are those
+   * that it adds to what was produced, `held` those in its body: a thinned batch adds none.
+   */
+  stored(sequence: number, readings: number, readingsBefore: number, held = readings): void {
     if (sequence <= this.#lastSequence) {
-      this.#doubled += readings;
+      this.#doubled += held;
       return;
     }
     this.#gap(sequence, readingsBefore);
     this.#stored += readings;
+    const claim = this.#claimOf(sequence);
+    if (claim !== undefined) {
+      claim.used += readings;
+      if (claim.reason === LossReason.THINNED) this.#beside += readings;
+    }
     this.#advance(sequence, readingsBefore + readings);
   }
 
@@ -64,7 +98,19 @@ export class EpochBalancer {
     if (first <= this.#lastSequence) return;
     this.#gap(first, readingsBefore);
     add(this.#exact, LossReason.EXPIRED, readings);
+    const claim = this.#claimOf(first);
+    if (claim !== undefined) claim.used += readings;
     this.#advance(last, readingsBefore + readings);
+  }
+
+  /** Readings that were produced in this epoch and are stored in a thinned batch. */
+  kept(readings: number): void {
+    this.#kept += readings;
+  }
+
+  /** Readings that were, and have expired with it. */
+  keptExpired(readings: number): void {
+    this.#keptExpired += readings;
   }
 
   /** Nothing more is stored; the store once had items up to this sequence, which ended at so many readings. */
@@ -73,18 +119,24 @@ export class EpochBalancer {
       this.#gap(highestSequence + 1, readingsEnd);
       this.#advance(highestSequence, readingsEnd);
     }
+    const { left, pieces, undeclared } = this.#replaced;
+    this.#settle(Math.max(0, left - this.#kept - this.#keptExpired), pieces, undeclared);
     this.#tail();
-    const declared = new Map<LossReason, DeclaredLoss>();
-    for (const [reason, readings] of this.#exact) declared.set(reason, { reason, readings, bound: false });
-    for (const [reason, readings] of this.#bound) {
-      declared.set(reason, { reason, readings: readings + (declared.get(reason)?.readings ?? 0), bound: true });
-    }
-    const losses = [...declared.values()].filter((loss) => loss.readings > 0).sort((a, b) => a.reason - b.reason);
-    const declaredReadings = losses.reduce((sum, loss) => sum + loss.readings, 0);
+    this.#stored += this.#kept;
+    // An original that stands beside what was kept of it is there twice, at the most as often as something was kept.
+    this.#doubled += Math.min(this.#beside, this.#kept);
+    if (this.#keptExpired > 0) add(this.#exact, LossReason.EXPIRED, this.#keptExpired);
+    const losses: DeclaredLoss[] = [];
+    for (const [reason, readings] of this.#exact) losses.push({ reason, readings, bound: false });
+    for (const [reason, readings] of this.#bound) losses.push({ reason, readings, bound: true });
+    const declared = losses
+      .filter((loss) => loss.readings > 0)
+      .sort((a, b) => a.reason - b.reason || Number(a.bound) - Number(b.bound));
+    const declaredReadings = declared.reduce((sum, loss) => sum + loss.readings, 0);
     return {
       produced: this.#stored + declaredReadings + this.#missing,
       stored: this.#stored,
-      declared: losses,
+      declared,
       missing: this.#missing,
       doubled: this.#doubled,
     };
@@ -100,66 +152,101 @@ export class EpochBalancer {
     const first = this.#lastSequence + 1;
     const last = nextSequence - 1;
     if (first > last) return;
-    let left = Math.max(0, readingsBefore - this.#readingsEnd);
+    const left = Math.max(0, readingsBefore - this.#readingsEnd);
     const pieces = this.#claimed(first, last);
-    if (left === 0) return;
-    const claimedSequences = pieces.reduce((sum, piece) => sum + piece.last - piece.first + 1, 0);
-    const undeclaredSequences = last - first + 1 - claimedSequences;
-    const known = pieces.filter((piece) => piece.whole && !piece.bound);
-    const unknown = pieces.filter((piece) => !piece.whole || piece.bound);
-    const reasons = new Set(pieces.map((piece) => piece.reason));
-    if (undeclaredSequences === 0 && reasons.size === 1) {
-      add(this.#exact, pieces[0].reason, left);
+    const undeclared = pieces.reduce((sequences, piece) => sequences - piece.sequences, last - first + 1);
+    // A thinned batch that was lost in its turn leaves a gap of no readings, whose entry speaks of those it had kept.
+    const isReplaced =
+      this.#isThinned &&
+      (left === 0 ? pieces.length > 0 : pieces.some(({ claim }) => claim.reason === LossReason.THINNED));
+    if (isReplaced) {
+      this.#replaced.left += left;
+      this.#replaced.pieces.push(...pieces);
+      this.#replaced.undeclared += undeclared;
+    } else this.#settle(left, pieces, undeclared);
+  }
+
+  /** Attributes the readings of a gap to the pieces that speak of it, and what they do not explain to what is missing. */
+  #settle(readings: number, pieces: readonly Piece[], undeclaredSequences: number): void {
+    if (readings === 0) return;
+    const isOneReason = pieces.every(({ claim }) => claim.reason === pieces[0].claim.reason);
+    const isCounted = pieces.some((piece) => isCrashBound(piece) || piece.claim.reason === LossReason.THINNED);
+    if (undeclaredSequences === 0 && pieces.length > 0 && isOneReason && !isCounted) {
+      add(this.#exact, pieces[0].claim.reason, readings);
+      for (const { claim } of pieces) claim.used += claim.readings;
       return;
     }
-    for (const piece of known) {
-      const readings = Math.min(piece.readings, left);
-      add(this.#exact, piece.reason, readings);
-      left -= readings;
+    let left = readings;
+    const take = (piece: Piece, most: number, sums: Map<LossReason, number>) => {
+      const taken = Math.max(0, Math.min(most, left));
+      piece.claim.used += taken;
+      add(sums, piece.claim.reason, taken);
+      left -= taken;
+    };
+    const unknown: Piece[] = [];
+    for (const piece of pieces) {
+      const { claim, whole, isLast } = piece;
+      // All of a reserved block stands in the counts of the items behind it, so what is left of it lies before them.
+      if (isCrashBound(piece) && isLast) take(piece, claim.readings - claim.used, this.#bound);
+      else if (whole && !claim.bound) take(piece, claim.readings, this.#exact);
+      else unknown.push(piece);
     }
-    if (undeclaredSequences === 0) {
-      const unknownReasons = new Set(unknown.map((piece) => piece.reason));
-      if (unknownReasons.size === 1) {
-        add(this.#exact, unknown[0].reason, left);
-        return;
-      }
-      for (const piece of unknown) {
-        const readings = Math.min(piece.readings, left);
-        add(this.#bound, piece.reason, readings);
-        left -= readings;
-      }
-      // The neighbours' counts are the truth; what the entries fall short of them goes to the last.
-      const rest = unknown.at(-1) ?? known.at(-1);
-      if (rest !== undefined) add(unknown.length > 0 ? this.#bound : this.#exact, rest.reason, left);
-      return;
-    }
-    for (const piece of unknown) {
+    if (undeclaredSequences > 0) {
       // Something undeclared is in this gap, so a generous bound must not explain all of it away.
-      const readings = Math.max(0, Math.min(piece.readings, left - 1));
-      add(this.#bound, piece.reason, readings);
-      left -= readings;
+      for (const piece of unknown)
+        take(piece, Math.min(piece.claim.readings - piece.claim.used, left - 1), this.#bound);
+      this.#missing += left;
+      return;
     }
-    this.#missing += left;
+    const isExact =
+      unknown.length > 0 &&
+      unknown.every((piece) => piece.claim.reason === unknown[0].claim.reason && !isCrashBound(piece));
+    if (isExact) {
+      add(this.#exact, unknown[0].claim.reason, left);
+      for (const { claim } of unknown) claim.used += claim.readings;
+      return;
+    }
+    for (const piece of unknown) take(piece, piece.claim.readings - piece.claim.used, this.#bound);
+    // The neighbours' counts are the truth; what the entries fall short of them goes to the last. But what an entry of a
+    // thinned batch falls short of them that batch should hold.
+    const rest = unknown.at(-1) ?? pieces.at(-1);
+    if (rest === undefined || rest.claim.reason === LossReason.THINNED) this.#missing += left;
+    else take(rest, left, unknown.length > 0 || isCrashBound(rest) ? this.#bound : this.#exact);
   }
 
   /** After the last item only declarations know. */
   #tail(): void {
     for (const piece of this.#claimed(this.#lastSequence + 1, Number.POSITIVE_INFINITY)) {
-      add(piece.whole && !piece.bound ? this.#exact : this.#bound, piece.reason, piece.readings);
+      const { claim, whole } = piece;
+      const readings = Math.max(0, claim.readings - claim.used);
+      add(whole && !claim.bound ? this.#exact : this.#bound, claim.reason, readings);
     }
   }
 
-  /** The claims within a range; ranges are asked for in order. */
-  #claimed(first: number, last: number): Claim[] {
-    while (this.#claim < this.#claims.length && this.#claims[this.#claim].last < first) this.#claim++;
-    const pieces: Claim[] = [];
+  /** The claim on a sequence; sequences are asked for in order. */
+  #claimOf(sequence: number): Claim | undefined {
+    while (this.#claim < this.#claims.length && this.#claims[this.#claim].last < sequence) this.#claim++;
+    const claim = this.#claims[this.#claim];
+    return claim !== undefined && claim.first <= sequence ? claim : undefined;
+  }
+
+  /** What claims have of a range; ranges are asked for in order. */
+  #claimed(first: number, last: number): Piece[] {
+    this.#claimOf(first);
+    const pieces: Piece[] = [];
     for (let at = this.#claim; at < this.#claims.length && this.#claims[at].first <= last; at++) {
       const claim = this.#claims[at];
       const whole = claim.whole && claim.first >= first && claim.last <= last;
-      pieces.push({ ...claim, first: Math.max(claim.first, first), last: Math.min(claim.last, last), whole });
+      const sequences = Math.min(claim.last, last) - Math.max(claim.first, first) + 1;
+      pieces.push({ claim, sequences, whole, isLast: claim.last <= last });
     }
     return pieces;
   }
+}
+
+/** A bound that the device counted with: what was reserved when it crashed. */
+function isCrashBound({ claim }: Piece): boolean {
+  return claim.bound && claim.reason === LossReason.CRASH_WINDOW;
 }
 
 /** Where ranges overlap, the one that begins earlier has it, an exact one before a bound. */
@@ -170,7 +257,7 @@ function disjoint(declared: readonly DeclaredRange[]): Claim[] {
   for (const range of order) {
     if (range.last <= covered) continue;
     const first = Math.max(range.first, covered + 1);
-    claims.push({ ...range, first, whole: first === range.first });
+    claims.push({ ...range, first, whole: first === range.first, used: 0 });
     covered = range.last;
   }
   return claims;

@@ -1,6 +1,7 @@
 import { ItemKind, type LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { chunkBytesBound, chunkEnd, writeChunk } from './chunk.js';
 import type { CheckedItem, DeviceCommit } from './store.js';
+import { hasReadings, readingsIn } from './thinned-item.js';
 
 /** Columns of {@link PackedCommit.devices}. */
 export enum DeviceField {
@@ -30,6 +31,16 @@ export enum ChunkField {
   Width = 9,
 }
 
+/** What one item declares. */
+export interface PackedEntries {
+  /** The device's index in the commit, and the item's in that. */
+  device: number;
+  item: number;
+  entries: readonly LedgerEntry[];
+  /** Of a thinned batch: its sequence and the readings that it holds. */
+  thinned?: { sequence: number; kept: number };
+}
+
 /**
  * A commit as few flat buffers that move to another thread without a copy: chunks are framed here, where the items are,
  * so that the other side writes slices and, as long as nothing comes twice, never looks at an item.
@@ -40,8 +51,8 @@ export interface PackedCommit {
   devices: Float64Array<ArrayBuffer>;
   chunks: Float64Array<ArrayBuffer>;
   bytes: Uint8Array<ArrayBuffer>;
-  /** What declarations declare: by the device's index in the commit and the item's index in that. */
-  entries: { device: number; item: number; entries: readonly LedgerEntry[] }[];
+  /** What declarations and thinned batches declare, in order. */
+  entries: PackedEntries[];
 }
 
 /** Fills one row of {@link PackedCommit.chunks} for items `from` to before `to`. */
@@ -60,9 +71,9 @@ export function describeChunk(
   let readingsEnd = 0;
   for (let index = from; index < to; index++) {
     const item = items[index];
-    readings += item.readings;
+    readings += readingsIn(item);
     readingsEnd = Math.max(readingsEnd, item.readingsBefore + item.readings);
-    if (item.kind === ItemKind.BATCH) {
+    if (hasReadings(item.kind)) {
       if (!(firstUs <= item.firstUs)) firstUs = item.firstUs;
       if (!(lastUs >= item.lastUs)) lastUs = item.lastUs;
     }
@@ -115,7 +126,10 @@ export function packCommit(commits: readonly DeviceCommit[], nowUs: number): Pac
     }
     for (let item = 0; item < items.length; item++) {
       const declared = items[item].entries;
-      if (declared !== undefined && declared.length > 0) entries.push({ device, item, entries: declared });
+      if (declared === undefined || declared.length === 0) continue;
+      const { kind, sequence } = items[item];
+      if (kind !== ItemKind.THINNED_BATCH) entries.push({ device, item, entries: declared });
+      else entries.push({ device, item, entries: declared, thinned: { sequence, kept: readingsIn(items[item]) } });
     }
     devices[at + DeviceField.DeviceId] = commit.deviceId;
     devices[at + DeviceField.EpochId] = commit.epochId;

@@ -93,8 +93,10 @@ export interface CheckedItem extends Item {
   quality: Quality;
   /** The lane that it came in. Kept, so that a replay judges history as history. */
   lane: Lane;
-  /** Of a declaration. */
+  /** Of a declaration; of a thinned batch what it replaces. */
   entries?: readonly LedgerEntry[];
+  /** Readings that a thinned batch holds; where it is absent the body says. */
+  kept?: number;
 }
 
 export interface DeviceCommit {
@@ -115,6 +117,8 @@ export enum ItemOutcome {
   Duplicate = 1,
   /** Other bytes are there. */
   Fork = 2,
+  /** A thinned batch, of whose originals one is there: its readings would be stored twice. Nothing of it is stored. */
+  Superseded = 3,
 }
 
 export type DeviceCommitOutcome =

@@ -82,6 +82,15 @@ export class Scene {
     return this.#agents.get(name)?.stop();
   }
 
+  /** The process of a running agent, for signals and figures. */
+  agentProcess(name: string): Child {
+    return this.#agents.get(name)!;
+  }
+
+  get collectorProcess(): Child {
+    return this.#collector;
+  }
+
   async killCollector(): Promise<void> {
     await this.#collector.kill();
   }

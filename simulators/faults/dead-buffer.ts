@@ -10,6 +10,8 @@ export interface DeadBuffer {
   readingsProduced: number;
   items: number;
   readingsWaiting: number;
+  /** Of what waits, as encoded. */
+  bodyBytes: number;
 }
 
 /**
@@ -26,11 +28,11 @@ export function readDeadBuffer(path: string): DeadBuffer {
       const state = db
         .prepare('SELECT hex(epoch) AS epoch, highest_sequence AS highest, readings_produced AS produced FROM state')
         .get() as { epoch: string; highest: number; produced: number } | undefined;
-      const waiting = db
-        .prepare('SELECT count(*) AS items, coalesce(sum(readings), 0) AS readings FROM items')
-        .get() as {
+      const sums = 'count(*) AS items, coalesce(sum(readings), 0) AS readings, coalesce(sum(length(body)), 0) AS bytes';
+      const waiting = db.prepare(`SELECT ${sums} FROM items`).get() as {
         items: number;
         readings: number;
+        bytes: number;
       };
       return {
         epoch: (state?.epoch ?? '').toLowerCase(),
@@ -38,6 +40,7 @@ export function readDeadBuffer(path: string): DeadBuffer {
         readingsProduced: state?.produced ?? 0,
         items: waiting.items,
         readingsWaiting: waiting.readings,
+        bodyBytes: waiting.bytes,
       };
     } finally {
       db.close();

@@ -1,3 +1,4 @@
+import { pause } from '../rig/pause.js';
 import { Durations } from './durations.js';
 import type { Fault } from './fault.js';
 import { withDevice } from './numbered-device.js';
@@ -18,7 +19,7 @@ export const agentKilled: Fault = {
       const restarts = new Durations();
       for (let kill = 0; kill < times; kill++) {
         restarts.add(await device.start());
-        await new Promise((resolve) => setTimeout(resolve, random() * LIFE_MS_MAX));
+        await pause(random() * LIFE_MS_MAX);
         await device.kill();
         // One life in four is without the collector.
         if (random() < 0.25) scene.cutLink();

@@ -30,6 +30,10 @@ export interface FaultContext {
   /** How often the fault strikes. */
   times: number;
   seed: number;
+  /** How long a row that has no end of its own goes on; undefined for what its form says. */
+  minutes: number | undefined;
+  /** The short form: what a row waits for may be shorter too, where waiting teaches nothing. */
+  isShort: boolean;
   /** Seeded. */
   random: Random;
   /** The row's own, removed afterwards. */

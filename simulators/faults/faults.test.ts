@@ -15,7 +15,8 @@ describe('the short form of fault', () => {
       const why = lacking(fault.needs);
       test.skip(why !== undefined, why);
       const times = fault.shortTimes;
-      const result = await runFault(fault, { times, seed: fault.number, patience: PATIENCE, log: () => {} });
+      const options = { times, seed: fault.number, isShort: true, patience: PATIENCE, log: () => {} };
+      const result = await runFault(fault, options);
       expect(result, result.why).toMatchObject({ verdict: 'pass', missing: 0, duplicates: 0, altered: 0 });
     });
   }

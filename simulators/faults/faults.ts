@@ -6,6 +6,7 @@ import { type FaultResult, runFault } from './run-fault.js';
 interface Options {
   times?: number;
   seed: number;
+  minutes?: number;
   short?: boolean;
   json?: boolean;
   list?: boolean;
@@ -28,6 +29,7 @@ const command = new Command('faults')
   .argument('[numbers...]', 'rows of the fault list; all of them by default')
   .option('--times <count>', 'how often each fault strikes, instead of what its row says', whole(1))
   .option('--seed <number>', 'chooses the moments at which faults strike', whole(0), 1)
+  .option('--minutes <count>', 'how long the soak goes on', whole(1))
   .option('--short', 'the short form of each row, as in the tests')
   .option('--json', 'one object a row')
   .option('--list', 'say which rows there are, and run nothing')
@@ -74,8 +76,10 @@ if (options.json !== true) process.stdout.write(line(COLUMNS, 'verdict', 'why'))
 let failed = 0;
 for (const fault of chosen) {
   const log = (text: string) => process.stderr.write(`  ${fault.number} ${fault.title}: ${text}\n`);
-  const times = options.times ?? (options.short === true ? fault.shortTimes : fault.times);
-  const result = await runFault(fault, { times, seed: options.seed, patience: 1, log });
+  const isShort = options.short === true;
+  const times = options.times ?? (isShort ? fault.shortTimes : fault.times);
+  const { seed, minutes } = options;
+  const result = await runFault(fault, { times, seed, minutes, isShort, patience: 1, log });
   show(result);
   if (result.verdict === 'fail') failed++;
 }

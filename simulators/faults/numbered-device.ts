@@ -3,10 +3,10 @@ import { readDeadBuffer } from './dead-buffer.js';
 import type { FaultCounts } from './fault.js';
 import { NumberedReadings, type NumberedSource } from './numbered-readings.js';
 
-/** Rows that a paced life may bring: at one a millisecond longer than any life here. */
-const LIFE_ROWS = 60_000;
+/** Rows that a paced life may bring: longer than any life here. */
+const LIFE_ROWS = 100_000;
 
-/** Keeps what is stored for as long as the row runs: the ledger's times lie a month back. */
+/** Keeps what is stored for as long as the row runs: the ledger's times lie far back. */
 export const KEEP_ALL = { retention: { readings: 'forever' } };
 
 /** An agent of a scene that reads numbered rows, and the ledger of what it committed. */
@@ -30,7 +30,9 @@ export class NumberedDevice {
   async start(source: NumberedSource = this.ledger.next(LIFE_ROWS)): Promise<number> {
     const beginsMs = performance.now();
     await this.scene.agent(this.name, [source], this.settings);
-    return performance.now() - beginsMs;
+    const ms = performance.now() - beginsMs;
+    await this.scene.untilStatus(this.name, 'it answers', () => true);
+    return ms;
   }
 
   /** SIGKILL; the ledger notes what its disk says that it had committed. */

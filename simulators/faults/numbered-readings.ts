@@ -15,11 +15,11 @@ const SERIES: readonly { name: string; value: (number: number) => number }[] = [
 /** Readings of one row. */
 export const ROW_READINGS = SERIES.length;
 
-/** Rows of one life at the most; so many that no life ends for want of them. */
-const LIFE_ROWS_MAX = 200_000;
+/** Rows of one life at the most: a table of them is 200 MB, and the longest soak needs no more. */
+const LIFE_ROWS_MAX = 4_000_000;
 
-/** Times lie in the past by a month, so that no row is of the future however fast it is replayed. */
-const PAST_US = 30 * 86_400_000_000;
+/** Times begin so far in the past that no row is of the future, however fast months of rows are replayed. */
+const PAST_US = 1000 * 86_400_000_000;
 
 interface Life {
   /** Number of its first row. */
@@ -81,6 +81,21 @@ export class NumberedReadings {
   /** Readings that were committed, over all lives that ended. */
   get produced(): number {
     return this.#lives.reduce((sum, { committed }) => sum + (committed ?? 0), 0);
+  }
+
+  /** Readings of the latest table. */
+  get readingsOfLast(): number {
+    return (this.#lives.at(-1)?.rows ?? 0) * SERIES.length;
+  }
+
+  /** In how many pieces without a hole what is stored of the latest table lies. */
+  runsOfLast(found: ReadonlyMap<string, StoredSeries>): number {
+    const { first, rows } = this.#lives.at(-1)!;
+    const seen = new Uint8Array(rows);
+    for (const number of found.get(SERIES[0]!.name)?.values ?? []) if (number >= first) seen[number - first] = 1;
+    let runs = 0;
+    for (let row = 0; row < rows; row++) if (seen[row] === 1 && (row === 0 || seen[row - 1] === 0)) runs++;
+    return runs;
   }
 
   /** What a collector answers for the device, against the ledger. `declared` is from the collector's ledger. */

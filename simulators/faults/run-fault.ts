@@ -16,19 +16,31 @@ export interface FaultResult extends FaultCounts {
 export interface RunOptions {
   times: number;
   seed: number;
+  minutes?: number | undefined;
+  isShort: boolean;
   patience: number;
   log: (text: string) => void;
 }
 
 /** Runs one row and judges it. A row that throws has failed; one that the machine cannot run says so. */
-export async function runFault(fault: Fault, { times, seed, patience, log }: RunOptions): Promise<FaultResult> {
+export async function runFault(fault: Fault, options: RunOptions): Promise<FaultResult> {
+  const { times, seed, minutes, isShort, patience, log } = options;
   const head = { fault: fault.number, times };
   const lack = lacking(fault.needs);
   if (lack !== undefined) return { ...head, ...NOTHING, times: 0, verdict: 'skipped', why: lack };
   const folder = mkdtempSync(join(tmpdir(), `tributary-fault-${fault.number}-`));
   try {
     const random = seededRandom(seed * 1000 + fault.number);
-    const { problems, figures, ...counts } = await fault.run({ times, seed, random, folder, patience, log });
+    const { problems, figures, ...counts } = await fault.run({
+      times,
+      seed,
+      minutes,
+      isShort,
+      random,
+      folder,
+      patience,
+      log,
+    });
     const wrong = [...wrongCounts(counts), ...problems];
     if (wrong.length === 0) return { ...head, ...counts, verdict: 'pass', why: figures };
     const why = figures === '' ? wrong.join('; ') : `${wrong.join('; ')} (${figures})`;

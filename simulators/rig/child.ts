@@ -54,6 +54,10 @@ export class Child {
     return this.process.pid!;
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.process.kill(signal);
+  }
+
   /** SIGKILL, as a crash. */
   async kill(): Promise<void> {
     this.stopping = true;

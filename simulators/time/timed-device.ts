@@ -95,7 +95,7 @@ export class TimedDevice {
       this.readings.push(reading);
       this.#waiting.push(reading);
       const line = { segment: reading.segment, us: lineUs };
-      this.#core.append([{ body: new Uint8Array(8), readings: 1 }], undefined, line);
+      this.#core.append([{ body: new Uint8Array(8), readings: 1 }], undefined, undefined, line);
       await this.look();
     }
   }

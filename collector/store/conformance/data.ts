@@ -1,6 +1,12 @@
 import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
 import { ClockState, ValueType } from '@tributary/proto/gen/tributary/v1/series';
-import { ItemKind, Lane, type LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import {
+  ItemKind,
+  Lane,
+  type LedgerEntry,
+  LossReason,
+  ThinnedBatch,
+} from '@tributary/proto/gen/tributary/v1/telemetry';
 import { itemChecksum } from '@tributary/proto/items/item';
 import type {
   AlertRecord,
@@ -117,6 +123,40 @@ export function declaration(
     entries: full,
     ...untimed,
   });
+}
+
+/**
+ * A thinned batch that holds `kept` readings of the ranges `[first, last, readings left out]`, with the event times of
+ * those. The batch in it is none, because no store looks into it.
+ */
+export function thinned(
+  sequence: number,
+  readingsBefore: number,
+  kept: number,
+  ranges: readonly (readonly [number, number, number])[],
+  changes: { epoch?: Uint8Array; of?: Uint8Array } = {},
+): CheckedItem {
+  const { epoch = bytes16(7), of = epoch } = changes;
+  const entries = ranges.map(([first, last, readings]) => ({
+    epoch: of,
+    first,
+    last,
+    readings,
+    bound: false,
+    reason: LossReason.THINNED,
+  }));
+  // All that was kept is of the first range.
+  const keptOf = ranges.map((_, at) => (at === 0 ? kept : 0));
+  const body = ThinnedBatch.encode({
+    replaced: entries,
+    readings: kept,
+    batch: new Uint8Array([sequence]),
+    kept: keptOf,
+  }).finish();
+  const { firstUs } = batch(ranges[0][0]);
+  const { lastUs } = batch(ranges[ranges.length - 1][1]);
+  const fields = { kind: ItemKind.THINNED_BATCH, readings: 0, readingsBefore, body, entries, firstUs, lastUs };
+  return batch(sequence, { epoch, lane: Lane.BACKFILL, ...fields });
 }
 
 /** A device's part of a commit, in its first epoch. */

@@ -1,11 +1,13 @@
 import type { EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
-import type { LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import { ItemKind, type LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type Database from 'better-sqlite3';
 import { ChunkCursor } from '../chunk.js';
 import { type DeclaredRange, EpochBalancer } from '../epoch-audit.js';
 import { IntervalSet } from '../interval-set.js';
 import { StoreError } from '../store-error.js';
+import { readingsIn } from '../thinned-item.js';
 import { isWhole } from './chunk-reads.js';
+import { ThinnedTable } from './thinned-table.js';
 
 interface EpochRow {
   device: string;
@@ -39,6 +41,8 @@ export class Auditor {
   readonly #selectLedger;
   readonly #selectIntervals;
   readonly #selectChunks;
+  readonly #selectItem;
+  readonly #thinned: ThinnedTable;
   readonly #run;
 
   constructor(db: Database.Database) {
@@ -62,6 +66,15 @@ export class Auditor {
       `SELECT first_sequence, last_sequence, body FROM chunks WHERE device_id = ? AND epoch_id = ?
        ORDER BY first_sequence, last_sequence`,
     );
+    this.#selectItem = db.prepare<
+      { deviceId: number; epochId: number; sequence: number },
+      { last_sequence: number; body: Buffer; epoch: Buffer }
+    >(
+      `SELECT last_sequence, body, (SELECT epoch FROM epochs WHERE device_id = :deviceId AND epoch_id = :epochId) AS epoch
+       FROM chunks WHERE device_id = :deviceId AND epoch_id = :epochId AND first_sequence <= :sequence
+       ORDER BY first_sequence DESC LIMIT 1`,
+    );
+    this.#thinned = new ThinnedTable(db);
     this.#run = db.transaction((deviceId: number, epochId: number) => this.#auditEpoch(deviceId, epochId));
   }
 
@@ -107,10 +120,16 @@ export class Auditor {
             `item ${cursor.sequence} of ${row.device} is stored but not in its interval set`,
           );
         }
-        balancer.stored(cursor.sequence, cursor.readings, cursor.readingsBefore);
+        const { kind, readings } = cursor;
+        const held = kind === ItemKind.THINNED_BATCH ? readingsIn(cursor.item()) : readings;
+        balancer.stored(cursor.sequence, readings, cursor.readingsBefore, held);
       }
     }
     takeExpired(Number.POSITIVE_INFINITY);
+    for (const { itemEpochId, itemSequence, kept } of this.#thinned.list(deviceId, epochId)) {
+      if (itemEpochId === 0) balancer.keptExpired(kept);
+      else if (this.#isThere(deviceId, itemEpochId, itemSequence)) balancer.kept(kept);
+    }
     const balance = balancer.finish(row.highest_sequence, row.readings_end);
     return {
       device: row.device,
@@ -120,5 +139,14 @@ export class Auditor {
       duplicatesDropped: row.duplicates_dropped,
       waiting: Math.max(0, row.said_produced - balance.produced),
     };
+  }
+
+  /** Whether an item is stored, and as it was sent. */
+  #isThere(deviceId: number, epochId: number, sequence: number): boolean {
+    const row = this.#selectItem.get({ deviceId, epochId, sequence });
+    const cursor = new ChunkCursor();
+    if (row === undefined || row.last_sequence < sequence || !cursor.open(row.body)) return false;
+    while (cursor.next()) if (cursor.sequence === sequence) return isWhole(cursor, row.epoch);
+    return false;
   }
 }

@@ -1,8 +1,8 @@
-import { ItemKind } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { itemChecksum } from '@tributary/proto/items/item';
 import type Database from 'better-sqlite3';
 import { ChunkCursor } from '../chunk.js';
 import type { DerivedMark, ReadingsRange } from '../store.js';
+import { hasReadings } from '../thinned-item.js';
 import { SPAN_CLASS_MAX, spanLimitUs } from './chunk-table.js';
 
 /** A stored chunk as it goes to the other thread, which makes items of those that are picked. */
@@ -177,7 +177,7 @@ export class ChunkReads {
         heads[next] = classes[next].next();
         const chunk: OpenChunk = { row, index: undefined };
         page.walk(chunk, (cursor, item) => {
-          const isAsked = cursor.kind === ItemKind.BATCH && cursor.firstUs < untilUs && cursor.lastUs >= fromUs;
+          const isAsked = hasReadings(cursor.kind) && cursor.firstUs < untilUs && cursor.lastUs >= fromUs;
           if (!isAsked) return;
           const { firstUs, sequence } = cursor;
           const bytes = cursor.bodyEnd - cursor.bodyStart;

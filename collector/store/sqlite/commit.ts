@@ -1,11 +1,13 @@
 import type { LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type Database from 'better-sqlite3';
 import { ChunkCursor } from '../chunk.js';
-import { ChunkField, DeviceField, type PackedCommit } from '../packed-commit.js';
+import { ChunkField, DeviceField, type PackedCommit, type PackedEntries } from '../packed-commit.js';
 import { type CheckedItem, ItemOutcome } from '../store.js';
+import { readingsIn } from '../thinned-item.js';
 import { ChunkTable } from './chunk-table.js';
 import type { CachedDevice, CachedEpoch, DeviceCache } from './device-cache.js';
 import { EpochInterner } from './epoch-interner.js';
+import { ThinnedTable } from './thinned-table.js';
 
 /** In place of a position: another start of the device has registered. */
 export const FENCED = -1;
@@ -38,6 +40,7 @@ export class Committer {
   readonly #cache: DeviceCache;
   readonly #chunks: ChunkTable;
   readonly #epochs: EpochInterner;
+  readonly #thinned: ThinnedTable;
   readonly #updateDevice;
   readonly #updateEpoch;
   readonly #selectChunk;
@@ -50,6 +53,7 @@ export class Committer {
     this.#cache = cache;
     this.#chunks = new ChunkTable(db);
     this.#epochs = new EpochInterner(db);
+    this.#thinned = new ThinnedTable(db);
     this.#updateDevice = db.prepare(
       `UPDATE devices SET position = ?, items_stored = items_stored + ?, readings_stored = readings_stored + ?,
          last_seen_us = max(last_seen_us, ?) WHERE device_id = ?`,
@@ -102,12 +106,17 @@ export class Committer {
       const epoch = this.#cache.epoch(deviceId, epochId);
       const fenced =
         device === undefined || epoch === undefined || device.fencingToken !== devices[at + DeviceField.FencingToken];
+      const firstEntry = entry;
+      while (entry < entries.length && entries[entry].device === index) entry++;
       if (fenced) positions[index] = FENCED;
-      else positions[index] = this.#commitDevice(commit, at, chunk, outcomes, item, device, epoch);
-      for (; entry < entries.length && entries[entry].device === index; entry++) {
-        const declared = entries[entry];
-        if (fenced || outcomes[item + declared.item] === ItemOutcome.Fork) continue;
-        this.#declareLosses(deviceId, declared.entries);
+      else {
+        const declaring = entries.slice(firstEntry, entry);
+        positions[index] = this.#commitDevice(commit, at, chunk, outcomes, item, device, epoch, declaring);
+        for (const declared of declaring) {
+          const outcome: ItemOutcome = outcomes[item + declared.item];
+          if (outcome === ItemOutcome.Fork || outcome === ItemOutcome.Superseded) continue;
+          this.#declareLosses(deviceId, declared.entries);
+        }
       }
       item += devices[at + DeviceField.Items];
       chunk += devices[at + DeviceField.Chunks];
@@ -123,6 +132,7 @@ export class Committer {
     firstItem: number,
     device: CachedDevice,
     epoch: CachedEpoch,
+    declaring: readonly PackedEntries[],
   ): number {
     const { devices, chunks, bytes } = commit;
     const deviceId = devices[at + DeviceField.DeviceId];
@@ -137,8 +147,11 @@ export class Committer {
       const first = chunks[row + ChunkField.FirstSequence];
       const last = first + items - 1;
       const body = bytes.subarray(chunks[row + ChunkField.Start], chunks[row + ChunkField.End]);
-      if (epoch.intervals.overlaps(first, last)) {
-        this.#commitPartly(deviceId, epochId, epoch, position, body, outcomes, item, tally);
+      const thinned = declaring.filter(
+        (one) => one.thinned !== undefined && isWithin(one.thinned.sequence, first, last),
+      );
+      if (thinned.length > 0 || epoch.intervals.overlaps(first, last)) {
+        this.#commitPartly(deviceId, epochId, epoch, position, body, outcomes, item, tally, thinned);
       } else {
         this.#chunks.insert(deviceId, epochId, position, chunks, row, body);
         this.#cache.addInterval(deviceId, epochId, epoch, first, last);
@@ -172,7 +185,7 @@ export class Committer {
     return device.position;
   }
 
-  /** A chunk of which something is there already: item by item. */
+  /** A chunk of which something is there already, or something stands for other sequences: item by item. */
   #commitPartly(
     deviceId: number,
     epochId: number,
@@ -182,13 +195,25 @@ export class Committer {
     outcomes: Uint8Array,
     firstItem: number,
     tally: Tally,
+    thinned: readonly PackedEntries[],
   ): void {
     const fresh: CheckedItem[] = [];
     const cursor = this.#cursor;
     if (!cursor.open(body)) throw new Error('a chunk was damaged between the threads');
     for (let index = firstItem; cursor.next(); index++) {
-      if (!epoch.intervals.has(cursor.sequence)) {
-        fresh.push(cursor.item());
+      const { sequence } = cursor;
+      if (!epoch.intervals.has(sequence)) {
+        const replacing = thinned.find((one) => one.thinned?.sequence === sequence);
+        if (replacing !== undefined && !this.#replace(deviceId, epochId, replacing)) {
+          outcomes[index] = ItemOutcome.Superseded;
+          continue;
+        }
+        const item = cursor.item();
+        fresh.push(item);
+        this.#cache.addInterval(deviceId, epochId, epoch, sequence, sequence);
+        tally.items++;
+        tally.readings += readingsIn(item);
+        noteHighest(epoch, sequence, item.checksum, item.readingsBefore + item.readings);
         continue;
       }
       const kept = this.#storedChecksum(deviceId, epochId, cursor.sequence);
@@ -197,12 +222,27 @@ export class Committer {
       if (!isFork) tally.duplicates++;
     }
     this.#chunks.insertItems(deviceId, epochId, position, fresh);
-    for (const item of fresh) {
-      this.#cache.addInterval(deviceId, epochId, epoch, item.sequence, item.sequence);
-      tally.items++;
-      tally.readings += item.readings;
-      noteHighest(epoch, item.sequence, item.checksum, item.readingsBefore + item.readings);
+  }
+
+  /**
+   * Takes the sequences that a thinned batch replaces: an original that comes after it is then a duplicate. False, and
+   * nothing is taken, when one of them is there already.
+   */
+  #replace(deviceId: number, itemEpochId: number, { entries, thinned }: PackedEntries): boolean {
+    const replaced = entries.map(({ epoch, first, last }) => {
+      const epochId = this.#epochs.intern(deviceId, epoch);
+      const cached = this.#cache.epoch(deviceId, epochId);
+      if (cached === undefined) throw new Error('an epoch vanished within its transaction');
+      return { epochId, cached, first, last };
+    });
+    if (replaced.some(({ cached, first, last }) => cached.intervals.overlaps(first, last))) return false;
+    for (const { epochId, cached, first, last } of replaced) {
+      this.#cache.addInterval(deviceId, epochId, cached, first, last);
     }
+    const { sequence, kept } = thinned as NonNullable<PackedEntries['thinned']>;
+    // All of one epoch: ingest takes no other.
+    this.#thinned.add(deviceId, replaced[0].epochId, itemEpochId, sequence, kept);
+    return true;
   }
 
   /** The checksum under a sequence; undefined when its bytes have expired or are damaged, and nothing can be said. */
@@ -234,6 +274,10 @@ export class Committer {
       this.#declare.run(deviceId, epochId, entry.reason, entry.first, entry.last, entry.readings, bound);
     }
   }
+}
+
+function isWithin(sequence: number, first: number, last: number): boolean {
+  return first <= sequence && sequence <= last;
 }
 
 function noteHighest(epoch: CachedEpoch, sequence: number, checksum: number, readingsEnd: number): void {

@@ -2,7 +2,9 @@ import { ItemKind, LossReason } from '@tributary/proto/gen/tributary/v1/telemetr
 import type Database from 'better-sqlite3';
 import { readChunk } from '../chunk.js';
 import type { CheckedItem } from '../store.js';
+import { hasReadings, readingsIn } from '../thinned-item.js';
 import { ChunkTable, SPAN_CLASS_MAX } from './chunk-table.js';
+import { ThinnedTable } from './thinned-table.js';
 
 /** Chunks in one transaction: 4 MiB, some 20 ms during which commits wait. */
 const CHUNKS_PER_STEP = 64;
@@ -47,6 +49,7 @@ interface Neighbour {
 /** Removes what is old and writes into the ledger that it did, with exact counts. */
 export class Retention {
   readonly #chunks: ChunkTable;
+  readonly #thinned: ThinnedTable;
   readonly #nextDevice;
   readonly #select;
   readonly #delete;
@@ -60,6 +63,7 @@ export class Retention {
 
   constructor(db: Database.Database) {
     this.#chunks = new ChunkTable(db);
+    this.#thinned = new ThinnedTable(db);
     this.#nextDevice = db
       .prepare<[number], number>('SELECT device_id FROM devices WHERE device_id >= ? ORDER BY device_id LIMIT 1')
       .pluck();
@@ -121,17 +125,20 @@ export class Retention {
     const items = readChunk(row.body);
     // Damaged: it stays for whoever wants to salvage it, and the audit counts it as missing.
     if (items === undefined) return 0;
-    const batches = items.filter((item) => item.kind === ItemKind.BATCH);
+    const batches = items.filter((item) => hasReadings(item.kind));
     const allOld = batches.every((item) => item.lastUs < beforeUs);
     // What has no time of its own goes with the batches around it.
-    const isOld = (item: CheckedItem) => (item.kind === ItemKind.BATCH ? item.lastUs < beforeUs : allOld);
+    const isOld = (item: CheckedItem) => (hasReadings(item.kind) ? item.lastUs < beforeUs : allOld);
     const old = items.filter(isOld);
     if (old.length === 0) return 0;
     this.#delete.run(row.chunk_id);
     const kept = items.filter((item) => !isOld(item));
     this.#chunks.insertItems(deviceId, row.epoch_id, row.position, kept);
     for (const run of runsOf(old)) this.#note(deviceId, row.epoch_id, run);
-    const readings = old.reduce((sum, item) => sum + item.readings, 0);
+    for (const { kind, sequence } of old) {
+      if (kind === ItemKind.THINNED_BATCH) this.#thinned.expire(deviceId, row.epoch_id, sequence);
+    }
+    const readings = old.reduce((sum, item) => sum + readingsIn(item), 0);
     this.#countDevice.run(old.length, readings, beforeUs, beforeUs, deviceId);
     this.#countEpoch.run(old.length, readings, deviceId, row.epoch_id);
     return readings;

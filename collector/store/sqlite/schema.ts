@@ -190,6 +190,18 @@ CREATE TABLE anchors (
   PRIMARY KEY (device_id, epoch_id, id)
 ) STRICT, WITHOUT ROWID;
 `,
+  // What thinned items hold of readings that were produced in an epoch, and of those that have expired (item_epoch_id 0).
+  `
+CREATE TABLE thinned (
+  device_id INTEGER NOT NULL,
+  epoch_id INTEGER NOT NULL,
+  item_epoch_id INTEGER NOT NULL,
+  item_sequence INTEGER NOT NULL,
+  kept INTEGER NOT NULL,
+  PRIMARY KEY (device_id, epoch_id, item_epoch_id, item_sequence)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX thinned_by_item ON thinned (device_id, item_epoch_id, item_sequence);
+`,
 ];
 
 /** An SQL tool that opens or leaves the file holds it for moments; no longer than this may a commit wait for one. */
