@@ -9,6 +9,8 @@ import { longThinLink } from './fault-25-long-thin-link.js';
 import { collectorStopped } from './fault-26-collector-stopped.js';
 import { connectionsAgedOut } from './fault-28-connections-aged-out.js';
 import { collectorRestarting } from './fault-29-collector-restarting.js';
+import { clockSteps } from './fault-38-clock-steps.js';
+import { bootsWithoutTime } from './fault-39-boots-without-time.js';
 import { soak } from './fault-44-soak.js';
 import { sigterm } from './fault-48-sigterm.js';
 
@@ -24,6 +26,8 @@ export const faults: readonly Fault[] = [
   collectorStopped,
   connectionsAgedOut,
   collectorRestarting,
+  clockSteps,
+  bootsWithoutTime,
   soak,
   sigterm,
 ];
