@@ -1,8 +1,8 @@
 import { type Agent, startAgent } from '@tributary/agent/agent';
 import { agentSchema } from '@tributary/agent/config/schema';
 import { loadConfig } from '@tributary/core/config/load-config';
+import { createLogger } from '@tributary/core/log/logger';
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
-import { pino } from 'pino';
 import { PseudoTerminal } from '../board/pseudo-terminal.js';
 import { TcpProxy } from '../link/tcp-proxy.js';
 import { Observer } from '../rig/observer.js';
@@ -64,7 +64,7 @@ export class ClockedDevice {
       batching: { maxAge: '100ms', maxAgeOffline: '100ms' },
       sources: [{ type: 'serial', name: 'board', path: this.#terminal.path, format: 'json' }],
     });
-    const log = pino({ level: 'silent' });
+    const log = createLogger('agent', 'silent');
     this.#agent = await startAgent(loadConfig(file, agentSchema), { log, clock: this.machine, host: this.machine });
     this.#printing = setInterval(() => this.#print(), LINE_MS);
   }
