@@ -10,13 +10,13 @@ import type {
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import type {
+  AppendNotes,
   AppendOutcome,
   BufferCounts,
   BufferIdentity,
   BufferStatus,
   Buffer as EdgeBuffer,
   EncodedBatch,
-  LineMoment,
   Loss,
 } from './buffer.js';
 import type { BufferCallName, BufferCalls, BufferReply, BufferRequest, BufferThreadOptions } from './buffer-calls.js';
@@ -90,9 +90,9 @@ export class SqliteBuffer implements EdgeBuffer {
     return this.#identity;
   }
 
-  append(batches: readonly EncodedBatch[], crashBound?: number, line?: LineMoment): Promise<AppendOutcome> {
+  append(batches: readonly EncodedBatch[], notes: AppendNotes = {}): Promise<AppendOutcome> {
     const packed = packBatches(batches);
-    return this.#call('append', { packed, crashBound, line }, [packed.bodies.buffer]);
+    return this.#call('append', { packed, notes }, [packed.bodies.buffer]);
   }
 
   async read(sequence: number, maxBytes: number, maxItems: number): Promise<{ items: Item[]; counts: BufferCounts }> {

@@ -53,7 +53,7 @@ class Bench {
         sinceBootUs: () => (this.asleep === undefined ? undefined : (this.monotonic + this.asleep) * second),
       },
       log,
-      line: this.line,
+      line: () => this.line,
     });
     await keeper.begin();
     return keeper;

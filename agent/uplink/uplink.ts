@@ -4,8 +4,9 @@ import { TributaryError } from '@tributary/core/errors/tributary-error';
 import type { RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
 import type { UploadHeader } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Logger } from 'pino';
-import type { BufferIdentity, BufferStatus, Buffer as EdgeBuffer } from '../buffer/buffer.js';
+import type { BufferCounts, BufferIdentity, BufferStatus, Buffer as EdgeBuffer } from '../buffer/buffer.js';
 import type { DeviceCatalogue } from './catalogue-page.js';
+import { DrainEstimate, type DrainForecast } from './drain-estimate.js';
 import { UplinkCore, type UplinkCoreOptions } from './uplink-core.js';
 import type { UplinkCounters, UplinkEffect, UplinkEvent, UplinkState } from './uplink-events.js';
 import type { LinkFactory, UplinkLink, UploadCall } from './uplink-link.js';
@@ -56,6 +57,7 @@ export class Uplink {
   readonly #streams = new Map<number, UploadCall>();
   #link: { id: number; link: UplinkLink; told: boolean } | undefined;
   #dispatching = false;
+  readonly #drain = new DrainEstimate();
   #epoch: Uint8Array;
   #timer: { atMs: number; cancel: () => void } | undefined;
   #lastWatermark: LineTime = { segment: 0, us: 0 };
@@ -73,6 +75,11 @@ export class Uplink {
 
   get counters(): Readonly<UplinkCounters> {
     return this.#core.counters;
+  }
+
+  /** Where the backlog is going, given what the buffer counts now. */
+  forecast(counts: BufferCounts): DrainForecast {
+    return this.#drain.forecast(counts, this.#deps.scheduler.nowMs());
   }
 
   start(): void {
@@ -122,6 +129,7 @@ export class Uplink {
 
   #dispatch(event: UplinkEvent): void {
     this.#events.push(event);
+    if ('counts' in event) this.#drain.sample(event.counts, this.#deps.scheduler.nowMs());
     if (this.#dispatching) return;
     this.#dispatching = true;
     try {

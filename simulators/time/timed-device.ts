@@ -95,7 +95,7 @@ export class TimedDevice {
       this.readings.push(reading);
       this.#waiting.push(reading);
       const line = { segment: reading.segment, us: lineUs };
-      this.#core.append([{ body: new Uint8Array(8), readings: 1 }], undefined, undefined, line);
+      this.#core.append([{ body: new Uint8Array(8), readings: 1 }], undefined, { line });
       await this.look();
     }
   }
@@ -177,7 +177,7 @@ export class TimedDevice {
       changed: () => {},
     });
     const { machine } = this;
-    const keeper = new SegmentKeeper({ catalogue, clock: machine, host: machine, log, line: identity.line });
+    const keeper = new SegmentKeeper({ catalogue, clock: machine, host: machine, log, line: () => identity.line });
     const startId = Uint8Array.from({ length: 16 }, () => Math.floor(this.#random() * 256));
     const registration = new Registration({ startId, agentVersion: '0', attributes: {} }, identity, 8192);
     return [catalogue, keeper, registration];
