@@ -24,6 +24,8 @@ import { collectorStopped } from './fault-26-collector-stopped.js';
 import { connectionsAgedOut } from './fault-28-connections-aged-out.js';
 import { collectorRestarting } from './fault-29-collector-restarting.js';
 import { poisonBatch } from './fault-32-poison-batch.js';
+import { clockSteps } from './fault-38-clock-steps.js';
+import { bootsWithoutTime } from './fault-39-boots-without-time.js';
 import { soak } from './fault-44-soak.js';
 import { sigterm } from './fault-48-sigterm.js';
 
@@ -54,6 +56,8 @@ export const faults: readonly Fault[] = [
   connectionsAgedOut,
   collectorRestarting,
   poisonBatch,
+  clockSteps,
+  bootsWithoutTime,
   soak,
   sigterm,
 ];
