@@ -101,6 +101,6 @@ describe('the estimate of the pipe', () => {
     expect(link.pipe.bytesPerSecond).toBeUndefined();
     expect(link.pipe.roundTripMs).toBeUndefined();
     expect(link.pipe.underWayMax).toBe(2 * uplinkLimits.backfillBytesUnderWayMin);
-    expect(link.pipe.liveStreamBytes).toBe(Number.POSITIVE_INFINITY);
+    expect(link.pipe.liveStreamBytes).toBe(uplinkLimits.liveStreamBytesFirst);
   });
 });

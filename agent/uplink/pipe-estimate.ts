@@ -1,5 +1,6 @@
 /** What of the limits the pipe keeps within. */
 export interface PipeLimits {
+  liveStreamBytesFirst: number;
   backfillStreamsMax: number;
   backfillBytesUnderWayMin: number;
   backfillBytesUnderWayMax: number;
@@ -97,8 +98,9 @@ export class PipeEstimate {
   /** What a live stream carries at the most: what the link moves while a stream may last. */
   get liveStreamBytes(): number {
     const rate = this.bytesPerSecond;
-    if (rate === undefined) return Number.POSITIVE_INFINITY;
-    return Math.max(this.#limits.backfillBytesUnderWayMin, (rate * this.#limits.streamDurationMs) / 1000);
+    const { liveStreamBytesFirst, backfillBytesUnderWayMin, streamDurationMs } = this.#limits;
+    if (rate === undefined) return liveStreamBytesFirst;
+    return Math.max(backfillBytesUnderWayMin, (rate * streamDurationMs) / 1000);
   }
 
   /** A stream is opened while backfill has `aheadBytes` under way. */
