@@ -12,12 +12,18 @@ export interface BatcherHost {
   registry: SeriesRegistry;
   /** Microseconds on the device's monotonic line. */
   nowUs(): number;
-  /** The segment of the monotonic line that times are on now. A change closes the open batch. */
+  /**
+   * The segment of the monotonic line that times are on now, or `PENDING_SEGMENT`. A change closes the open batch; batches
+   * from before the first was known are of that one, and wait for it.
+   */
   segmentId(): number;
   drop(reason: BatchDropReason, readings: number): void;
   /** A batch was closed, or there is a new deadline: look at `take` and `nextDeadlineUs` soon. */
   wake(): void;
 }
+
+/** No segment is declared yet, since the buffer cannot be opened. */
+export const PENDING_SEGMENT = -1;
 
 /** A batch on loan. */
 export interface TakenBatch {
@@ -179,6 +185,8 @@ export class Batcher {
     while (this.#assembled.length === 0) {
       const closed = this.#closed[0];
       if (closed === undefined) return undefined;
+      if (closed.segment === PENDING_SEGMENT) closed.segment = this.#host.segmentId();
+      if (closed.segment === PENDING_SEGMENT) return undefined;
       const assembled = assemble(closed, this.#host.registry);
       if (assembled === undefined) return undefined;
       this.#closed.shift();

@@ -9,7 +9,7 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
-import type { AppendOutcome, BufferCounts, BufferIdentity, EncodedBatch, Loss } from './buffer.js';
+import type { AppendNotes, AppendOutcome, BufferCounts, BufferIdentity, EncodedBatch, Loss } from './buffer.js';
 import { Catalogue } from './catalogue.js';
 import { CountedRows, WALK_ROWS } from './counted-rows.js';
 import { planEviction } from './eviction.js';
@@ -89,9 +89,21 @@ export class BufferCore {
   }
 
   identity(opened: BufferIdentity['opened']): BufferIdentity {
-    const { epoch, highestSequence, readingsProduced, alertCursor, isSuspect } = this.state;
+    const { epoch, highestSequence, readingsProduced, alertCursor, isSuspect, segment, lineUs: us } = this.state;
     const { series, segments, anchors } = this.#catalogue;
-    return { epoch, highestSequence, readingsProduced, series, segments, anchors, isSuspect, alertCursor, opened };
+    const line = segment === 0 ? {} : { line: { segment, us } };
+    return {
+      epoch,
+      highestSequence,
+      readingsProduced,
+      series,
+      segments,
+      anchors,
+      ...line,
+      isSuspect,
+      alertCursor,
+      opened,
+    };
   }
 
   status(): BufferCounts {
@@ -114,11 +126,10 @@ export class BufferCore {
   /**
    * `limitBytes`: what rows may take afterwards when the disk has less than the quota. Batches for which no room can be
    * made are dropped and declared if that is because of the quota; when it is the disk, which may recover, nothing is
-   * done and a `TributaryError` `disk-full` thrown. `crashBound` as in `Buffer.append`.
+   * done and a `TributaryError` `disk-full` thrown.
    */
-  append(batches: readonly EncodedBatch[], limitBytes = this.#quotaBytes, crashBound?: number): AppendOutcome {
+  append(batches: readonly EncodedBatch[], limitBytes = this.#quotaBytes, notes: AppendNotes = {}): AppendOutcome {
     return this.#transact((rows) => {
-      rows.state.crashBound = crashBound ?? rows.state.crashBound;
       this.#deleteAcknowledged();
       const { state } = rows;
       const limit = Math.min(this.#quotaBytes, limitBytes);
@@ -153,6 +164,8 @@ export class BufferCore {
         state.readingsProduced += batch.readings;
       }
       state.readingsEvicted += evictedReadings;
+      const { crashBound = state.crashBound, line } = notes;
+      Object.assign(state, { crashBound }, line === undefined ? {} : { segment: line.segment, lineUs: line.us });
       const stored = dropped.entries.length === 0;
       if (!stored && limit < this.#quotaBytes) throw new TributaryError('disk-full', 'no space is left for the buffer');
       for (const { body, readingsLeftOut } of thinned) {

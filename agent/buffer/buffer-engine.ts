@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type Database from 'better-sqlite3';
-import type { AppendOutcome, BufferIdentity, EncodedBatch } from './buffer.js';
+import type { AppendNotes, AppendOutcome, BufferIdentity, EncodedBatch } from './buffer.js';
 import { BufferCore } from './buffer-core.js';
 import {
   isDamage,
@@ -93,19 +93,19 @@ export class BufferEngine {
   }
 
   /** As `Buffer.append`. Throws a `TributaryError` `disk-full` or `disk` when nothing was written. */
-  append(batches: readonly EncodedBatch[], crashBound?: number): AppendOutcome {
+  append(batches: readonly EncodedBatch[], notes?: AppendNotes): AppendOutcome {
     const isFull = this.#diskIsFull();
     try {
       this.#reserve(
         batches.length,
         batches.reduce((sum, batch) => sum + batch.readings, 0),
       );
-      return this.run((core) => core.append(batches, isFull ? this.#bytesWithoutGrowth(core) : undefined, crashBound));
+      return this.run((core) => core.append(batches, isFull ? this.#bytesWithoutGrowth(core) : undefined, notes));
     } catch (error) {
       if (!(error instanceof TributaryError) || error.code !== 'disk-full' || this.#core === undefined) throw error;
       // The file may not grow: what is evicted leaves its pages to what comes.
       const relieved = Math.max(0, this.#core.state.bytesStored - RELIEF_BYTES);
-      return this.run((core) => core.append(batches, relieved, crashBound));
+      return this.run((core) => core.append(batches, relieved, notes));
     }
   }
 
