@@ -22,6 +22,7 @@ import { CrashWindow } from './runtime/crash-window.js';
 import { whenTheDiskTakes } from './runtime/disk-patience.js';
 import { DropCounter } from './runtime/drop-counter.js';
 import { EventualBuffer } from './runtime/eventual-buffer.js';
+import { seriesProtection } from './runtime/full-policy.js';
 import { type HealthServers, serveHealth } from './runtime/health-servers.js';
 import { type HostTime, hostTime } from './runtime/host-time.js';
 import { SegmentKeeper } from './runtime/segment-keeper.js';
@@ -107,6 +108,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       registry: catalogue,
       nowUs: () => clock.monotonicUs(),
       segmentId: () => (segments.isKnown ? segments.id : PENDING_SEGMENT),
+      isProtected: seriesProtection(config.buffer.protect),
       drop: (reason, readings) => {
         drops.count(reason, readings);
         if (reason === 'memory') writer.overflowed(readings);
@@ -287,6 +289,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         highestSequence: stored.highestSequence,
         readingsProduced: stored.readingsProduced,
         readingsEvicted: stored.readingsEvicted,
+        readingsThinned: stored.readingsThinned,
         itemsQuarantined: stored.itemsQuarantined,
         bytesWritten: stored.bytesWritten,
         blockBytesWritten: stored.blockBytesWritten,
