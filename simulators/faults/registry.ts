@@ -1,6 +1,8 @@
 import type { Fault } from './fault.js';
 import { agentKilled } from './fault-01-agent-killed.js';
 import { collectorKilled } from './fault-02-collector-killed.js';
+import { diskFull } from './fault-10-disk-full.js';
+import { diskReadOnly } from './fault-12-disk-read-only.js';
 import { linkDown } from './fault-21-link-down.js';
 import { silentLink } from './fault-22-silent-link.js';
 import { resetAtByte } from './fault-23-reset-at-byte.js';
@@ -16,6 +18,8 @@ import { sigterm } from './fault-48-sigterm.js';
 export const faults: readonly Fault[] = [
   agentKilled,
   collectorKilled,
+  diskFull,
+  diskReadOnly,
   linkDown,
   silentLink,
   resetAtByte,
