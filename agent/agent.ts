@@ -134,7 +134,10 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       if (highest !== undefined) upstream?.uplink.appended(highest);
       timer.wake();
     },
-    writtenUntil: (us) => watermark.complete({ segment: segments.id, us }),
+    writtenUntil: (us) => {
+      // Batches of absolute times need no segment, and may be in the buffer before there is one.
+      if (segments.isKnown) watermark.complete({ segment: segments.id, us });
+    },
   });
   const timer = new BatchTimer({ batcher, writer, clock, scheduler });
   const sources = new SourceRunner(config.sources, { batcher, clock, scheduler, random, log, drops });
