@@ -1,7 +1,6 @@
 import { type Clock, type Scheduler, systemClock, systemScheduler } from '@tributary/core/clock/clock';
 import { type Random, systemRandom } from '@tributary/core/clock/random';
 import { type Address, formatAddress } from '@tributary/core/config/address';
-import { MutualTlsServerCredentials } from '@tributary/core/identity/server-credentials';
 import { loadRules } from '@tributary/core/rules/rule';
 import { AlertServiceService } from '@tributary/proto/gen/tributary/v1/alert';
 import { DeviceServiceService } from '@tributary/proto/gen/tributary/v1/device';
@@ -9,6 +8,7 @@ import { QueryServiceService } from '@tributary/proto/gen/tributary/v1/query';
 import type { Logger } from 'pino';
 import { AlertHub } from './alerts/alert-hub.js';
 import { alertService } from './alerts/alert-service.js';
+import { frontLimitsOf } from './config/front-limits-of.js';
 import { ingestLimitsOf } from './config/ingest-limits-of.js';
 import type { CollectorConfig } from './config/schema.js';
 import { type HealthServer, type Readiness, startHealthServer } from './health/health-server.js';
@@ -55,11 +55,12 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
   const { logger, clock = systemClock, scheduler = systemScheduler, random = systemRandom } = dependencies;
   const trustDomain = config.trustDomain;
   const limits = ingestLimitsOf(config);
-  const credentials = new MutualTlsServerCredentials(collectorTls(config.tls, trustDomain));
+  const material = collectorTls(config.tls, trustDomain);
   const rules = config.rules === undefined ? [] : loadRules(config.rules);
   const bug = (error: unknown, doing: string) => logger.error({ err: error }, `${doing}: an error that nobody foresaw`);
 
   let damagesFound = 0;
+  let cursorsAhead = 0;
   let fail: (error: Error) => void = () => {};
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
@@ -85,11 +86,14 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
       wake: (deviceId) => alerts.wake(deviceId),
     });
     let running: IngestCore | undefined;
+    let listening: GrpcHost | undefined;
     const metrics = collectorMetrics({
       core: () => running,
       derived: () => derived.counters,
       watchers: () => alerts.watchers,
+      front: () => listening?.front,
       damagesFound: () => damagesFound,
+      cursorsAhead: () => cursorsAhead,
     });
     let readiness: Readiness = { ready: false, why: 'starting' };
     // Before the replay, so that whoever probes sees that the process lives.
@@ -120,7 +124,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     const identityOf = (call: AuthenticatedCall) => callerOf(call, trustDomain);
     const introduce: DerivedPipeline['introduce'] = (deviceId, name) => derived.introduce(deviceId, name);
     const host = new GrpcHost({
-      credentials,
+      front: { material, trustDomain, scheduler, ...frontLimitsOf(config) },
       messageBytesMax: limits.messageBytesMax,
       streamsPerConnectionMax: config.limits.streamsPerConnection,
       connectionAgeMsMax: config.limits.connectionAge,
@@ -132,19 +136,29 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
         { definition: uploadDefinition, implementation: uploadService({ core, clock, trustDomain, logger }) },
         {
           definition: AlertServiceService,
-          implementation: alertService({ store, hub: alerts, identityOf, scheduler, logger }),
+          implementation: alertService({
+            store,
+            hub: alerts,
+            identityOf,
+            scheduler,
+            logger,
+            cursorAhead: () => cursorsAhead++,
+          }),
         },
         { definition: QueryServiceService, implementation: queryService({ store, identityOf, scheduler, logger }) },
       ],
     });
 
+    listening = host;
     const port = await host.listen(config.listen);
+    closings.push(() => host.close(0));
     readiness = { ready: true };
-    const age = config.retention.readings;
-    const readingsAgeMs = age === 'forever' ? undefined : age;
-    const upkeep = new Upkeep({ store, clock, scheduler, logger, readingsAgeMs });
+    const upkeep = new Upkeep({ store, clock, scheduler, logger, retention: config.retention });
     upkeep.start();
-    const ticking = setInterval(() => core.tick(clock.wallUs()), TICK_MS);
+    const ticking = setInterval(() => {
+      core.tick(clock.wallUs());
+      pump.probe();
+    }, TICK_MS);
 
     const address = { host: config.listen.host, port };
     logger.info({ listen: formatAddress(address), rules: rules.length }, 'the collector takes readings');
@@ -158,7 +172,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
       address,
       healthAddress: health.address,
       failed,
-      reloadTls: () => credentials.update(collectorTls(config.tls, trustDomain)),
+      reloadTls: () => host.front.update(collectorTls(config.tls, trustDomain)),
       stop: () => {
         stopping ??= stop();
         return stopping;

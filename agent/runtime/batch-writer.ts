@@ -41,6 +41,8 @@ export interface BatchWriterDeps {
   writtenUntil(us: number): void;
   /** Microseconds on the device's monotonic line. */
   nowUs(): number;
+  /** The segment that this line is in now. */
+  segment(): number;
 }
 
 export interface BatchCounters {
@@ -186,7 +188,8 @@ export class BatchWriter {
     while (!this.#giveUp) {
       try {
         await this.#deps.prepare();
-        const { sequences, evictedReadings } = await this.#deps.buffer.append(batches, crashBound);
+        const line = { segment: this.#deps.segment(), us: this.#deps.nowUs() };
+        const { sequences, evictedReadings } = await this.#deps.buffer.append(batches, { crashBound, line });
         this.#deps.crashWindow.written();
         this.#backoff.succeeded();
         this.#forget(batches);

@@ -9,6 +9,7 @@ import type {
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import type {
+  AppendNotes,
   AppendOutcome,
   BufferCounts,
   BufferIdentity,
@@ -125,8 +126,8 @@ export class EventualBuffer implements EdgeBuffer {
     return this.#buffer?.identity ?? NOBODY;
   }
 
-  append(batches: readonly EncodedBatch[], crashBound?: number): Promise<AppendOutcome> {
-    return this.#run((buffer) => buffer.append(batches, crashBound));
+  append(batches: readonly EncodedBatch[], notes?: AppendNotes): Promise<AppendOutcome> {
+    return this.#run((buffer) => buffer.append(batches, notes));
   }
 
   read(fromSequence: number, maxBytes: number, maxItems: number): Promise<{ items: Item[]; counts: BufferCounts }> {

@@ -1,6 +1,7 @@
 import { DeferralReason, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { IngestCore } from '../ingest/ingest-core.js';
+import type { TlsFront } from '../server/tls-front.js';
 
 /** From a commit on a fast disk to one on a sick SD card. */
 const COMMIT_SECONDS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
@@ -22,6 +23,9 @@ export interface MetricSources {
   core: () => IngestCore | undefined;
   derived: () => DerivedCounters | undefined;
   watchers: () => number;
+  front: () => TlsFront | undefined;
+  /** How often a device's cursor was above every alert's number. */
+  cursorsAhead: () => number;
   /** How often stored bytes were found changed. */
   damagesFound: () => number;
 }
@@ -33,7 +37,14 @@ export interface CollectorMetrics {
 }
 
 /** Prometheus metrics, `tributary_collector_*`. Ingest counts in plain numbers; they are read when somebody asks. */
-export function collectorMetrics({ core, derived, watchers, damagesFound }: MetricSources): CollectorMetrics {
+export function collectorMetrics({
+  core,
+  derived,
+  watchers,
+  front,
+  damagesFound,
+  cursorsAhead,
+}: MetricSources): CollectorMetrics {
   const registry = new Registry();
   const total = (name: string, help: string, read: () => number) => {
     new Counter({
@@ -83,6 +94,33 @@ export function collectorMetrics({ core, derived, watchers, damagesFound }: Metr
       },
     });
   };
+  const frontByReason = (name: string, help: string, read: (front: TlsFront) => ReadonlyMap<string, number>) => {
+    new Counter({
+      name: `tributary_collector_${name}`,
+      help,
+      labelNames: ['reason'],
+      registers: [registry],
+      collect() {
+        this.reset();
+        const listening = front();
+        if (listening !== undefined) for (const [reason, value] of read(listening)) this.inc({ reason }, value);
+      },
+    });
+  };
+  gauge('connections_open', 'Connections that are open or shake hands.', () => front()?.connections ?? 0);
+  gauge('connections_waiting', 'Connections that wait for their turn.', () => front()?.admission.waiting ?? 0);
+  total('connections_admitted_total', 'Connections that were let in.', () => front()?.admission.admitted ?? 0);
+  frontByReason(
+    'connections_refused_total',
+    'Connections that were reset before TLS, by reason; their devices come again.',
+    ({ admission }) => admission.refused,
+  );
+  frontByReason('tls_failures_total', 'Handshakes that failed, by reason.', ({ failures }) => failures);
+  total(
+    'connections_replaced_total',
+    'Connections that were closed because their device opened more than it may.',
+    () => front()?.replaced ?? 0,
+  );
   counter('readings_stored_total', 'Readings that were stored.', ({ counters }) => counters.readingsStored);
   counter('items_stored_total', 'Items that were stored.', ({ counters }) => counters.itemsStored);
   counter('item_bytes_stored_total', 'Bytes of the bodies of stored items.', ({ counters }) => counters.bytesStored);
@@ -138,6 +176,11 @@ export function collectorMetrics({ core, derived, watchers, damagesFound }: Metr
     'batches_failed_total',
     'Stored batches that rollups and rules lack because of a bug; the log has it.',
     () => derived()?.batchesFailed ?? 0,
+  );
+  total(
+    'alert_cursors_ahead_total',
+    'Watches from beyond the newest alert: the store was put back to an earlier state.',
+    cursorsAhead,
   );
   total('damages_found_total', 'Times that stored bytes were found changed.', damagesFound);
   gauge('rollup_rows_waiting', 'Rollup rows that are not saved yet.', () => derived()?.rollupRowsWaiting ?? 0);

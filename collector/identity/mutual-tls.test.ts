@@ -3,13 +3,22 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext, createServer as createTlsServer, type SecureContextOptions } from 'node:tls';
-import { ChannelCredentials, Client, Server, type ServerUnaryCall, type ServiceError } from '@grpc/grpc-js';
+import {
+  ChannelCredentials,
+  Client,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type ServiceError,
+} from '@grpc/grpc-js';
+import { systemScheduler } from '@tributary/core/clock/clock';
 import { type GrpcOutcome, grpcOutcome } from '@tributary/core/errors/grpc-status';
 import { clientCredentials } from '@tributary/core/identity/client-credentials';
 import { peerIdentity } from '@tributary/core/identity/peer-identity';
-import { MutualTlsServerCredentials } from '@tributary/core/identity/server-credentials';
+import type { ServerMaterial } from '@tributary/core/identity/server-tls-options';
 import { loadTlsFiles, type TlsMaterial } from '@tributary/core/identity/tls-files';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TlsFront } from '../server/tls-front.js';
 import { createCa, issueDevice, issueServer } from './pki.js';
 
 const root = mkdtempSync(join(tmpdir(), 'tributary-mtls-'));
@@ -21,16 +30,16 @@ const hosts = ['localhost', '127.0.0.1'];
 let device: TlsMaterial;
 let otherDevice: TlsMaterial;
 let collector: TlsMaterial;
-let credentials: MutualTlsServerCredentials;
-const running: Server[] = [];
+let front: TlsFront;
+const running: { server: Server; front: TlsFront }[] = [];
 let port: number;
+let ours: TlsFront;
 
 const pass = (bytes: Buffer) => bytes;
 
 /** A server that answers with who it takes the caller for. */
-async function serve(serverCredentials: MutualTlsServerCredentials): Promise<number> {
+async function serve(serverMaterial: ServerMaterial): Promise<number> {
   const server = new Server();
-  running.push(server);
   server.addService(
     {
       whoAmI: {
@@ -50,9 +59,25 @@ async function serve(serverCredentials: MutualTlsServerCredentials): Promise<num
       },
     },
   );
-  return new Promise((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', serverCredentials, (error, bound) => (error ? reject(error) : resolve(bound)));
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  front = new TlsFront({
+    material: serverMaterial,
+    trustDomain: 'example.org',
+    limits: {
+      handshakesPerSecond: 100,
+      handshakesBurst: 100,
+      handshakesMax: 100,
+      connectionsMax: 100,
+      waitingMax: 100,
+      waitMsMax: 5000,
+    },
+    connectionsPerDevice: 100,
+    handshakeTimeoutMs: 5000,
+    scheduler: systemScheduler,
+    connected: (socket) => injector.injectConnection(socket),
   });
+  running.push({ server, front });
+  return front.listen({ host: '127.0.0.1', port: 0 });
 }
 
 async function ask(
@@ -94,12 +119,15 @@ beforeAll(async () => {
   device = await material(issueDevice({ dir, device: 'press-1', tenant: 'acme', days: 1, nowMs }));
   otherDevice = await material(issueDevice({ dir: otherDir, device: 'press-1', days: 1, nowMs }));
   collector = await material(issueServer({ dir, hosts, days: 1, nowMs }));
-  credentials = new MutualTlsServerCredentials(collector);
-  port = await serve(credentials);
+  port = await serve(collector);
+  ours = front;
 });
 
 afterAll(() => {
-  for (const server of running) server.forceShutdown();
+  for (const { server, front: one } of running) {
+    one.close();
+    server.forceShutdown();
+  }
   rmSync(root, { recursive: true });
 });
 
@@ -122,7 +150,7 @@ describe('a server with mutual TLS', () => {
   it('refuses TLS 1.2, also after its certificates were replaced', async () => {
     const { ca, cert, key } = device;
     expect(await tlsFailure(port, raw({ ca, cert, key, maxVersion: 'TLSv1.2' }))).toBe('handshake remote');
-    credentials.update(await material(issueServer({ dir, name: 'renewed', hosts, days: 1, nowMs })));
+    ours.update(await material(issueServer({ dir, name: 'renewed', hosts, days: 1, nowMs })));
     expect(await tlsFailure(port, raw({ ca, cert, key, maxVersion: 'TLSv1.2' }))).toBe('handshake remote');
     expect(await ask(port, clientCredentials(device))).toHaveProperty('answer.ok', true);
   });
@@ -140,8 +168,8 @@ describe('a server with mutual TLS', () => {
     expect(await tlsFailure(port, clientCredentials(collector))).toBe('closed-early remote');
   });
 
-  it('is not made without a CA', () => {
-    expect(() => new MutualTlsServerCredentials({ ...collector, ca: Buffer.alloc(0) })).toThrow(RangeError);
+  it('is not made without a CA', async () => {
+    await expect(serve({ ...collector, ca: Buffer.alloc(0) })).rejects.toThrow(RangeError);
   });
 });
 
@@ -156,20 +184,18 @@ describe('a client with mutual TLS', () => {
     ],
     ['of another host', { dir, name: 'elsewhere', hosts: ['elsewhere'], days: 1, nowMs }, 'wrong-name local'],
   ])('refuses a server certificate %s', async (_, options, failure) => {
-    const toPort = await serve(new MutualTlsServerCredentials(await material(issueServer(options))));
+    const toPort = await serve(await material(issueServer(options)));
     expect(await tlsFailure(toPort, clientCredentials(device))).toBe(failure);
   });
 
   it('refuses a device that poses as a server', async () => {
-    const toPort = await serve(new MutualTlsServerCredentials(device));
+    const toPort = await serve(device);
     expect(await tlsFailure(toPort, clientCredentials(device))).toBe('certificate-refused local');
   });
 
   it('refuses a collector of another trust domain, even when its CA is trusted', async () => {
     const foreign = await material(issueServer({ dir: otherDir, hosts, days: 1, nowMs }));
-    const toPort = await serve(
-      new MutualTlsServerCredentials({ ...foreign, ca: Buffer.concat([foreign.ca, device.ca]) }),
-    );
+    const toPort = await serve({ ...foreign, ca: Buffer.concat([foreign.ca, device.ca]) });
     const trusting = { ...device, ca: Buffer.concat([device.ca, foreign.ca]) };
     expect(await tlsFailure(toPort, clientCredentials(trusting))).toBe('certificate-refused local');
   });

@@ -1,13 +1,15 @@
 import {
+  type ConnectionInjector,
   Server,
-  type ServerCredentials,
+  ServerCredentials,
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { type Address, formatAddress } from '@tributary/core/config/address';
-import { TributaryError } from '@tributary/core/errors/tributary-error';
+import type { Address } from '@tributary/core/config/address';
 import { HealthImplementation } from 'grpc-health-check';
+import { widenConnections } from './connection-window.js';
 import { reflectionService } from './reflection.js';
+import { TlsFront, type TlsFrontOptions } from './tls-front.js';
 
 /** A service and what answers it. */
 export interface HostedService {
@@ -16,7 +18,7 @@ export interface HostedService {
 }
 
 export interface GrpcHostOptions {
-  credentials: ServerCredentials;
+  front: Omit<TlsFrontOptions, 'connected'>;
   services: readonly HostedService[];
   messageBytesMax: number;
   streamsPerConnectionMax: number;
@@ -31,16 +33,15 @@ const KEEPALIVE_TIMEOUT_MS = 20_000;
 /** An upload lasts at most 10 s and its commit as long again; what is open after this is not going to end by itself. */
 const CONNECTION_AGE_GRACE_MS = 60_000;
 
-/** The gRPC server: our services, and health and reflection from their standard packages. */
+/** The gRPC server: our services, and health and reflection from their standard packages, behind our own front. */
 export class GrpcHost {
+  readonly front: TlsFront;
   readonly #server: Server;
   readonly #health: HealthImplementation;
   readonly #serviceNames: string[];
-  readonly #credentials: ServerCredentials;
 
   constructor(options: GrpcHostOptions) {
-    const { credentials, services, messageBytesMax, streamsPerConnectionMax, connectionAgeMsMax } = options;
-    this.#credentials = credentials;
+    const { services, messageBytesMax, streamsPerConnectionMax, connectionAgeMsMax } = options;
     this.#server = new Server({
       'grpc.max_receive_message_length': messageBytesMax,
       'grpc.max_concurrent_streams': streamsPerConnectionMax,
@@ -55,27 +56,23 @@ export class GrpcHost {
             'grpc.max_connection_age_grace_ms': CONNECTION_AGE_GRACE_MS,
           }),
     });
+    widenConnections(this.#server);
     for (const { definition, implementation } of services) this.#server.addService(definition, implementation);
     this.#serviceNames = ['', ...new Set(services.map(({ definition }) => serviceName(definition)))];
     this.#health = new HealthImplementation();
     this.#health.addToServer(this.#server);
     this.#setHealth('NOT_SERVING');
     reflectionService().addToServer(this.#server);
+    // TLS is done in front of it; grpc-js takes the peer's certificate from the socket all the same.
+    const injector: ConnectionInjector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.front = new TlsFront({ ...options.front, connected: (socket) => injector.injectConnection(socket) });
   }
 
   /** Binds and serves; answers the port. Rejects with a `TributaryError` when the address cannot be had. */
-  listen(address: Address): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#server.bindAsync(formatAddress(address), this.#credentials, (error, port) => {
-        if (error !== null) {
-          const message = `cannot listen on ${formatAddress(address)}: ${error.message}`;
-          reject(new TributaryError('busy', message, { cause: error }));
-          return;
-        }
-        this.#setHealth('SERVING');
-        resolve(port);
-      });
-    });
+  async listen(address: Address): Promise<number> {
+    const port = await this.front.listen(address);
+    this.#setHealth('SERVING');
+    return port;
   }
 
   /** Tells balancers and devices to look elsewhere; calls go on. */
@@ -85,6 +82,7 @@ export class GrpcHost {
 
   /** Lets open calls end, and cuts those that have not ended after `graceMs`. */
   close(graceMs: number): Promise<void> {
+    this.front.close();
     return new Promise((resolve) => {
       // tryShutdown waits for ever on an open stream.
       const timer = setTimeout(() => {

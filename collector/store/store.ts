@@ -1,6 +1,6 @@
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type { EpochState } from '@tributary/proto/gen/tributary/v1/device';
-import type { Device, EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
+import type { Device, EpochAudit, TimeQuality } from '@tributary/proto/gen/tributary/v1/query';
 import type {
   ClockAnchor,
   ClockState,
@@ -23,6 +23,12 @@ export const SEGMENTS_PER_EPOCH_MAX = 16_384;
  * times a day, for four years. 100 bytes each in memory while the device is registered.
  */
 export const ANCHORS_PER_EPOCH_MAX = 65_536;
+
+/**
+ * Epochs that a device may register at the most, ever: each is rows that stay. One a week for twenty years; a device that
+ * needs more opens epochs in a loop, and somebody should look at its card.
+ */
+export const EPOCHS_PER_DEVICE_MAX = 1024;
 
 /** A device's name as its certificate gives it; the tenant is empty where there is none. */
 export interface DeviceName {
@@ -51,7 +57,7 @@ export type RegistrationOutcome =
   | { outcome: 'registered'; device: RegisteredDevice }
   /** An id is already declared as something else: the buffer is a copy, and must open a new epoch. */
   | { outcome: 'conflict'; detail: string }
-  | { outcome: 'too-many-series'; detail: string };
+  | { outcome: 'too-many-series' | 'too-many-epochs'; detail: string };
 
 /** What ingest must know of a device while it is connected. */
 export interface RegisteredDevice {
@@ -80,6 +86,9 @@ export interface CatalogueSeries {
   declaration: SeriesDeclaration;
 }
 
+/** How well the times of an item are known, as frozen when it came: of what is later than the clock was then, just that. */
+export type Quality = ClockState | TimeQuality.FUTURE;
+
 /** An item that ingest has checked. */
 export interface CheckedItem extends Item {
   /** Event times in microseconds since the Unix epoch, as resolved now and frozen; 0 for what is not a batch. */
@@ -87,7 +96,7 @@ export interface CheckedItem extends Item {
   lastUs: number;
   /** What was added to the batch's times, in microseconds; 0 in the absolute segment. */
   offsetUs: number;
-  quality: ClockState;
+  quality: Quality;
   /** The lane that it came in. Kept, so that a replay judges history as history. */
   lane: Lane;
   /** Of a declaration; of a thinned batch what it replaces. */
@@ -226,6 +235,12 @@ export interface Store {
   appendAlerts(alerts: readonly AlertRecord[]): Promise<AlertRecord[]>;
   /** Alerts of a device with a number above the cursor, in order. */
   readAlerts(deviceId: number, cursor: number, limit: number): Promise<Alert[]>;
+  /**
+   * A device watches from this cursor. Where it is above every number that was given, the store has been put back to an
+   * earlier state: numbers then go on above the cursor, also those of alerts that the device has not acknowledged, so
+   * that it misses none. Answers whether that was so.
+   */
+  resumeAlerts(deviceId: number, cursor: number): Promise<boolean>;
   acknowledgeAlerts(deviceId: number, cursor: number): Promise<void>;
   /** In the order in which they were stored; by transition time where a range is given. `next` is 0 at the end. */
   listAlerts(
@@ -260,6 +275,15 @@ export interface Store {
    * What has no time of its own goes with the batches around it. What is not digested stays until it is.
    */
   expire(beforeUs: number): Promise<number>;
+  /**
+   * Removes rollups that begin before one time, and alerts whose transition was before another, but no alert that still
+   * fires; answers how many.
+   */
+  expireDerived(rollupsBeforeUs: number, alertsBeforeUs: number): Promise<{ rollups: number; alerts: number }>;
+  /**
+   * Writes something that changes nothing, durably: whether the store takes commits again. Rejects with what a commit would.
+   */
+  probe(): Promise<void>;
   /** Merges small neighbours that are digested; answers bytes saved. */
   compact(): Promise<number>;
   close(): Promise<void>;

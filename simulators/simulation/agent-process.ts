@@ -184,6 +184,12 @@ export class AgentProcess {
           return undefined;
         });
         return;
+      case 'stop-sending':
+        this.#inEpoch(effect.epoch, (buffer) => {
+          buffer.stopSending(effect.ranges);
+          return undefined;
+        });
+        return;
       case 'quarantine':
         this.#inEpoch(effect.epoch, (buffer) => {
           this.#trace(`quarantines ${effect.sequence}: ${effect.detail}`);
