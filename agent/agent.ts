@@ -129,7 +129,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     log,
     nowUs: () => clock.monotonicUs(),
     crashWindow: new CrashWindow(batcher, config.batching.maxReadings),
-    segment: () => segments.id,
+    segment: () => (segments.isKnown ? segments.id : undefined),
     prepare: () => {
       // So that a sleep costs no more than the batch that was open.
       segments.look();

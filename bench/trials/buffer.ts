@@ -111,7 +111,9 @@ async function everySecond(path: string, appends: number, acknowledged: boolean)
     const body = new Uint8Array(SMALL.bodyBytes);
     for (let at = 0; at < appends; at++) {
       randomFillSync(body);
-      const { sequences } = engine.append([{ body: body.slice(), readings: SMALL.readings }], CRASH_BOUND);
+      const { sequences } = engine.append([{ body: body.slice(), readings: SMALL.readings }], {
+        crashBound: CRASH_BOUND,
+      });
       nowMs += 1_000;
       if (acknowledged) engine.run((core) => core.acknowledge([{ first: 1, last: sequences[0] }]));
       if (engine.flushAtMs !== undefined && engine.flushAtMs <= nowMs) engine.flush();
