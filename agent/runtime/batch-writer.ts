@@ -41,7 +41,7 @@ export interface BatchWriterDeps {
   writtenUntil(us: number): void;
   /** Microseconds on the device's monotonic line. */
   nowUs(): number;
-  /** The segment that this line is in now. */
+  /** The segment that this line is in now; undefined while none is declared. */
   segment(): number | undefined;
 }
 
