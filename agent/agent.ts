@@ -132,7 +132,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     log,
     nowUs: () => clock.monotonicUs(),
     crashWindow: new CrashWindow(batcher, config.batching.maxReadings),
-    segment: () => segments.id,
+    segment: () => (segments.isKnown ? segments.id : undefined),
     prepare: () => {
       // So that a sleep costs no more than the batch that was open.
       segments.look();
@@ -144,7 +144,10 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       if (highest !== undefined) upstream?.uplink.appended(highest);
       timer.wake();
     },
-    writtenUntil: (us) => watermark.complete({ segment: segments.id, us }),
+    writtenUntil: (us) => {
+      // Batches of absolute times need no segment, and may be in the buffer before there is one.
+      if (segments.isKnown) watermark.complete({ segment: segments.id, us });
+    },
   });
   const timer = new BatchTimer({ batcher, writer, clock, scheduler });
   const sources = new SourceRunner(config.sources, { batcher, clock, scheduler, random, log, drops });

@@ -6,7 +6,9 @@ import { powerCutCollector } from './fault-06-power-cut-collector.js';
 import { failpoints } from './fault-07-failpoints.js';
 import { storeCallsFail } from './fault-08-store-calls-fail.js';
 import { fsyncFails } from './fault-09-fsync-fails.js';
+import { diskFull } from './fault-10-disk-full.js';
 import { collectorDiskFull } from './fault-11-collector-disk-full.js';
+import { diskReadOnly } from './fault-12-disk-read-only.js';
 import { bitFlips } from './fault-13-bit-flips.js';
 import { truncation } from './fault-14-truncation.js';
 import { lostLog } from './fault-15-lost-log.js';
@@ -38,7 +40,9 @@ export const faults: readonly Fault[] = [
   failpoints,
   storeCallsFail,
   fsyncFails,
+  diskFull,
   collectorDiskFull,
+  diskReadOnly,
   bitFlips,
   truncation,
   lostLog,
