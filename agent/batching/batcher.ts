@@ -2,7 +2,7 @@ import type { Batch } from '@tributary/proto/batch/batch';
 import type { RowSink, SeriesSpec, TimeLine } from '../sensors/source.js';
 import { BATCH_STRING_BYTES_MAX, BATCH_STRINGS_MAX, type BatchBounds, DEFAULT_BATCH_BOUNDS } from './batch-bounds.js';
 import { BatchGroup, type RowCost } from './batch-group.js';
-import { assemble, type ClosedBatch } from './closed-batch.js';
+import { type Assembled, assemble, type ClosedBatch } from './closed-batch.js';
 import type { BatchDropReason } from './drop-reason.js';
 import { RowStage } from './row-stage.js';
 import type { SeriesRegistry } from './series-registry.js';
@@ -12,16 +12,26 @@ export interface BatcherHost {
   registry: SeriesRegistry;
   /** Microseconds on the device's monotonic line. */
   nowUs(): number;
-  /** The segment of the monotonic line that times are on now. A change closes the open batch. */
+  /**
+   * The segment of the monotonic line that times are on now, or `PENDING_SEGMENT`. A change closes the open batch; batches
+   * from before the first was known are of that one, and wait for it.
+   */
   segmentId(): number;
+  /** Whether a series' readings are to be kept longest; asked once for each series of a group. */
+  isProtected?(spec: SeriesSpec): boolean;
   drop(reason: BatchDropReason, readings: number): void;
   /** A batch was closed, or there is a new deadline: look at `take` and `nextDeadlineUs` soon. */
   wake(): void;
 }
 
+/** No segment is declared yet, since the buffer cannot be opened. */
+export const PENDING_SEGMENT = -1;
+
 /** A batch on loan. */
 export interface TakenBatch {
   batch: Batch;
+  /** All of its series are protected; otherwise none is. */
+  isProtected: boolean;
   /** Gives the memory back. Encode first; afterwards the batch must not be read. */
   release(): void;
 }
@@ -66,6 +76,7 @@ export class Batcher {
   readonly #cost: RowCost = { bytes: 0, strings: 0, stringBytes: 0 };
   #openReadings = 0;
   #closedReadings = 0;
+  #readingsMax = Number.POSITIVE_INFINITY;
   #waiting: { promise: Promise<void>; resolve: () => void } | undefined;
 
   /** Throws RangeError where fewer than eight batches may wait in memory. */
@@ -88,9 +99,30 @@ export class Batcher {
     this.#host.wake();
   }
 
+  /**
+   * From now on a batch closes before it would hold more than this, but for one row that is larger by itself: what is in
+   * memory at once has a bound then, which can be written down beforehand.
+   */
+  limitReadings(readings: number): void {
+    this.#readingsMax = readings;
+  }
+
+  /**
+   * How many readings can be in memory until what closes next is on disk, when no batch gets larger than `limit`: what is
+   * closed already, and on each line the batch that closes next and the one behind it.
+   */
+  pendingBound(limit: number): number {
+    let bound = this.#closedReadings;
+    for (const line of ['monotonic', 'absolute'] as const) {
+      const widest = this.#groups[line].reduce((most, { types }) => Math.max(most, types.length), 0);
+      if (widest > 0) bound += Math.max(this.#open[line]?.readings ?? 0, limit, widest) + Math.max(limit, widest);
+    }
+    return bound;
+  }
+
   /** A sink for series that are read together. */
   openGroup(line: TimeLine): RowSink {
-    const group = new BatchGroup(line);
+    const group = new BatchGroup(line, (spec) => this.#host.isProtected?.(spec) ?? false);
     this.#groups[line].push(group);
     return new RowStage({
       types: group.types,
@@ -157,6 +189,8 @@ export class Batcher {
     while (this.#assembled.length === 0) {
       const closed = this.#closed[0];
       if (closed === undefined) return undefined;
+      if (closed.segment === PENDING_SEGMENT) closed.segment = this.#host.segmentId();
+      if (closed.segment === PENDING_SEGMENT) return undefined;
       const assembled = assemble(closed, this.#host.registry);
       if (assembled === undefined) return undefined;
       this.#closed.shift();
@@ -166,7 +200,7 @@ export class Batcher {
     return this.#assembled.shift();
   }
 
-  #lend(closed: ClosedBatch, batches: readonly Batch[]): void {
+  #lend(closed: ClosedBatch, batches: Assembled['batches']): void {
     let onLoan = batches.length;
     const giveBack = () => {
       for (const { group, store } of closed.parts) group.recycle(store);
@@ -174,7 +208,7 @@ export class Batcher {
       this.#signalRoom();
     };
     if (onLoan === 0) giveBack();
-    this.#assembled = batches.map((batch) => {
+    this.#assembled = batches.map(({ batch, isProtected }) => {
       let released = false;
       const release = () => {
         if (released) return;
@@ -182,7 +216,7 @@ export class Batcher {
         onLoan -= 1;
         if (onLoan === 0) giveBack();
       };
-      return { batch, release };
+      return { batch, isProtected, release };
     });
   }
 
@@ -197,7 +231,8 @@ export class Batcher {
     const cost = this.#cost;
     group.measure(stage, cost);
     let open = this.#open[line];
-    if (open !== undefined && !takes(open, segment, timeUs, cost)) {
+    const isFull = open !== undefined && open.readings + readings > this.#readingsMax;
+    if (open !== undefined && (isFull || !takes(open, segment, timeUs, cost))) {
       this.#close(line);
       open = undefined;
       // The dictionaries are empty again.

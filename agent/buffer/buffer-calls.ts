@@ -7,7 +7,7 @@ import type {
   SeriesDeclaration,
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
-import type { AppendOutcome, BufferCounts, BufferIdentity, BufferStatus, Loss } from './buffer.js';
+import type { AppendNotes, AppendOutcome, BufferCounts, BufferIdentity, BufferStatus, Loss } from './buffer.js';
 import type { Packed } from './packed-items.js';
 
 /** What the thread that has the file is started with. */
@@ -15,17 +15,23 @@ export interface BufferThreadOptions {
   path: string;
   quotaBytes: number;
   idleDeleteMs: number;
+  /** As in `BufferEngineOptions`. */
+  freeDiskBytesMin?: number;
+  thinningWindowMs?: number;
+  crashBound?: number;
+  lossWindowMs?: number;
 }
 
 /** The calls from the handle to its thread: arguments, and what is answered. */
 export interface BufferCalls {
-  append: [packed: Packed, answer: AppendOutcome];
+  append: [batches: { packed: Packed; notes: AppendNotes }, answer: AppendOutcome];
   read: [
     from: { sequence: number; maxBytes: number; maxItems: number },
     answer: { packed: Packed; counts: BufferCounts },
   ];
   acknowledge: [of: RangesOf, answer: undefined];
   markInDoubt: [of: RangesOf, answer: undefined];
+  stopSending: [of: RangesOf, answer: undefined];
   quarantine: [
     item: { sequence: number; reason: RejectionReason; detail: string; epoch: Uint8Array },
     answer: undefined,

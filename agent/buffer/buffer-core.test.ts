@@ -8,6 +8,7 @@ import type { Database } from 'better-sqlite3';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { BufferCore } from './buffer-core.js';
 import { openBufferFile } from './buffer-file.js';
+import { DeferredItemTable } from './deferred-item-table.js';
 import type { ItemTable } from './item-table.js';
 import { decodeDeclaration } from './loss-entries.js';
 import { MemoryItemTable } from './memory-item-table.js';
@@ -40,6 +41,27 @@ function memory(): Binding {
   };
 }
 
+/** Of the memory table as if that were the disk. What is damaged or removed there must be there. */
+function deferred(): Binding {
+  const disk = new MemoryItemTable();
+  const table = new DeferredItemTable(disk, { lossWindowMs: 1_000, nowMs: () => 0 });
+  return {
+    table,
+    damage: (sequence) => {
+      table.flush();
+      disk.damage(sequence, (item) => {
+        item.body[0] ^= 0x40;
+      });
+    },
+    remove: (sequence) => {
+      table.flush();
+      disk.begin();
+      disk.deleteRange(sequence, sequence);
+      disk.commit();
+    },
+  };
+}
+
 function sqlite(): Binding {
   const { db } = openBufferFile(join(directory, `${files++}.db`), 1 << 20);
   open.push(db);
@@ -62,12 +84,18 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 const epochA = new Uint8Array(16).fill(1);
 const epochB = new Uint8Array(16).fill(2);
 const batch = (readings: number, bytes = 20) => ({ readings, body: new Uint8Array(bytes).fill(readings) });
-const all = (core: BufferCore): Item[] => core.read(1, 1 << 30, 1 << 20);
+/** Looks at what waits; nothing of it is sent. */
+const all = (core: BufferCore): Item[] => {
+  const items = core.read(1, 1 << 30, 1 << 20);
+  core.stopSending(core.inDoubt);
+  return items;
+};
 const sequences = (core: BufferCore): number[] => all(core).map((item) => item.sequence);
 const newestEntries = (core: BufferCore) => decodeDeclaration(all(core).at(-1)!.body);
 
 describe.each([
   ['in memory', memory],
+  ['deferred', deferred],
   ['over SQLite', sqlite],
 ])('the policy %s', (_name, bind) => {
   it('assigns sequences and cumulative counts, and reads what it wrote', () => {
@@ -96,14 +124,15 @@ describe.each([
     expect(core.read(4, 1000, 1)).toEqual([]);
   });
 
-  it('hides what was acknowledged at once, and deletes it with the next append', () => {
+  it('hides what was acknowledged at once, and deletes it with the next transaction', () => {
     const { table } = bind();
     const core = new BufferCore(table, 1 << 20, epochA);
     core.append([batch(1), batch(2), batch(3)]);
+    expect(sequences(core)).toEqual([1, 2, 3]);
     core.acknowledge([{ first: 2, last: 2 }]);
-    expect(sequences(core)).toEqual([1, 3]);
     expect(core.status()).toMatchObject({ itemsWaiting: 2, readingsWaiting: 4, oldestSequence: 1 });
     expect(table.totals().items).toBe(3);
+    expect(sequences(core)).toEqual([1, 3]);
     core.acknowledge([{ first: 1, last: 2 }]);
     expect(core.status()).toMatchObject({ itemsWaiting: 1, readingsWaiting: 3, oldestSequence: 3 });
     core.append([batch(4)]);
@@ -123,6 +152,63 @@ describe.each([
     expect(after.identity('clean')).toEqual(before.identity('clean'));
     expect(after.identity('clean').segments).toHaveLength(1);
     expect(after.append([batch(1)]).sequences).toEqual([3]);
+  });
+
+  it('says on the disk that it sends before the first item leaves, once in a session', () => {
+    const { table } = bind();
+    const core = new BufferCore(table, 1 << 20, epochA);
+    core.append([batch(1), batch(2)]);
+    expect(table.state()?.isSending).toBe(false);
+    core.read(1, 1 << 20, 1);
+    expect(table.state()?.isSending).toBe(true);
+    core.stopSending([{ first: 1, last: 1 }]);
+    core.append([batch(3)]);
+    expect(table.state()).toMatchObject({ isSending: false, inDoubt: [{ first: 1, last: 1 }] });
+  });
+
+  it('doubts after a crash all that there was, until the collector has settled it', () => {
+    const { table } = bind();
+    const before = new BufferCore(table, 1 << 20, epochA);
+    before.append([batch(1), batch(2)]);
+    before.read(1, 1 << 20, 1);
+    before.append([batch(3)]);
+    const everything = [{ first: 1, last: 3 }];
+    const crashed = new BufferCore(table, 1 << 20, epochB);
+    expect(crashed.inDoubt).toEqual(everything);
+    crashed.append([batch(4)]);
+    // A session that ends before it has read anything settles nothing.
+    crashed.stopSending([]);
+    crashed.append([batch(5)]);
+    const again = new BufferCore(table, 1 << 20, epochB);
+    expect(again.inDoubt).toEqual(everything);
+    again.markInDoubt([]);
+    again.append([batch(6)]);
+    expect(new BufferCore(table, 1 << 20, epochB).inDoubt).toEqual([]);
+  });
+
+  it('leaves no row that was acknowledged behind when it writes that nothing is in doubt', () => {
+    const { table } = bind();
+    const before = new BufferCore(table, 1 << 20, epochA);
+    before.append([batch(1), batch(2)]);
+    before.read(1, 1 << 20, 1);
+    before.stopSending([{ first: 1, last: 1 }]);
+    before.acknowledge([{ first: 1, last: 1 }]);
+    before.markInDoubt([]);
+    before.lose([{ readings: 1, reason: LossReason.CRASH_WINDOW }]);
+    expect(sequences(new BufferCore(table, 1 << 20, epochB))).toEqual([2, 4]);
+  });
+
+  it('keeps what is in doubt in few ranges, merged where they are nearest', () => {
+    const { table } = bind();
+    const core = new BufferCore(table, 1 << 20, epochA);
+    const scattered = Array.from({ length: 100 }, (_, at) => ({ first: 10 * at + 1, last: 10 * at + 2 }));
+    core.stopSending([...scattered, { first: 100_000, last: 100_000 }]);
+    core.append([batch(1)]);
+    const kept = new BufferCore(table, 1 << 20, epochB).inDoubt;
+    expect(kept).toHaveLength(64);
+    expect(kept.at(-1)).toEqual({ first: 100_000, last: 100_000 });
+    expect(kept[0].first).toBe(1);
+    expect(kept.at(-2)?.last).toBe(992);
   });
 
   it('moves a damaged item aside with the exact count that its neighbours give', () => {

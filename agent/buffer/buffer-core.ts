@@ -7,21 +7,37 @@ import type {
   SequenceRange,
   SeriesDeclaration,
 } from '@tributary/proto/gen/tributary/v1/series';
-import type { ItemKind, LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
-import type { AppendOutcome, BufferCounts, BufferIdentity, EncodedBatch, Loss } from './buffer.js';
+import type { AppendNotes, AppendOutcome, BufferCounts, BufferIdentity, EncodedBatch, Loss } from './buffer.js';
 import { Catalogue } from './catalogue.js';
 import { CountedRows, WALK_ROWS } from './counted-rows.js';
 import { planEviction } from './eviction.js';
 import type { BufferState, ItemTable } from './item-table.js';
-import { DECLARATION, declarationBytesMax, decodeDeclaration, EVICTED, LossList, REJECTED } from './loss-entries.js';
+import {
+  BATCH,
+  DECLARATION,
+  declarationBytesMax,
+  decodeDeclaration,
+  EVICTED,
+  LossList,
+  REJECTED,
+} from './loss-entries.js';
 import { rowBytes } from './row-size.js';
+import { beginRun } from './run-mark.js';
+import { decodeThinnedBatch, lossesOfThinned, THINNED_BATCH } from './thinned-batch.js';
+import { Thinner } from './thinner.js';
 
-const BATCH: ItemKind.BATCH = 1;
 const CHECKSUM_REJECTED: RejectionReason.CHECKSUM = 1;
 
 /** Bounded memory of what was seen: at a transition a minute this is a week. */
 const ALERTS_MAX = 10_000;
+
+/** Ranges of doubt that are kept on disk, 16 bytes each in a row that every transaction writes. */
+const DOUBT_RANGES_MAX = 64;
+
+/** Bodies that are held at once while rows are checked. */
+const CHECKED_BYTES = 1 << 20;
 
 const NONE = { items: 0, readings: 0, bytes: 0 } as const;
 
@@ -37,36 +53,62 @@ export class BufferCore {
   #acknowledged: SequenceRange[] = [];
   /** Of the acknowledged rows that are still in the table. */
   #acknowledgedCounts: { items: number; readings: number; bytes: number } = NONE;
-  #inDoubt: SequenceRange[] = [];
+  /** Given out to be sent, in the session that runs: the uplink may hold them, whatever it has told so far. */
+  #handedOut: SequenceRange[] = [];
+  readonly #thinner: Thinner | undefined;
+  /** Below it there is nothing that could be evicted first. */
+  #ordinaryFrom = 1;
 
   /**
    * Opens a table. `newEpoch` (16 random bytes) is used if the table is new; `quotaBytes` counts rows by `rowBytes`.
-   * Throws what the table throws.
+   * `thinningWindowMs`: of a full buffer's oldest batches, this much time is thinned to a few readings a series; 0 drops
+   * them at once. Throws what the table throws.
    */
-  constructor(table: ItemTable, quotaBytes: number, newEpoch: Uint8Array) {
+  constructor(table: ItemTable, quotaBytes: number, newEpoch: Uint8Array, thinningWindowMs = 0) {
     this.#quotaBytes = quotaBytes;
+    this.#thinner = thinningWindowMs > 0 ? new Thinner(thinningWindowMs) : undefined;
     this.#rows = new CountedRows(table, newEpoch);
     this.#catalogue = new Catalogue(table);
     if (this.#rows.isNew) this.#rows.transact(() => {});
-    else this.#rows.settleCounts();
+    else {
+      this.#doubtAfterCrash();
+      this.#rows.settleCounts();
+    }
   }
 
   get state(): Readonly<BufferState> {
     return this.#rows.state;
   }
 
-  get acknowledged(): readonly SequenceRange[] {
-    return this.#acknowledged;
+  get catalogueSizes(): { series: number; segments: number } {
+    return this.#catalogue.sizes;
   }
 
   get inDoubt(): readonly SequenceRange[] {
-    return this.#inDoubt;
+    return this.state.inDoubt;
+  }
+
+  /** What the collector may have, or may yet be sent, for all the buffer knows. */
+  get doubted(): SequenceRange[] {
+    return normalRanges([...this.state.inDoubt, ...this.#handedOut]);
   }
 
   identity(opened: BufferIdentity['opened']): BufferIdentity {
-    const { epoch, highestSequence, readingsProduced, alertCursor, isSuspect } = this.state;
+    const { epoch, highestSequence, readingsProduced, alertCursor, isSuspect, segment, lineUs: us } = this.state;
     const { series, segments, anchors } = this.#catalogue;
-    return { epoch, highestSequence, readingsProduced, series, segments, anchors, isSuspect, alertCursor, opened };
+    const line = segment === 0 ? {} : { line: { segment, us } };
+    return {
+      epoch,
+      highestSequence,
+      readingsProduced,
+      series,
+      segments,
+      anchors,
+      ...line,
+      isSuspect,
+      alertCursor,
+      opened,
+    };
   }
 
   status(): BufferCounts {
@@ -91,14 +133,21 @@ export class BufferCore {
    * made are dropped and declared if that is because of the quota; when it is the disk, which may recover, nothing is
    * done and a `TributaryError` `disk-full` thrown.
    */
-  append(batches: readonly EncodedBatch[], limitBytes = this.#quotaBytes): AppendOutcome {
+  append(batches: readonly EncodedBatch[], limitBytes = this.#quotaBytes, notes: AppendNotes = {}): AppendOutcome {
     return this.#transact((rows) => {
-      this.#deleteAcknowledged();
       const { state } = rows;
       const limit = Math.min(this.#quotaBytes, limitBytes);
       const kept = newestWithin(batches, limit - rowBytes(declarationBytesMax(1)));
-      const need = batches.reduce((sum, batch, at) => (kept[at] ? sum + rowBytes(batch.body.length) : sum), 0);
-      const plan = planEviction(rows.table, state, this.#inDoubt, (item) => rows.isIntact(item), need, limit);
+      const appended = batches.reduce((sum, batch, at) => (kept[at] ? sum + rowBytes(batch.body.length) : sum), 0);
+      const bytesOver = state.bytesStored + appended - limit;
+      const doubted = bytesOver > 0 ? this.doubted : [];
+      const thinned = this.#thinner?.makeRoom(rows, doubted, bytesOver, limit) ?? [];
+      this.#thinner?.appended(appended);
+      const needBytes = thinned.reduce((sum, { body }) => sum + rowBytes(body.length), appended);
+      const ordinaryFrom = this.#ordinaryFrom;
+      const room = { needBytes, limitBytes: limit, doubted, ordinaryFrom };
+      const plan = planEviction(rows.table, state, (item) => rows.isIntact(item), room);
+      this.#ordinaryFrom = plan.ordinaryFrom;
       const damaged = rows.removeDamaged(plan.damaged);
       rows.deleteRows(plan.victims);
 
@@ -119,10 +168,28 @@ export class BufferCore {
         state.readingsProduced += batch.readings;
       }
       state.readingsEvicted += evictedReadings;
+      const { crashBound = state.crashBound, line } = notes;
+      Object.assign(state, { crashBound }, line === undefined ? {} : { segment: line.segment, lineUs: line.us });
       const stored = dropped.entries.length === 0;
       if (!stored && limit < this.#quotaBytes) throw new TributaryError('disk-full', 'no space is left for the buffer');
+      for (const { body, readingsLeftOut } of thinned) {
+        rows.put(++state.highestSequence, THINNED_BATCH, 0, body);
+        state.readingsThinned += readingsLeftOut;
+      }
       rows.appendDeclaration([...plan.entries, ...damaged, ...dropped.entries]);
       return { sequences, stored, evicted: plan.victims, evictedReadings };
+    });
+  }
+
+  /** The first transaction of a process, see `beginRun`. */
+  beginRun(crashBound: number): void {
+    this.#transact((rows) => beginRun(rows, crashBound));
+  }
+
+  /** The last transaction of a process that ends in order: nothing is in memory that is not in the table. */
+  endRun(): void {
+    this.#transact((rows) => {
+      rows.state.isClosed = true;
     });
   }
 
@@ -163,10 +230,22 @@ export class BufferCore {
       }
     }
     if (damaged.length > 0) this.#transact((rows) => rows.appendDeclaration(rows.removeDamaged(damaged)));
+    if (found.length > 0) this.#handOut(found[0].sequence, found.at(-1)!.sequence);
     return found;
   }
 
-  /** Nothing is written: the rows go with the next append, or with {@link deleteAcknowledged}. */
+  /**
+   * Looks at some rows from a sequence on and sets aside those that fail, as {@link read} does, for nobody to send. Answers
+   * where to go on, undefined at the end.
+   */
+  check(fromSequence: number): number | undefined {
+    const items = this.#rows.table.items(fromSequence, WALK_ROWS, CHECKED_BYTES);
+    const damaged = items.filter((item) => !this.#rows.isIntact(item));
+    if (damaged.length > 0) this.#transact((rows) => rows.appendDeclaration(rows.removeDamaged(damaged)));
+    return items.length === 0 ? undefined : items.at(-1)!.sequence + 1;
+  }
+
+  /** Nothing is written: the rows go with the next transaction, or with {@link deleteAcknowledged}. */
   acknowledge(ranges: readonly SequenceRange[]): void {
     const { highestSequence } = this.state;
     const within = normalRanges(ranges.map(({ first, last }) => ({ first, last: Math.min(last, highestSequence) })));
@@ -184,11 +263,35 @@ export class BufferCore {
 
   /** Deletes acknowledged rows now, so that they do not stay while nothing is appended. */
   deleteAcknowledged(): void {
-    if (this.#acknowledgedCounts.items > 0) this.#transact(() => this.#deleteAcknowledged());
+    if (this.#acknowledgedCounts.items > 0) this.#transact(() => {});
   }
 
+  /** Nothing is written: it is on disk with the next transaction, and until then the disk knows of more doubt. */
   markInDoubt(ranges: readonly SequenceRange[]): void {
-    this.#inDoubt = normalRanges(ranges);
+    this.#rows.state = { ...this.state, inDoubt: boundedRanges(ranges) };
+    if (!this.state.isSending) this.#doubtChanged();
+  }
+
+  /**
+   * The session is over, and nobody holds what was read any more; of what was sent, these have no answer. What was in doubt
+   * before a session that read nothing still is: it was not settled. Nothing is written, as in {@link markInDoubt}.
+   */
+  stopSending(ranges: readonly SequenceRange[]): void {
+    const { isSending, inDoubt } = this.state;
+    this.#handedOut = [];
+    const doubted = boundedRanges(isSending ? ranges : [...inDoubt, ...ranges]);
+    this.#rows.state = { ...this.state, isSending: false, inDoubt: doubted };
+    this.#doubtChanged();
+  }
+
+  /** Goes on where another core was that had the same file, and lost it to an error: what only its memory knew. */
+  resume(previous: BufferCore): void {
+    this.acknowledge(previous.#acknowledged);
+    this.#handedOut = previous.#handedOut;
+    const { isSending, inDoubt } = previous.state;
+    // The disk must say it again: what was committed since the opening took it as the past.
+    if (isSending) this.#transact(({ state }) => Object.assign(state, { isSending, inDoubt }));
+    else this.#rows.state = { ...this.state, isSending, inDoubt };
   }
 
   quarantine(sequence: number, reason: RejectionReason, detail: string): void {
@@ -203,6 +306,7 @@ export class BufferCore {
         { epoch, first: sequence, last: sequence, readings, bound: false, reason: REJECTED },
       ];
       // What it declares is true whatever became of its bytes on the way. Any other reason would come again.
+      if (item.kind === THINNED_BATCH) entries.push(...lossesOfThinned(decodeThinnedBatch(item.body), REJECTED));
       if (item.kind === DECLARATION && reason === CHECKSUM_REJECTED) entries.push(...decodeDeclaration(item.body));
       rows.appendDeclaration(entries);
     });
@@ -210,6 +314,14 @@ export class BufferCore {
 
   declare(entries: readonly LedgerEntry[]): void {
     if (entries.length > 0) this.#transact((rows) => rows.appendDeclaration(entries));
+  }
+
+  /** Sets counters that the file's opening and closing decide, and declares what it found, in one transaction. */
+  amend(change: Partial<BufferState>, entries: readonly LedgerEntry[] = []): void {
+    this.#transact((rows) => {
+      rows.state = { ...rows.state, ...change };
+      rows.appendDeclaration(entries);
+    });
   }
 
   addSeries(series: readonly Omit<SeriesDeclaration, 'id'>[]): SeriesDeclaration[] {
@@ -230,7 +342,6 @@ export class BufferCore {
    */
   openEpoch(epoch: Uint8Array): void {
     this.#transact((rows) => {
-      this.#deleteAcknowledged();
       const damaged: Item[] = [];
       rows.walkItems(1, (item) => {
         if (!rows.isIntact(item)) damaged.push(item);
@@ -247,10 +358,21 @@ export class BufferCore {
         rows.table.put({ ...item, sequence, readingsBefore, checksum });
         readingsBefore += item.readings;
       });
-      rows.state = { ...rows.state, epoch, highestSequence: sequence, readingsProduced: readingsBefore };
+      rows.state = {
+        ...rows.state,
+        epoch,
+        highestSequence: sequence,
+        readingsProduced: readingsBefore,
+        isSuspect: false,
+        isSending: false,
+        inDoubt: [],
+      };
       rows.appendDeclaration([...moved.entries, ...lost]);
     });
-    this.#inDoubt = [];
+    // All of it has new sequences, and none of those was sent.
+    this.#handedOut = [];
+    this.#thinner?.restart();
+    this.#ordinaryFrom = 1;
   }
 
   storeAlerts(alerts: readonly Alert[]): Alert[] {
@@ -272,22 +394,63 @@ export class BufferCore {
     this.#rows.withdraw(before);
   }
 
+  /**
+   * Every transaction deletes what was acknowledged: the doubt that it writes down is that of the rows it leaves, and a row
+   * that the collector has must not be left without.
+   */
   #transact<T>(act: (rows: CountedRows) => T): T {
     const acknowledged = this.#acknowledged;
     const counts = this.#acknowledgedCounts;
+    const handedOut = this.#handedOut;
+    const position = this.#thinner?.position;
+    const ordinaryFrom = this.#ordinaryFrom;
     try {
-      return this.#rows.transact(() => act(this.#rows));
+      return this.#rows.transact(() => {
+        this.#deleteAcknowledged();
+        return act(this.#rows);
+      });
     } catch (error) {
       this.#acknowledged = acknowledged;
       this.#acknowledgedCounts = counts;
+      this.#handedOut = handedOut;
+      if (this.#thinner !== undefined && position !== undefined) this.#thinner.position = position;
+      this.#ordinaryFrom = ordinaryFrom;
       throw error;
     }
   }
 
   #deleteAcknowledged(): void {
     this.#rows.deleteRows(this.#acknowledged);
+    this.#handedOut = rangesWithout(this.#handedOut, this.#acknowledged);
     this.#acknowledged = [];
     this.#acknowledgedCounts = NONE;
+  }
+
+  /**
+   * A process that ended while it was sending does not know what has arrived: until it is settled, or a session ends, all
+   * that there was may have. In memory; the disk says as much as long as nothing is committed.
+   */
+  #doubtAfterCrash(): void {
+    const { isSending, highestSequence } = this.state;
+    if (!isSending) return;
+    const inDoubt = boundedRanges([{ first: 1, last: highestSequence }]);
+    this.#rows.state = { ...this.state, isSending: false, inDoubt };
+  }
+
+  /** That items are being sent must be on disk before the first of them leaves: one commit a session. */
+  #handOut(first: number, last: number): void {
+    if (!this.state.isSending) {
+      this.#transact((rows) => {
+        rows.state.isSending = true;
+      });
+    }
+    this.#handedOut = normalRanges([...this.#handedOut, { first, last }]);
+  }
+
+  /** What was passed because it was in doubt is looked at again. */
+  #doubtChanged(): void {
+    this.#thinner?.doubtChanged();
+    this.#ordinaryFrom = 1;
   }
 
   #afterAcknowledged(sequence: number): number {
@@ -303,6 +466,24 @@ export class BufferCore {
       if (at === header.sequence) return at;
     }
   }
+}
+
+/** Ranges of doubt, merged over what lies between until they are few: more is in doubt then than has to be. */
+function boundedRanges(ranges: readonly SequenceRange[]): SequenceRange[] {
+  const bounded = normalRanges(ranges);
+  while (bounded.length > DOUBT_RANGES_MAX) {
+    let narrowest = 1;
+    for (let at = 2; at < bounded.length; at++) {
+      if (gapBefore(bounded, at) < gapBefore(bounded, narrowest)) narrowest = at;
+    }
+    const [{ last }] = bounded.splice(narrowest, 1);
+    bounded[narrowest - 1].last = last;
+  }
+  return bounded;
+}
+
+function gapBefore(ranges: readonly SequenceRange[], at: number): number {
+  return ranges[at].first - ranges[at - 1].last;
 }
 
 /** Which batches are kept if only so much room can be made: the newest. */

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type Database from 'better-sqlite3';
-import type { AppendOutcome, BufferIdentity, EncodedBatch } from './buffer.js';
+import type { AppendNotes, AppendOutcome, BufferIdentity, EncodedBatch } from './buffer.js';
 import { BufferCore } from './buffer-core.js';
 import {
   isDamage,
@@ -12,10 +12,15 @@ import {
   type OpenedFile,
   openBufferFile,
   replaceBufferFile,
+  settleLog,
 } from './buffer-file.js';
-import type { BufferState } from './item-table.js';
-import { CORRUPT } from './loss-entries.js';
+import { DeferredItemTable } from './deferred-item-table.js';
+import { type HighWaterMark, reservedAbove, writeMark } from './high-water-mark.js';
+import type { ItemTable } from './item-table.js';
+import { checkEveryRow, lostTail } from './open-check.js';
+import { isSameEpoch } from './raw-state.js';
 import { PAGE_BYTES } from './row-size.js';
+import { MIGRATIONS } from './schema.js';
 import { SqliteItemTable } from './sqlite-item-table.js';
 
 export interface BufferEngineOptions {
@@ -25,12 +30,33 @@ export interface BufferEngineOptions {
   quotaBytes: number;
   /** 16 random bytes, new at each call. */
   newEpoch: () => Uint8Array;
-  /** The disk is taken as full when it has less than this left; the default leaves a checkpoint its room. */
+  /** The disk is taken as full when it has less than this left; by default see {@link freeBytesByDefault}. */
   freeDiskBytesMin?: number;
+  /** As in `BufferCore`; by default nothing is thinned. */
+  thinningWindowMs?: number;
+  /** Readings that can be in memory before the first append is on disk, as `BufferState.crashBound`; 0 by default. */
+  crashBound?: number;
+  /** Durability is deferred: a batch is written when it has waited so long for its acknowledgement, in milliseconds. */
+  lossWindowMs?: number;
+  /** Monotonic milliseconds: for the loss window, and for what limits the checks at the start. */
+  nowMs?: () => number;
+  /** A start after an unclean end looks at every row for so long; the rest is looked at as it is read. */
+  checkMsMax?: number;
+  /** A salvage takes so long at the most. */
+  salvageMsMax?: number;
 }
 
-/** A log of 256 pages and its checkpoint, and whatever else writes in the meantime. */
-const FREE_DISK_BYTES_MIN = 1 << 20;
+/** Nobody notices a start that takes two seconds more; a hundred megabytes are checked by then. */
+const CHECK_MS_MAX = 2_000;
+/** Sequences that calls other than an append may use between two looks at the mark. */
+const MARK_SLACK = 64;
+
+/** A log of 256 pages and its checkpoint need no more. */
+const FREE_BYTES_DEFAULT_MIN = 1 << 20;
+/** What a small system lives on meanwhile: its logs, its leases, the update that would mend it. */
+const FREE_BYTES_DEFAULT_MAX = 64 << 20;
+/** A small partition that is the buffer's own must not lie idle. */
+const FREE_PART_DEFAULT = 16;
 /** What is evicted beyond the need when the disk refuses. */
 const RELIEF_BYTES = 64 * 1024;
 
@@ -42,10 +68,14 @@ export class BufferEngine {
   readonly #options: BufferEngineOptions;
   readonly #lock: Database.Database;
   #db: Database.Database | undefined;
+  /** With deferred durability: outlives the file that it is attached to. */
+  #deferred: DeferredItemTable | undefined;
   #core: BufferCore | undefined;
   /** The core of the file that was closed after an error: what it knew, until a new one has taken over. */
   #previous: BufferCore | undefined;
   #identity: BufferIdentity;
+  #mark: HighWaterMark | undefined;
+  #log = { logBytes: 0, logSalt: 0 };
 
   /** Throws a `TributaryError`: `busy`, `unsupported`, `disk-full` or `disk`. */
   constructor(options: BufferEngineOptions) {
@@ -69,22 +99,45 @@ export class BufferEngine {
   }
 
   /** As `Buffer.append`. Throws a `TributaryError` `disk-full` or `disk` when nothing was written. */
-  append(batches: readonly EncodedBatch[]): AppendOutcome {
+  append(batches: readonly EncodedBatch[], notes?: AppendNotes): AppendOutcome {
     const isFull = this.#diskIsFull();
     try {
-      return this.run((core) => core.append(batches, isFull ? this.#bytesWithoutGrowth(core) : undefined));
+      this.#reserve(
+        batches.length,
+        batches.reduce((sum, batch) => sum + batch.readings, 0),
+      );
+      return this.run((core) => core.append(batches, isFull ? this.#bytesWithoutGrowth(core) : undefined, notes));
     } catch (error) {
       if (!(error instanceof TributaryError) || error.code !== 'disk-full' || this.#core === undefined) throw error;
       // The file may not grow: what is evicted leaves its pages to what comes.
       const relieved = Math.max(0, this.#core.state.bytesStored - RELIEF_BYTES);
-      return this.run((core) => core.append(batches, relieved));
+      return this.run((core) => core.append(batches, relieved, notes));
     }
   }
 
   openEpoch(): BufferIdentity {
-    this.run((core) => core.openEpoch(this.#options.newEpoch()));
+    const epoch = this.#options.newEpoch();
+    this.run((core) => {
+      // Before the epoch is used: a log that has another epoch than database and mark is taken for a foreign one.
+      this.#writeMark(core, { epoch, highestSequence: 0, readingsProduced: 0 });
+      core.openEpoch(epoch);
+    });
     this.#identity = this.#core!.identity('clean');
     return this.#identity;
+  }
+
+  /** When {@link flush} is due, in milliseconds of the options' clock; undefined while nothing is deferred. */
+  get flushAtMs(): number | undefined {
+    return this.#deferred?.flushAtMs;
+  }
+
+  /** Writes what was deferred and has waited for its acknowledgement for as long as the loss window. */
+  flush(): void {
+    this.run((core) => {
+      core.deleteAcknowledged();
+      const atMs = this.#deferred?.flushAtMs;
+      if (atMs !== undefined && atMs <= this.#nowMs()) this.#deferred?.flush();
+    });
   }
 
   storeAlerts(alerts: readonly Alert[]): Alert[] {
@@ -100,7 +153,9 @@ export class BufferEngine {
       throw unavailable(path, error);
     }
     try {
-      return act(this.#core!);
+      const result = act(this.#core!);
+      this.#reserve(0, 0);
+      return result;
     } catch (error) {
       if (!isDamage(error) && !isStorageFailure(error)) throw error;
       this.#closeFile();
@@ -110,22 +165,42 @@ export class BufferEngine {
   }
 
   close(): void {
+    const core = this.#core;
+    let isClosed = false;
+    try {
+      if (core?.state.isClosed === false) core.endRun();
+      isClosed = core !== undefined;
+    } catch {
+      // The next start looks closer, that is all.
+    }
     this.#closeFile();
+    if (isClosed) {
+      this.#log = { logBytes: 0, logSalt: 0 };
+      this.#writeMark(core!, {}, false);
+    }
     this.#lock.close();
   }
 
   /** Opens the file and carries over what only memory knew. Throws what SQLite throws. */
   #open(replace = false): BufferIdentity {
-    const { path, quotaBytes, newEpoch } = this.#options;
-    const file = replace ? replaceBufferFile(path, quotaBytes) : openBufferFile(path, quotaBytes);
+    const { path, quotaBytes, newEpoch, nowMs, salvageMsMax, thinningWindowMs } = this.#options;
+    const isFirst = this.#identity === undefined;
+    const options = { newEpoch, nowMs, salvageMsMax, known: this.#previous?.state };
+    const file = (replace ? replaceBufferFile : openBufferFile)(path, quotaBytes, options);
     this.#db = file.db;
     try {
-      const core = new BufferCore(new SqliteItemTable(file.db), quotaBytes, newEpoch());
+      const table = this.#layered(new SqliteItemTable(file.db));
+      const core = new BufferCore(table, quotaBytes, newEpoch(), thinningWindowMs);
       this.#takeOver(core, file);
+      if (isFirst) core.beginRun(this.#options.crashBound ?? 0);
+      else core.amend({ isClosed: false });
+      this.#settle(core, file.db);
       this.#core = core;
       this.#previous = undefined;
-      const isSame = Buffer.compare(core.state.epoch, this.#identity?.epoch ?? new Uint8Array(0)) === 0;
-      return isSame ? this.#identity : core.identity(file.opened);
+      const { epoch, isSuspect } = core.state;
+      const known = this.#identity as BufferIdentity | undefined;
+      if (known !== undefined && isSameEpoch(epoch, known.epoch) && isSuspect === known.isSuspect) return known;
+      return identityOf(core, file);
     } catch (error) {
       this.#closeFile();
       if (replace || !isDamage(error)) throw error;
@@ -133,17 +208,87 @@ export class BufferEngine {
     }
   }
 
-  #takeOver(core: BufferCore, file: OpenedFile): void {
+  #layered(disk: SqliteItemTable): ItemTable {
+    const { lossWindowMs } = this.#options;
+    if (lossWindowMs === undefined) return disk;
+    if (this.#deferred === undefined) {
+      this.#deferred = new DeferredItemTable(disk, { lossWindowMs, nowMs: () => this.#nowMs() });
+    } else this.#deferred.attach(disk);
+    return this.#deferred;
+  }
+
+  #nowMs(): number {
+    return this.#options.nowMs?.() ?? performance.now();
+  }
+
+  #takeOver(core: BufferCore, { db, check, opened, salvaged }: OpenedFile): void {
     const previous = this.#previous;
-    if (previous !== undefined && Buffer.compare(previous.state.epoch, core.state.epoch) === 0) {
-      // A failed commit may be in the log. It is moved to the database and flushed before anybody builds on it.
-      file.db.pragma('wal_checkpoint(TRUNCATE)');
-      core.withdraw(previous.state);
-      core.acknowledge(previous.acknowledged);
-      core.markInDoubt(previous.inDoubt);
+    if (previous !== undefined && isSameEpoch(previous.state.epoch, core.state.epoch)) {
+      if (salvaged === undefined) {
+        // A failed commit may be in the log. It is moved to the database and flushed before anybody builds on it.
+        db.pragma('wal_checkpoint(TRUNCATE)');
+        core.withdraw(previous.state);
+      }
+      const tail = lostTail(core.state, undefined, previous.state);
+      if (tail !== undefined) core.amend(tail.change, tail.entries);
+      core.resume(previous);
+      return;
     }
-    const lost = file.lost ?? (file.opened === 'recovered' ? previous?.state : undefined);
-    if (lost !== undefined && lost.highestSequence > 0) core.declare([lossOf(lost)]);
+    const tail = salvaged === undefined ? lostTail(core.state, check, undefined) : undefined;
+    if (tail !== undefined) core.amend(tail.change, tail.entries);
+    if (tail !== undefined) core.markInDoubt([{ first: 1, last: core.state.highestSequence }]);
+    if (opened !== 'unclean') return;
+    const { nowMs = () => performance.now(), checkMsMax = CHECK_MS_MAX } = this.#options;
+    checkEveryRow(core, nowMs, checkMsMax);
+  }
+
+  #settle(core: BufferCore, db: Database.Database): void {
+    try {
+      this.#log = settleLog(this.#options.path, db);
+    } catch (error) {
+      if (isDamage(error) || isStorageFailure(error)) throw error;
+      // Without it a log that is cut off is not seen; no reason not to run.
+      this.#log = { logBytes: 0, logSalt: 0 };
+    }
+    this.#writeMark(core);
+  }
+
+  /** Writes the mark anew before the buffer goes beyond it. */
+  #reserve(sequences: number, readings: number): void {
+    const core = this.#core;
+    if (core === undefined) return;
+    const { state, catalogueSizes } = core;
+    const mark = this.#mark;
+    const isCovered =
+      mark !== undefined &&
+      isSameEpoch(mark.epoch, state.epoch) &&
+      Math.max(state.highestSequence, state.reservedSequence) + sequences + MARK_SLACK <= mark.reservedSequence &&
+      Math.max(state.readingsProduced, state.reservedReadings) + readings <= mark.reservedReadings &&
+      catalogueSizes.series === mark.series &&
+      catalogueSizes.segments === mark.segments;
+    if (!isCovered) this.#writeMark(core, {}, true, { sequences, readings });
+  }
+
+  #writeMark(
+    core: BufferCore,
+    change: Partial<HighWaterMark> = {},
+    isOpen = true,
+    need = { sequences: 0, readings: 0 },
+  ): void {
+    const { state, catalogueSizes } = core;
+    const { epoch, highestSequence, readingsProduced } = state;
+    const reserved = isOpen
+      ? reservedAbove(state, need)
+      : { reservedSequence: highestSequence, reservedReadings: readingsProduced };
+    const schemaVersion = MIGRATIONS.length;
+    const confirmed = { epoch, highestSequence, readingsProduced, ...reserved, ...catalogueSizes };
+    const mark = { ...confirmed, schemaVersion, isOpen, ...this.#log, ...change };
+    this.#mark = mark;
+    try {
+      writeMark(this.#options.path, mark);
+    } catch {
+      // The mark that is there is older, and says less; what refuses here refuses the buffer's own writing too.
+    }
   }
 
   #reopenQuietly(replace: boolean): void {
@@ -172,8 +317,8 @@ export class BufferEngine {
 
   #diskIsFull(): boolean {
     try {
-      const { bavail, bsize } = statfsSync(dirname(this.#options.path));
-      return bavail * bsize < (this.#options.freeDiskBytesMin ?? FREE_DISK_BYTES_MIN);
+      const { bavail, blocks, bsize } = statfsSync(dirname(this.#options.path));
+      return bavail * bsize < (this.#options.freeDiskBytesMin ?? freeBytesByDefault(blocks * bsize));
     } catch {
       // A file system that does not say has to refuse by itself.
       return false;
@@ -181,11 +326,16 @@ export class BufferEngine {
   }
 }
 
-/** What may be lost with a file: the rows that waited, and what waiting declarations declared. Stored beats declared. */
-function lossOf(lost: Readonly<BufferState>): Parameters<BufferCore['declare']>[0][number] {
-  const { epoch, highestSequence, readingsStored, readingsEvicted } = lost;
-  const readings = readingsStored + readingsEvicted;
-  return { epoch, first: 1, last: highestSequence, readings, bound: true, reason: CORRUPT };
+function identityOf(core: BufferCore, { opened, salvaged }: OpenedFile): BufferIdentity {
+  const identity = core.identity(opened);
+  if (salvaged === undefined) return identity;
+  const { items, readings, declared, isComplete } = salvaged;
+  return { ...identity, salvaged: { items, readings, gaps: declared.length, isComplete } };
+}
+
+/** What is left free on a file system of this size if nothing else was asked for: a sixteenth, 1 MiB to 64 MiB. */
+function freeBytesByDefault(totalBytes: number): number {
+  return Math.min(FREE_BYTES_DEFAULT_MAX, Math.max(FREE_BYTES_DEFAULT_MIN, totalBytes / FREE_PART_DEFAULT));
 }
 
 function unavailable(path: string, error: unknown): TributaryError {

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { EPOCH_BYTES } from '@tributary/proto/items/item';
@@ -7,22 +6,26 @@ import type { BufferIdentity } from './buffer.js';
 import type { BufferCallName, BufferCalls, BufferReply, BufferRequest, BufferThreadOptions } from './buffer-calls.js';
 import { BufferEngine } from './buffer-engine.js';
 import { packItems, unpackBatches } from './packed-items.js';
+import { threadWrites } from './thread-writes.js';
 
 // The thread that has the buffer's file: it runs one call after another, and deletes what was acknowledged when nothing
 // else has come for a while.
 
 const port = parentPort!;
-const { path, quotaBytes, idleDeleteMs } = workerData as BufferThreadOptions;
+const { idleDeleteMs, ...options } = workerData as BufferThreadOptions;
+/** A disk that has refused what was deferred is not asked again at once. */
+const FLUSH_RETRY_MS = 1_000;
 
-const bytesBefore = bytesWrittenByThread();
+const before = threadWrites();
 let engine: BufferEngine;
 let told: BufferIdentity | undefined;
 let idle: NodeJS.Timeout | undefined;
+let flush: { atMs: number; timer: NodeJS.Timeout } | undefined;
 
 const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => BufferCalls[Name][1] } = {
-  append: (packed) => {
+  append: ({ packed, notes }) => {
     clearTimeout(idle);
-    return engine.append(unpackBatches(packed));
+    return engine.append(unpackBatches(packed), notes);
   },
   read: ({ sequence, maxBytes, maxItems }) =>
     engine.run((core) => ({ packed: packItems(core.read(sequence, maxBytes, maxItems)), counts: core.status() })),
@@ -37,6 +40,10 @@ const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => 
     if (isCurrent(epoch)) engine.run((core) => core.markInDoubt(ranges));
     return undefined;
   },
+  stopSending: ({ ranges, epoch }) => {
+    if (isCurrent(epoch)) engine.run((core) => core.stopSending(ranges));
+    return undefined;
+  },
   quarantine: ({ sequence, reason, detail, epoch }) => {
     if (isCurrent(epoch)) engine.run((core) => core.quarantine(sequence, reason, detail));
     return undefined;
@@ -48,22 +55,30 @@ const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => 
   addAnchor: (anchor) => engine.run((core) => core.addAnchor(anchor)),
   openEpoch: () => engine.openEpoch(),
   storeAlerts: (alerts) => engine.run((core) => core.storeAlerts(alerts)),
-  status: () => ({ ...engine.run((core) => core.status()), bytesWritten: bytesWrittenByThread() - bytesBefore }),
+  status: () => {
+    const { callBytes, blockBytes } = threadWrites();
+    return {
+      ...engine.run((core) => core.status()),
+      bytesWritten: callBytes - before.callBytes,
+      blockBytesWritten: blockBytes - before.blockBytes,
+    };
+  },
   close: () => {
     clearTimeout(idle);
-    engine.run((core) => core.deleteAcknowledged());
+    engine.run((core) => core.endRun());
     return undefined;
   },
 };
 
 answer(() => {
-  engine = new BufferEngine({ path, quotaBytes, newEpoch: () => randomBytes(EPOCH_BYTES) });
+  engine = new BufferEngine({ ...options, newEpoch: () => randomBytes(EPOCH_BYTES) });
   port.on('message', (request: BufferRequest) => {
     answer(() => (handlers[request.call] as (argument: unknown) => unknown)(request.argument));
     if (request.call === 'close') {
+      clearTimeout(flush?.timer);
       engine.close();
       port.close();
-    }
+    } else armFlush();
   });
   return undefined;
 });
@@ -94,22 +109,37 @@ function isCurrent(epoch: Uint8Array): boolean {
 }
 
 function deleteAcknowledged(): void {
-  try {
-    engine.run((core) => core.deleteAcknowledged());
-  } catch (error) {
-    // The rows go with the next append. Anything but a failing disk is a bug.
-    if (!(error instanceof TributaryError)) throw error;
-  }
+  onDisk(() => engine.run((core) => core.deleteAcknowledged()));
 }
 
-/**
- * Bytes that this thread has given to write calls, as Linux counts them (proc(5), `wchar`): the database, its log and
- * nothing else but a few bytes a message. Whole pages of the file system are more. 0 where there is no such file.
- */
-function bytesWrittenByThread(): number {
+/** A timer that is early finds nothing to write and is armed again. */
+function armFlush(): void {
+  const atMs = engine.flushAtMs;
+  if (atMs === undefined || (flush !== undefined && flush.atMs <= atMs)) return;
+  clearTimeout(flush?.timer);
+  const timer = setTimeout(
+    () => {
+      flush = undefined;
+      if (onDisk(() => engine.flush())) armFlush();
+      else flush = { atMs: 0, timer: setTimeout(retryFlush, FLUSH_RETRY_MS) };
+    },
+    Math.max(0, atMs - performance.now()),
+  );
+  flush = { atMs, timer };
+}
+
+function retryFlush(): void {
+  flush = undefined;
+  armFlush();
+}
+
+/** Whether the disk took it. What it refuses comes again later; anything but a failing disk is a bug. */
+function onDisk(act: () => void): boolean {
   try {
-    return Number(/^wchar: (\d+)$/m.exec(readFileSync('/proc/thread-self/io', 'latin1'))?.[1] ?? 0);
-  } catch {
-    return 0;
+    act();
+    return true;
+  } catch (error) {
+    if (!(error instanceof TributaryError)) throw error;
+    return false;
   }
 }

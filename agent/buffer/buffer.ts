@@ -16,12 +16,26 @@ export interface EncodedBatch {
   isProtected?: boolean;
 }
 
+/** A moment of a segment's monotonic line. */
+export interface LineMoment {
+  segment: number;
+  us: number;
+}
+
 /** Readings that were produced and never became a stored batch. */
 export interface Loss {
   readings: number;
   /** `readings` is an upper bound. */
   bound?: boolean;
   reason: LossReason;
+}
+
+/** What is written along with an append; as before where it is left out. */
+export interface AppendNotes {
+  /** So many readings may be taken before the next append is on disk, and are what a crash takes with it. */
+  crashBound?: number;
+  /** How far the newest segment's line has come, kept for the next start. */
+  line?: LineMoment;
 }
 
 /** What the buffer is when it has been opened, and again after `openEpoch`. */
@@ -33,12 +47,29 @@ export interface BufferIdentity {
   series: SeriesDeclaration[];
   segments: SegmentDeclaration[];
   anchors: ClockAnchor[];
+  /** How far the newest segment's line had come at the last append that told; absent before the first. */
+  line?: LineMoment;
   /** Other items may have had these sequences: the epoch is to be left once the collector has settled it. */
   isSuspect: boolean;
   /** Number of the newest alert stored. */
   alertCursor: number;
-  /** What `open` had to do, for the log: nothing, created, or moved a damaged or foreign file aside. */
-  opened: 'clean' | 'created' | 'recovered';
+  /**
+   * What `open` found, for the log: a file that was closed in order, one that was not, none, or a damaged or foreign one
+   * that was moved aside.
+   */
+  opened: 'clean' | 'unclean' | 'created' | 'recovered';
+  /** What was carried over from the file that was moved aside. */
+  salvaged?: SalvageCounts;
+}
+
+/** What a damaged file had that could be verified. */
+export interface SalvageCounts {
+  items: number;
+  readings: number;
+  /** Ledger entries for what is missing. */
+  gaps: number;
+  /** The whole file was read in the time that a start may take. */
+  isComplete: boolean;
 }
 
 export interface AppendOutcome {
@@ -56,6 +87,7 @@ export interface BufferCounts {
   highestSequence: number;
   oldestSequence: number;
   itemsWaiting: number;
+  /** What thinned items keep is not in it: it was produced as part of others, and only their bodies count it. */
   readingsWaiting: number;
   bytesWaiting: number;
   quotaBytes: number;
@@ -69,6 +101,8 @@ export interface BufferCounts {
 export interface BufferStatus extends BufferCounts {
   /** Bytes that the database and its log were told to write since the start. */
   bytesWritten: number;
+  /** Bytes of the file system's blocks that this has made the disk write; 0 where that is not counted. */
+  blockBytesWritten: number;
 }
 
 /**
@@ -79,12 +113,13 @@ export interface Buffer {
   readonly identity: BufferIdentity;
   /**
    * Assigns sequences and commits, all in one transaction; on disk when it resolves. Room is made first, and what is
-   * evicted is declared by an item in the same transaction.
+   * evicted is declared by an item in the same transaction. With deferred durability it resolves earlier, see
+   * docs/BUFFER.md.
    */
-  append(batches: readonly EncodedBatch[]): Promise<AppendOutcome>;
+  append(batches: readonly EncodedBatch[], notes?: AppendNotes): Promise<AppendOutcome>;
   /**
    * Waiting items from a sequence on, at least one if there is any, and not more than `maxBytes` of bodies otherwise, with
-   * the counts of the same moment.
+   * the counts of the same moment. They are taken to be sent from here on: until `stopSending` they count as in doubt.
    */
   read(fromSequence: number, maxBytes: number, maxItems: number): Promise<{ items: Item[]; counts: BufferCounts }>;
   /**
@@ -92,8 +127,13 @@ export interface Buffer {
    * Nothing happens if the buffer has another epoch by now, as it has after damage.
    */
   acknowledge(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void>;
-  /** Sent and not answered yet: evicted last. Replaces the earlier set. `epoch` as in `acknowledge`. */
+  /** Sent and not answered yet: never thinned, evicted last. Replaces the earlier set. `epoch` as in `acknowledge`. */
   markInDoubt(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void>;
+  /**
+   * The connection is over, and nothing that was read is held any more; of what was sent, these have no answer. What is in
+   * doubt outlives a restart. `epoch` as in `acknowledge`.
+   */
+  stopSending(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void>;
   /** Moves an item aside and appends its declaration; the queue goes on. `epoch` as in `acknowledge`. */
   quarantine(sequence: number, reason: RejectionReason, detail: string, epoch: Uint8Array): Promise<void>;
   /** Readings that are lost before they were stored: each consumes a sequence, counts as produced and is declared. */

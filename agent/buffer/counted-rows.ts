@@ -12,6 +12,7 @@ import {
   mergeWhenMany,
 } from './loss-entries.js';
 import { rowBytes } from './row-size.js';
+import { THINNED_BATCH } from './thinned-batch.js';
 
 /** A person looks at a few; at 1 MiB an item at most this also bounds the disk. */
 const QUARANTINE_ITEMS_MAX = 64;
@@ -94,7 +95,7 @@ export class CountedRows {
 
   /**
    * Sets items aside whose bytes are not what was written, and answers what is lost with them. A declaration takes along
-   * what it declared.
+   * what it declared, and a thinned item what it kept.
    */
   removeDamaged(items: readonly Item[]): LedgerEntry[] {
     if (items.length === 0) return [];
@@ -104,7 +105,8 @@ export class CountedRows {
     for (const run of consecutive(items)) {
       const first = run[0].sequence;
       const last = run.at(-1)!.sequence;
-      if (run.some((item) => item.kind === DECLARATION)) entries.push(...gapsBelow(this.table, this.state, last + 1));
+      if (run.some(({ kind }) => kind === DECLARATION || kind === THINNED_BATCH))
+        entries.push(...gapsBelow(this.table, this.state, last + 1));
       else {
         const lost = damagedReadings(this.table, this.state, run, (item) => this.isIntact(item));
         entries.push({ epoch: this.state.epoch, first, last, ...lost, reason: CORRUPT });
@@ -126,7 +128,7 @@ export class CountedRows {
   /**
    * Takes back what came after `before`: a transaction that its caller was told had failed, and which is there after all,
    * as a commit whose fsync failed can be. Nothing of it was ever sent, so its sequences are free again; what it evicted
-   * stays declared.
+   * stays declared, and what it thinned stays thinned, under another sequence.
    */
   withdraw(before: Readonly<BufferState>): void {
     const { epoch, highestSequence, alertCursor, readingsProduced } = before;
@@ -134,13 +136,16 @@ export class CountedRows {
     if (this.state.highestSequence <= highestSequence && this.state.alertCursor <= alertCursor) return;
     this.transact(() => {
       const entries: LedgerEntry[] = [];
+      const thinned: BufferedItem[] = [];
       this.walkItems(highestSequence + 1, (item) => {
+        if (item.kind === THINNED_BATCH) thinned.push(item);
         if (item.kind === DECLARATION) entries.push(...decodeDeclaration(item.body));
       });
       this.table.deleteRange(highestSequence + 1, this.state.highestSequence);
       this.table.deleteAlertsAfter(alertCursor);
       this.state = { ...this.state, highestSequence, readingsProduced, alertCursor };
       this.recount();
+      for (const { body } of thinned) this.put(++this.state.highestSequence, THINNED_BATCH, 0, body);
       const isOfBefore = (entry: LedgerEntry): boolean =>
         entry.first <= highestSequence || Buffer.compare(entry.epoch, epoch) !== 0;
       this.appendDeclaration(entries.filter(isOfBefore));

@@ -79,6 +79,11 @@ export interface ItemHeader {
   isProtected: boolean;
 }
 
+export function headerOf(item: BufferedItem): ItemHeader {
+  const { sequence, kind, readings, readingsBefore, body, isProtected } = item;
+  return { sequence, kind, readings, readingsBefore, bodyBytes: body.length, isProtected };
+}
+
 /** Why an item was set aside. */
 export interface QuarantineNote {
   epoch: Uint8Array;

@@ -3,9 +3,11 @@ import type { ItemKind, LedgerEntry, LossReason } from '@tributary/proto/gen/tri
 // The generated module brings grpc-js along, 10 MB in the buffer's thread; so the one small message that the buffer
 // writes by itself is encoded here (https://protobuf.dev/programming-guides/encoding/), and a test compares the two.
 
+export const BATCH: ItemKind.BATCH = 1;
 export const DECLARATION: ItemKind.DECLARATION = 2;
 /** Numbers of `LossReason`; the compiler checks them. */
 export const EVICTED: LossReason.EVICTED = 1;
+export const THINNED: LossReason.THINNED = 2;
 export const CORRUPT: LossReason.CORRUPT = 3;
 export const REJECTED: LossReason.REJECTED = 4;
 
@@ -43,7 +45,8 @@ export function encodeDeclaration(entries: readonly LedgerEntry[]): Uint8Array {
   return bytes.subarray(0, at);
 }
 
-function putCount(bytes: Uint8Array, start: number, tag: number, count: number): number {
+/** Writes a varint field unless it is zero; answers where the next one goes. */
+export function putCount(bytes: Uint8Array, start: number, tag: number, count: number): number {
   // proto3 leaves zeros out.
   if (count === 0) return start;
   let at = start;
@@ -59,6 +62,13 @@ function putCount(bytes: Uint8Array, start: number, tag: number, count: number):
 
 /** The entries of a body that {@link encodeDeclaration} made. Its checksum was verified, so another shape is a bug. */
 export function decodeDeclaration(body: Uint8Array): LedgerEntry[] {
+  const { entries, end } = decodeEntries(body);
+  if (end < body.length) throw new RangeError('a declaration has an unknown field');
+  return entries;
+}
+
+/** The entries with which a body begins, and where they end. */
+export function decodeEntries(body: Uint8Array): { entries: LedgerEntry[]; end: number } {
   const entries: LedgerEntry[] = [];
   let at = 0;
   const varint = (): number => {
@@ -70,8 +80,8 @@ export function decodeDeclaration(body: Uint8Array): LedgerEntry[] {
       if (byte < 0x80) return value;
     }
   };
-  while (at < body.length) {
-    if (body[at++] !== 0x0a) throw new RangeError('a declaration has an unknown field');
+  while (body[at] === 0x0a) {
+    at++;
     const length = varint();
     const end = at + length;
     const entry: LedgerEntry = { epoch: new Uint8Array(0), first: 0, last: 0, readings: 0, bound: false, reason: 0 };
@@ -90,7 +100,7 @@ export function decodeDeclaration(body: Uint8Array): LedgerEntry[] {
     }
     entries.push(entry);
   }
-  return entries;
+  return { entries, end: at };
 }
 
 /**

@@ -1,6 +1,13 @@
 import type { ClockAnchor, SegmentDeclaration, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
 import type { Item } from '@tributary/proto/items/item';
-import type { BufferedItem, BufferState, ItemHeader, ItemTable, QuarantineNote } from './item-table.js';
+import {
+  type BufferedItem,
+  type BufferState,
+  headerOf,
+  type ItemHeader,
+  type ItemTable,
+  type QuarantineNote,
+} from './item-table.js';
 
 /**
  * Rows in memory, for the deterministic simulation and the buffer's tests: durable is what was committed. `fault` is
@@ -186,11 +193,6 @@ export class MemoryItemTable implements ItemTable {
     }
     return low;
   }
-}
-
-function headerOf(item: BufferedItem): ItemHeader {
-  const { sequence, kind, readings, readingsBefore, body, isProtected } = item;
-  return { sequence, kind, readings, readingsBefore, bodyBytes: body.length, isProtected };
 }
 
 function alertKey(incidentId: Uint8Array, state: number): string {

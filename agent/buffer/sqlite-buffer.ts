@@ -10,6 +10,7 @@ import type {
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import type {
+  AppendNotes,
   AppendOutcome,
   BufferCounts,
   BufferIdentity,
@@ -26,8 +27,16 @@ export interface SqliteBufferOptions {
   path: string;
   /** Bytes that waiting items may take on the disk. */
   quotaBytes: number;
+  /** The disk is taken as full when it has less than this left; a sixteenth of it by default, 1 MiB to 64 MiB. */
+  freeDiskBytesMin?: number;
+  /** What is thinned together in a full buffer, in milliseconds; nothing is thinned by default. */
+  thinningWindowMs?: number;
   /** Acknowledged rows are deleted after this long without an append, in milliseconds. */
   idleDeleteMs?: number;
+  /** Readings that can be in memory before the first append is on disk: what a crash before it takes; 0 by default. */
+  crashBound?: number;
+  /** Durability is deferred: a batch is written when it has waited so long for its acknowledgement, in milliseconds. */
+  lossWindowMs?: number;
 }
 
 /** Longer than the gap between two appends in ordinary running, so that the append carries the deletion. */
@@ -85,9 +94,9 @@ export class SqliteBuffer implements EdgeBuffer {
     return this.#identity;
   }
 
-  append(batches: readonly EncodedBatch[]): Promise<AppendOutcome> {
+  append(batches: readonly EncodedBatch[], notes: AppendNotes = {}): Promise<AppendOutcome> {
     const packed = packBatches(batches);
-    return this.#call('append', packed, [packed.bodies.buffer]);
+    return this.#call('append', { packed, notes }, [packed.bodies.buffer]);
   }
 
   async read(sequence: number, maxBytes: number, maxItems: number): Promise<{ items: Item[]; counts: BufferCounts }> {
@@ -101,6 +110,10 @@ export class SqliteBuffer implements EdgeBuffer {
 
   markInDoubt(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void> {
     return this.#call('markInDoubt', { ranges, epoch });
+  }
+
+  stopSending(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void> {
+    return this.#call('stopSending', { ranges, epoch });
   }
 
   quarantine(sequence: number, reason: RejectionReason, detail: string, epoch: Uint8Array): Promise<void> {

@@ -1,4 +1,5 @@
 import type { SourceState } from '../sensors/source.js';
+import type { FlashWear } from './flash-wear.js';
 
 /** What an agent says about itself: over the status socket, and the numbers of it as metrics. All counts since its start. */
 export interface AgentStatus {
@@ -29,8 +30,14 @@ export interface AgentStatus {
     highestSequence: number;
     readingsProduced: number;
     readingsEvicted: number;
+    readingsThinned: number;
     itemsQuarantined: number;
     bytesWritten: number;
+    blockBytesWritten: number;
+    /** Absent until it is known. */
+    wear?: FlashWear;
+    /** Why the buffer cannot be used now; the other values are the last that were known. */
+    trouble?: string;
     /** Appends that failed and were tried again. */
     appendFailures: number;
   };
@@ -44,6 +51,16 @@ export interface AgentStatus {
     itemsAcknowledged: number;
     itemsRejected: number;
     epochsOpened: number;
+    /** Items that the collector had called durable and does not have any more. */
+    itemsForgotten: number;
+    backlog: {
+      /** `current` when no more waits than half a minute brings. */
+      trend: 'current' | 'draining' | 'growing' | 'unknown';
+      /** Acknowledged minus produced, over the last minute; absent while it is not known. */
+      readingsPerSecond?: number | undefined;
+      /** Until nothing waits; absent unless the backlog is draining, 0 when there is none. */
+      etaSeconds?: number | undefined;
+    };
     /** Since the last answer that made progress; absent before the first. */
     lastSuccessAgeSeconds?: number;
   };

@@ -3,7 +3,12 @@ import type { Random } from '@tributary/core/clock/random';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { Backoff } from '@tributary/core/retry/backoff';
 import type { ColumnType } from '@tributary/proto/batch/batch';
-import type { SegmentDeclaration, SeriesDeclaration, ValueType } from '@tributary/proto/gen/tributary/v1/series';
+import type {
+  ClockAnchor,
+  SegmentDeclaration,
+  SeriesDeclaration,
+  ValueType,
+} from '@tributary/proto/gen/tributary/v1/series';
 import type { Logger } from 'pino';
 import { seriesKey } from '../batching/series-key.js';
 import type { SeriesAnswer, SeriesRegistry } from '../batching/series-registry.js';
@@ -17,7 +22,7 @@ import type { SeriesSpec } from '../sensors/source.js';
 const seriesMax = 10_000;
 
 /** The buffer's disk is the only thing that can fail here; it is tried again soon, because batches wait for it. */
-const retryPolicy = { baseMs: 250, capMs: 30_000 };
+const retryPolicy = { baseMs: 250, capMs: 5_000 };
 
 /** Nothing to wait for: asked for before each append. */
 const restored = Promise.resolve();
@@ -40,7 +45,7 @@ interface KnownSeries {
 }
 
 /**
- * The catalogue of this device: which series and segments are declared. It answers from memory and declares what is new
+ * The catalogue of this device: which series, segments and anchors are declared. It answers from memory and declares what is new
  * behind it. Where the buffer had to begin anew, everything is declared again in the same order, so that ids stay.
  */
 export class AgentCatalogue implements SeriesRegistry {
@@ -51,9 +56,10 @@ export class AgentCatalogue implements SeriesRegistry {
   readonly #bySpec = new WeakMap<SeriesSpec, KnownSeries>();
   #series: SeriesDeclaration[];
   #segments: SegmentDeclaration[];
+  #anchors: ClockAnchor[];
   #epoch: Uint8Array;
   /** How far the epoch that is being brought up to date has come. */
-  #restored: { epoch: Uint8Array; segments: number };
+  #restored: { epoch: Uint8Array; segments: number; anchors: number };
   #restoring: Promise<void> | undefined;
   #queue: SeriesSpec[] = [];
   #declaring = false;
@@ -65,8 +71,9 @@ export class AgentCatalogue implements SeriesRegistry {
     this.#backoff = new Backoff(deps.random, retryPolicy);
     this.#series = identity.series;
     this.#segments = identity.segments;
+    this.#anchors = identity.anchors;
     this.#epoch = identity.epoch;
-    this.#restored = { epoch: identity.epoch, segments: identity.segments.length };
+    this.#restored = progressOf(identity);
     for (const series of identity.series) this.#remember(series);
   }
 
@@ -76,6 +83,10 @@ export class AgentCatalogue implements SeriesRegistry {
 
   get segments(): readonly SegmentDeclaration[] {
     return this.#segments;
+  }
+
+  get anchors(): readonly ClockAnchor[] {
+    return this.#anchors;
   }
 
   idOf(spec: SeriesSpec): SeriesAnswer {
@@ -101,6 +112,20 @@ export class AgentCatalogue implements SeriesRegistry {
     return 'refused';
   }
 
+  /** The buffer is there at last: what it has is declared, and what was asked for meanwhile is declared behind it. */
+  adopt(identity: BufferIdentity): void {
+    const { epoch, series, segments, anchors } = identity;
+    this.#epoch = epoch;
+    this.#restored = progressOf(identity);
+    this.#series = series;
+    this.#segments = segments;
+    this.#anchors = anchors;
+    for (const each of series) this.#remember(each);
+    this.#deps.changed();
+    this.#cancelRetry?.();
+    void this.#declare();
+  }
+
   /** Declares a segment; rejects with a `TributaryError` when the buffer cannot be written. */
   async addSegment(segment: Omit<SegmentDeclaration, 'id'>): Promise<SegmentDeclaration> {
     await this.restore();
@@ -108,6 +133,16 @@ export class AgentCatalogue implements SeriesRegistry {
     this.#segments = [...this.#segments, declared];
     this.#deps.changed();
     return declared;
+  }
+
+  /** Declares anchors; rejects with a `TributaryError` when the buffer cannot be written. Those before the failure stand. */
+  async addAnchors(anchors: readonly Omit<ClockAnchor, 'id'>[]): Promise<void> {
+    await this.restore();
+    try {
+      for (const anchor of anchors) this.#anchors = [...this.#anchors, await this.#deps.buffer.addAnchor(anchor)];
+    } finally {
+      this.#deps.changed();
+    }
   }
 
   /**
@@ -127,7 +162,7 @@ export class AgentCatalogue implements SeriesRegistry {
     for (let { identity } = buffer; !this.#isKnown(identity); identity = buffer.identity) {
       // What an earlier attempt has declared before it failed is there; the identity tells only what was there before it.
       if (Buffer.compare(this.#restored.epoch, identity.epoch) !== 0) {
-        this.#restored = { epoch: identity.epoch, segments: identity.segments.length };
+        this.#restored = progressOf(identity);
       }
       const progress = this.#restored;
       if (identity.series.length < this.#series.length) await buffer.addSeries(this.#series);
@@ -135,6 +170,11 @@ export class AgentCatalogue implements SeriesRegistry {
         const { id: _, ...segment } = this.#segments[progress.segments];
         await buffer.addSegment(segment);
         progress.segments++;
+      }
+      while (progress.anchors < this.#anchors.length) {
+        const { id: _, ...anchor } = this.#anchors[progress.anchors];
+        await buffer.addAnchor(anchor);
+        progress.anchors++;
       }
       this.#epoch = identity.epoch;
     }
@@ -184,6 +224,10 @@ export class AgentCatalogue implements SeriesRegistry {
     if (known === undefined) this.#answers.set(key, { type, answer: series.id });
     else if (known.type === type) known.answer = series.id;
   }
+}
+
+function progressOf({ epoch, segments, anchors }: BufferIdentity) {
+  return { epoch, segments: segments.length, anchors: anchors.length };
 }
 
 function declarationOf({ name, unit, labels, type }: SeriesSpec): Omit<SeriesDeclaration, 'id'> {

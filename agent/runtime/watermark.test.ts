@@ -21,6 +21,15 @@ describe('the watermark', () => {
     expect(watermark.at(3)).toBe(undefined);
   });
 
+  it('says nothing about items before one that it was asked for', () => {
+    const watermark = new Watermark(0);
+    for (let sequence = 1; sequence <= 9; sequence++) watermark.appended(sequence, { segment: 1, us: sequence });
+    watermark.complete({ segment: 1, us: 9_000_000 });
+    expect(watermark.at(5)).toEqual({ segment: 1, us: 5 });
+    expect(watermark.at(4)).toBe(undefined);
+    expect(watermark.at(6)).toEqual({ segment: 1, us: 6 });
+  });
+
   it('says nothing once there are times that no clock of the device bounds', () => {
     const watermark = new Watermark(0);
     watermark.appended(1, { segment: 0, us: 5 });

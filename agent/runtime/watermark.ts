@@ -4,15 +4,16 @@ interface Appended extends LineTime {
   sequence: number;
 }
 
-/** An hour of a batch a second; older ones wait in the buffer and hold the watermark where it is. */
+/** An hour of a batch a second: what has waited for longer belongs to the backlog, which holds no watermark. */
 const rememberedMax = 3600;
 
 /** A source stamps a reading, then ends its row: this much later at the most, or it is late. */
 const slackUs = 1_000_000;
 
 /**
- * The moment before which no live reading will come any more: all of those are in the buffer, and sent once the oldest
- * waiting item is. Known for what this run has appended; for anything else it says nothing, which is always true.
+ * The moment before which no live reading will come any more: all of those are in the buffer, and sent in the live lane
+ * once the oldest item is that waits there. What waits in the backfill lane does not count: it is no live reading. Known
+ * for what this run has appended; for anything else it says nothing, which is always true.
  */
 export class Watermark {
   #appended: Appended[] = [];
@@ -46,14 +47,15 @@ export class Watermark {
     this.#knownFrom = highestSequence + 1;
   }
 
-  /** The watermark, given the oldest item that waits. */
-  at(oldestWaiting: number | undefined): LineTime | undefined {
+  /** The watermark, given the oldest item that waits in the live lane; it is not asked again for one before that. */
+  at(oldestLive: number | undefined): LineTime | undefined {
     if (this.#hasAbsolute) return undefined;
-    if (oldestWaiting === undefined) return this.#safe;
-    if (oldestWaiting < this.#knownFrom) return undefined;
+    if (oldestLive === undefined) return this.#safe;
+    if (oldestLive < this.#knownFrom) return undefined;
     let sent = 0;
-    while (sent < this.#appended.length && this.#appended[sent].sequence < oldestWaiting) sent++;
+    while (sent < this.#appended.length && this.#appended[sent].sequence < oldestLive) sent++;
     this.#appended.splice(0, sent);
+    this.#knownFrom = oldestLive;
     const oldest = this.#appended.at(0);
     if (oldest === undefined || this.#safe === undefined) return this.#safe;
     const isEarlier =

@@ -41,7 +41,13 @@ export class BacklogLane {
   /** The lane of a stream that begins at `sequence`, with `bytesLeft` waiting from there on. */
   laneOf(sequence: number, bytesLeft: number, nowMs: number): Lane.LIVE | Lane.BACKFILL {
     if (bytesLeft <= this.#liveBytes) return Lane.LIVE;
+    const youngFrom = this.youngFrom(nowMs);
+    return youngFrom !== undefined && sequence >= youngFrom ? Lane.LIVE : Lane.BACKFILL;
+  }
+
+  /** The first sequence that is young enough to be live, however much there is of it; undefined when none is known. */
+  youngFrom(nowMs: number): number | undefined {
     const young = this.#marks.find((mark) => mark.atMs >= nowMs - this.#liveMs);
-    return young !== undefined && sequence > young.sequence ? Lane.LIVE : Lane.BACKFILL;
+    return young === undefined ? undefined : young.sequence + 1;
   }
 }

@@ -1,9 +1,9 @@
-import { commonRanges, normalRanges } from '@tributary/core/sequence-ranges/sequence-ranges';
+import { commonRanges, normalRanges, rangesWithout } from '@tributary/core/sequence-ranges/sequence-ranges';
 import type { DurableState, RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
-import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
 import type { Item } from '@tributary/proto/items/item';
 import type { BufferCounts, BufferIdentity } from '../buffer/buffer.js';
-import { cataloguePage } from './catalogue-page.js';
+import { type CatalogueKnown, cataloguePage, type DeviceCatalogue } from './catalogue-page.js';
 
 /** What the device says of itself at each start. */
 export interface RegistrationOptions {
@@ -23,6 +23,12 @@ export type Comparison =
   /** Another copy of this buffer has used sequences up to this one. */
   | { kind: 'fork'; upTo: number };
 
+/** Each is 16 bytes; a device sends in order, so there are few. */
+const acknowledgedRangesMax = 1024;
+
+/** An answer with as many ranges may have left out older ones. */
+const namedRangesMin = 256;
+
 /** What the collector knows of this device, and what it must still be told. */
 export class Registration {
   readonly #options: RegistrationOptions;
@@ -31,42 +37,73 @@ export class Registration {
   /** The highest sequence in the buffer. */
   highest: number;
   fencingToken = 0;
-  #series: readonly SeriesDeclaration[];
-  #segments: readonly SegmentDeclaration[];
-  #seriesKnown = 0;
-  #segmentsKnown = 0;
+  #catalogue: DeviceCatalogue;
+  #known: CatalogueKnown = { series: 0, segments: 0, anchors: 0 };
+  /** The highest sequence that was there at the opening, of an epoch that others may have written to as well. */
+  suspectUpTo: number | undefined;
+  /** What the collector has called durable in this run, of this epoch. */
+  #acknowledged: SequenceRange[] = [];
+  /** The highest sequence when the epoch was opened or found: what is above it is of this start. */
+  #highestFound: number;
+  /** Boots whose segments the collector does not take, because it knows others under their ids. */
+  readonly #ownBoots = new Set<string>();
 
   constructor(options: RegistrationOptions, identity: BufferIdentity, pageBytes: number) {
     this.#options = options;
     this.#pageBytes = pageBytes;
     this.epoch = identity.epoch;
     this.highest = identity.highestSequence;
-    this.#series = identity.series;
-    this.#segments = identity.segments;
+    this.#catalogue = identity;
+    this.#highestFound = identity.highestSequence;
+    if (identity.isSuspect) this.suspectUpTo = identity.highestSequence;
   }
 
   /** A new epoch: nothing of it is known. */
   newEpoch(identity: BufferIdentity): void {
     this.epoch = identity.epoch;
     this.highest = identity.highestSequence;
-    this.#seriesKnown = 0;
-    this.#segmentsKnown = 0;
-    this.catalogue(identity.series, identity.segments);
+    this.suspectUpTo = identity.isSuspect ? identity.highestSequence : undefined;
+    this.#acknowledged = [];
+    this.#known = { series: 0, segments: 0, anchors: 0 };
+    this.#catalogue = identity;
+    this.#highestFound = identity.highestSequence;
+    this.#ownBoots.clear();
   }
 
-  catalogue(series: readonly SeriesDeclaration[], segments: readonly SegmentDeclaration[]): void {
-    this.#series = series;
-    this.#segments = segments;
+  catalogue(catalogue: DeviceCatalogue): void {
+    this.#catalogue = withoutBoots(catalogue, this.#ownBoots);
+  }
+
+  /** Items of later segments than this one cannot be settled in this epoch. */
+  get segmentMax(): number {
+    if (this.#ownBoots.size === 0) return Number.POSITIVE_INFINITY;
+    return this.#catalogue.segments.at(-1)?.id ?? 0;
+  }
+
+  /**
+   * The collector knows another boot under an id of this one: the buffer is a copy, and so is the epoch. From now on only
+   * what both copies declared is registered, so that what both copies hold can still be settled before the epoch is left.
+   * One boot less with each call; false when there is none left.
+   */
+  share(): boolean {
+    const newest = this.#catalogue.segments.at(-1);
+    if (newest === undefined) return false;
+    this.#ownBoots.add(newest.bootId);
+    this.#catalogue = withoutBoots(this.#catalogue, this.#ownBoots);
+    this.suspectUpTo = this.#highestFound;
+    return true;
   }
 
   /** Whether the catalogue has entries that the collector does not know. */
   get isIncomplete(): boolean {
-    return this.#series.length > this.#seriesKnown || this.#segments.length > this.#segmentsKnown;
+    const { series, segments, anchors } = this.#catalogue;
+    const known = this.#known;
+    return series.length > known.series || segments.length > known.segments || anchors.length > known.anchors;
   }
 
   /** The next request. Its monotonic time is set by whoever sends it. */
   request(status: BufferCounts | undefined): RegisterRequest {
-    const page = cataloguePage(this.#series, this.#segments, this.#seriesKnown, this.#segmentsKnown, this.#pageBytes);
+    const page = cataloguePage(this.#catalogue, this.#known, this.#pageBytes);
     return {
       startId: this.#options.startId,
       agentVersion: this.#options.agentVersion,
@@ -84,7 +121,7 @@ export class Registration {
       monotonicUs: 0,
       segment: 0,
       attributes: { ...this.#options.attributes },
-      anchors: [],
+      anchors: page.anchors,
     };
   }
 
@@ -93,12 +130,16 @@ export class Registration {
    * an earlier registration left off, and a collector that has forgotten answers less; each later one must bring progress.
    */
   answered(response: RegisterResponse, page: number): 'complete' | 'more' | 'stuck' {
-    const knownBefore = this.#seriesKnown + this.#segmentsKnown;
+    const knownBefore = sumOf(this.#known);
     this.fencingToken = response.fencingToken;
-    this.#seriesKnown = Math.min(response.seriesKnown, this.#series.length);
-    this.#segmentsKnown = Math.min(response.segmentsKnown, this.#segments.length);
+    const { series, segments, anchors } = this.#catalogue;
+    this.#known = {
+      series: Math.min(response.seriesKnown, series.length),
+      segments: Math.min(response.segmentsKnown, segments.length),
+      anchors: Math.min(response.anchorsKnown, anchors.length),
+    };
     if (!this.isIncomplete) return 'complete';
-    return page === 0 || this.#seriesKnown + this.#segmentsKnown > knownBefore ? 'more' : 'stuck';
+    return page === 0 || sumOf(this.#known) > knownBefore ? 'more' : 'stuck';
   }
 
   /** What the collector has of this epoch, against the highest sequence of the buffer. */
@@ -122,7 +163,43 @@ export class Registration {
     return { kind: 'durable', ranges: commonRanges(normalRanges(ranges), [{ first: 1, last: highestSequence }]) };
   }
 
+  /** What the collector says that it has, of what this buffer may hold. */
+  claimed(response: RegisterResponse): SequenceRange[] {
+    const ranges = normalRanges(this.#durable(response)?.ranges ?? []);
+    return commonRanges(ranges, [{ first: 1, last: this.highest }]);
+  }
+
+  /** The collector has called these durable. */
+  acknowledged(ranges: readonly SequenceRange[]): void {
+    this.#acknowledged = normalRanges([...this.#acknowledged, ...ranges]).slice(-acknowledgedRangesMax);
+  }
+
+  /**
+   * What the collector has called durable in this run and does not have any more. Each item is named once. An answer names
+   * only the newest of its ranges, so nothing is concluded about what is older than those.
+   */
+  forgotten(response: RegisterResponse): SequenceRange[] {
+    const durable = this.#durable(response);
+    const has = normalRanges(durable?.ranges ?? []);
+    const namedFrom = has.length < namedRangesMin ? 1 : has[0].first;
+    const known = commonRanges(this.#acknowledged, [{ first: namedFrom, last: Number.MAX_SAFE_INTEGER }]);
+    const forgotten = rangesWithout(known, has);
+    if (forgotten.length > 0) this.#acknowledged = rangesWithout(this.#acknowledged, forgotten);
+    return forgotten;
+  }
+
   #durable(response: RegisterResponse): DurableState | undefined {
     return response.durable.find((state) => Buffer.compare(state.epoch, this.epoch) === 0);
   }
+}
+
+function sumOf({ series, segments, anchors }: CatalogueKnown): number {
+  return series + segments + anchors;
+}
+
+/** The segments of other boots. No anchors with them: those of two copies may have the same ids. */
+function withoutBoots(catalogue: DeviceCatalogue, boots: ReadonlySet<string>): DeviceCatalogue {
+  if (boots.size === 0) return catalogue;
+  const { series, segments } = catalogue;
+  return { series, segments: segments.filter(({ bootId }) => !boots.has(bootId)), anchors: [] };
 }

@@ -1,5 +1,6 @@
 import { normalRanges, rangeOf } from '@tributary/core/sequence-ranges/sequence-ranges';
 import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
+import { ItemKind } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import { ITEM_OVERHEAD_BYTES_MAX } from '@tributary/proto/items/upload-wire';
 import type { UplinkEffect } from './uplink-events.js';
@@ -20,8 +21,17 @@ export interface Selection {
   tooLarge: Item[];
   /** Nothing at or after `nextSequence` may go into this stream. */
   ended: boolean;
-  /** Nothing was passed over. */
-  isWhole: boolean;
+}
+
+/** Of an item that holds one batch; 0 for what is of no segment. FORMAT.md: the segment is the first field, if it is not 0. */
+function segmentOf({ kind, body }: Item): number {
+  if (kind !== ItemKind.BATCH || body[0] !== 0x08) return 0;
+  let segment = 0;
+  for (let at = 1, scale = 1; at < body.length; at++, scale *= 0x80) {
+    segment += (body[at] & 0x7f) * scale;
+    if (body[at] < 0x80) break;
+  }
+  return segment;
 }
 
 interface Held {
@@ -41,6 +51,7 @@ export class SendQueue {
   #held: Held[] = [];
   #forked: SequenceRange[] = [];
   #upTo: number | undefined;
+  #segmentMax = Number.POSITIVE_INFINITY;
   #alone = { sequence: 0, failures: 0 };
 
   constructor(limits: UplinkLimits) {
@@ -131,14 +142,32 @@ export class SendQueue {
     return untilMs;
   }
 
-  release(nowMs: number): void {
-    this.#held = this.#held.filter((held) => held.untilMs > nowMs);
+  /** The first sequence that is held, from there on. */
+  firstHeld(fromSequence: number): number | undefined {
+    const range = this.#held.find((held) => held.range.last >= fromSequence)?.range;
+    return range === undefined ? undefined : Math.max(range.first, fromSequence);
   }
 
-  /** The collector has other bytes under these. Until the new epoch only items up to `upTo` are sent. */
-  forked(ranges: readonly SequenceRange[], upTo: number): void {
+  /** Lets those go whose time has come; whether there were any. */
+  release(nowMs: number): boolean {
+    const before = this.#held.length;
+    if (before > 0) this.#held = this.#held.filter((held) => held.untilMs > nowMs);
+    return this.#held.length < before;
+  }
+
+  /**
+   * The collector has other bytes under these. Until the new epoch only items up to `upTo` are sent, and only batches of
+   * segments up to `segmentMax`: it knows later ones by another boot, or not at all.
+   */
+  forked(ranges: readonly SequenceRange[], upTo: number, segmentMax = this.#segmentMax): void {
+    this.#segmentMax = segmentMax;
     this.#forked = normalRanges([...this.#forked, ...ranges]);
     this.#upTo = Math.max(this.#upTo ?? 0, upTo, this.#forked.at(-1)?.last ?? 0);
+  }
+
+  /** The last sequence that may be sent. */
+  get upTo(): number {
+    return this.#upTo ?? Number.POSITIVE_INFINITY;
   }
 
   get isForked(): boolean {
@@ -150,6 +179,7 @@ export class SendQueue {
     this.#held = [];
     this.#forked = [];
     this.#upTo = undefined;
+    this.#segmentMax = Number.POSITIVE_INFINITY;
     this.#alone = { sequence: 0, failures: 0 };
   }
 
@@ -175,35 +205,35 @@ export class SendQueue {
 
   /**
    * Takes from a read what fits into one message and into the stream's remaining bytes. The first item of a stream is
-   * taken even when it alone is more than the remaining bytes, or nothing would ever go.
+   * taken even when it alone is more than the remaining bytes, or nothing would ever go. Nothing above `last` is taken.
    */
-  select(items: readonly Item[], fromSequence: number, bytesLeft: number, first: boolean): Selection {
+  select(items: readonly Item[], fromSequence: number, last: number, bytesLeft: number, first: boolean): Selection {
     const selection: Selection = {
       items: [],
       bytes: 0,
       nextSequence: fromSequence,
       tooLarge: [],
       ended: false,
-      isWhole: true,
     };
     const messageLeft = Math.min(this.messageBytes, bytesLeft);
     for (const item of items) {
-      if (this.#upTo !== undefined && item.sequence > this.#upTo) {
+      if (item.sequence > last) {
+        selection.nextSequence = last + 1;
         selection.ended = true;
         break;
       }
-      if (this.skip(item.sequence) === item.sequence) {
+      const { sequence } = item;
+      if (segmentOf(item) > this.#segmentMax) this.forked([{ first: sequence, last: sequence }], sequence);
+      if (this.skip(sequence) === sequence) {
         const bytes = sentBytes(item);
-        if (item.body.length > this.#limits.itemBytesMax) {
-          selection.tooLarge.push(item);
-          selection.isWhole = false;
-        } else if (selection.bytes + bytes <= messageLeft) this.#take(selection, item, bytes);
+        if (item.body.length > this.#limits.itemBytesMax) selection.tooLarge.push(item);
+        else if (selection.bytes + bytes <= messageLeft) this.#take(selection, item, bytes);
         else if (selection.items.length === 0 && (first || bytes <= bytesLeft)) this.#take(selection, item, bytes);
         else {
           selection.ended = selection.items.length === 0;
           break;
         }
-      } else selection.isWhole = false;
+      }
       selection.nextSequence = item.sequence + 1;
     }
     return selection;

@@ -1,9 +1,10 @@
 import type { Random } from '@tributary/core/clock/random';
-import type { GrpcOutcome } from '@tributary/core/errors/grpc-status';
+import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
 import { RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { BufferCounts, BufferIdentity } from '../buffer/buffer.js';
 import { BacklogLane } from './backlog-lane.js';
 import { InDoubt } from './in-doubt.js';
+import { PipeEstimate } from './pipe-estimate.js';
 import { Registration, type RegistrationOptions } from './registration.js';
 import { SendQueue } from './send-queue.js';
 import type { SessionState, UplinkCounters } from './uplink-events.js';
@@ -27,6 +28,12 @@ export interface SessionOptions extends RegistrationOptions {
   identity: BufferIdentity;
 }
 
+/** What the uploads tell of themselves. */
+export interface LanesUnderWay {
+  /** Sent on this connection and not answered, of this epoch. */
+  readonly underWay: SequenceRange[];
+}
+
 /** What registering and uploading share: the state, what is known of both sides, and the ways out of a failure. */
 export class SessionShared {
   readonly random: Random;
@@ -37,11 +44,15 @@ export class SessionShared {
   readonly backlog: BacklogLane;
   readonly registration: Registration;
   readonly doubt: InDoubt;
+  readonly pipe: PipeEstimate;
+  /** Both lanes: what they have under way, and when they send. */
+  lanes: LanesUnderWay = { underWay: [] };
   /** Undefined without a connection. */
   state: SessionState | undefined;
   /** The buffer's own counts when it was last asked. */
   status: BufferCounts | undefined;
-  registerDue = true;
+  /** When Register is due; infinite while it is not. */
+  registerAtMs = 0;
   /** The connection takes nothing new; what is under way may still be answered. */
   linkLost = false;
   openingEpoch = false;
@@ -57,30 +68,32 @@ export class SessionShared {
     this.backlog = new BacklogLane(limits.liveBacklogMs, limits.liveBacklogBytes);
     this.registration = new Registration(options, options.identity, limits.cataloguePageBytes);
     this.doubt = new InDoubt(this.outbox, this);
+    this.pipe = new PipeEstimate(limits);
   }
 
   get epoch(): Uint8Array {
     return this.registration.epoch;
   }
 
+  get underWay(): SequenceRange[] {
+    return this.lanes.underWay;
+  }
+
+  get isRegisterDue(): boolean {
+    return this.outbox.nowMs >= this.registerAtMs || this.registration.isIncomplete;
+  }
+
   get isRoomy(): boolean {
     return this.status !== undefined && this.status.bytesWaiting * 2 <= this.status.quotaBytes;
   }
 
-  hold(link: number, untilMs: number, next: 'register' | 'upload' | 'epoch', why: string): void {
+  hold(link: number, untilMs: number, next: 'register' | 'epoch', why: string): void {
     this.state = { state: 'holding', link, untilMs, next, why };
   }
 
   /** A watchdog of our own has fired: whatever that connection is, it is of no use. */
   giveUp(why: string, afterMs: number): void {
     this.host.drop(this.host.trouble.happened('warn', why, { afterMs }), why);
-  }
-
-  failed(link: number, failure: GrpcOutcome, what: string): void {
-    const { dropLink, delayMs, why } = this.host.trouble.failed(failure, what);
-    this.registerDue = true;
-    if (dropLink || this.linkLost) this.host.drop(delayMs, why);
-    else this.hold(link, this.outbox.nowMs + delayMs, 'register', why);
   }
 
   /**

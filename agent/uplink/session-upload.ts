@@ -1,129 +1,313 @@
-import type { GrpcOutcome } from '@tributary/core/errors/grpc-status';
-import { nextDelayMs } from '@tributary/core/retry/backoff';
-import { countOf } from '@tributary/core/sequence-ranges/sequence-ranges';
-import {
-  DeferralReason,
-  Lane,
-  RejectionReason,
-  type UploadHeader,
-  type UploadResponse,
-} from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
+import { Lane, RejectionReason, type UploadHeader } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import type { BufferCounts } from '../buffer/buffer.js';
-import { isTooLarge } from './failure-policy.js';
 import type { Selection } from './send-queue.js';
 import type { SessionRegister } from './session-register.js';
 import type { SessionShared } from './session-shared.js';
-import type { SessionState } from './uplink-events.js';
-import { type UploadVerdicts, uploadVerdicts } from './upload-answer.js';
-import { type StreamSurroundings, UploadStream } from './upload-stream.js';
+import type { UploadState } from './uplink-events.js';
+import { UploadLane } from './upload-lane.js';
+import type { UploadStream } from './upload-stream.js';
 
-/** One upload after the other: what waits is read, sent in bounded streams, and settled by their answers. */
+/** The header's own bytes in a stream, so that header and items stay within the bound together. */
+const headerBytesMax = 256;
+
+/** What follows once nothing is under way any more. */
+interface Ending {
+  untilMs: number;
+  why: string;
+  /** The connection is given up, too. */
+  drop: boolean;
+}
+
+/**
+ * What is sent, and when. A short backlog goes in order in the live lane. A longer one is split off: the live lane goes on
+ * with what happens now, and the backlog follows beside it in streams of its own, as much as the answers grant and the link
+ * can take. When everything below the split is settled, the lanes are one again.
+ */
 export class SessionUpload {
+  readonly live: UploadLane;
+  readonly backfill: UploadLane;
+  /** Of this epoch, on any connection. */
+  highestSent = 0;
   readonly #with: SessionShared;
   readonly #register: SessionRegister;
-  readonly #surroundings: StreamSurroundings;
-  #deferrals = 0;
-  #pauseUntilMs = 0;
-  #backfillUntilMs = 0;
+  /** Where the live lane begins while there are two; what is below belongs to backfill until it is settled. */
+  #liveFrom: number | undefined;
+  #ending: Ending | undefined;
   #heartbeatAtMs = 0;
+  /** The budget of the latest answer; 0 is no limit. */
+  #backfillBytesPerSecond = 0;
+  #budgetUntilMs = 0;
 
   constructor(shared: SessionShared, register: SessionRegister) {
     this.#with = shared;
     this.#register = register;
-    this.#surroundings = {
-      outbox: shared.outbox,
-      queue: shared.queue,
-      backlog: shared.backlog,
-      highest: () => shared.registration.highest,
-      lingers: () => shared.queue.limits.lingerMs > 0 && !shared.flushing && !shared.queue.isForked,
-      bytesWaiting: () => shared.status?.bytesWaiting ?? 0,
-      inDoubt: (ranges) => shared.doubt.sending(ranges),
+    const { outbox, queue, doubt } = shared;
+    const sending = () => {
+      this.highestSent = Math.max(this.highestSent, ...this.streams.map(({ sent }) => sent.at(-1)?.last ?? 0));
+      doubt.sending();
     };
+    this.live = new UploadLane(Lane.LIVE, { outbox, queue, sending, last: () => this.#liveLast });
+    this.backfill = new UploadLane(Lane.BACKFILL, { outbox, queue, sending, last: () => this.#backfillLast });
+    shared.lanes = this;
+  }
+
+  /** Sent on this connection and not answered, of this epoch. */
+  get underWay(): SequenceRange[] {
+    const { epoch } = this.#with;
+    return this.streams.filter((stream) => stream.epoch === epoch).flatMap(({ sent }) => sent);
+  }
+
+  get streams(): UploadStream[] {
+    return [...this.backfill.streams, ...this.live.streams];
+  }
+
+  get #liveLast(): number {
+    return Math.min(this.#with.registration.highest, this.#with.queue.upTo);
+  }
+
+  get #backfillLast(): number {
+    return Math.min((this.#liveFrom ?? 1) - 1, this.#with.queue.upTo);
   }
 
   /** Register was answered: the collector hears of this device at once. */
   begin(link: number): void {
+    this.reset();
+    this.#with.state = { state: 'uploading', link };
     this.#heartbeatAtMs = this.#with.outbox.nowMs;
-    this.next(link);
+    this.carryOn();
   }
 
-  next(link: number): void {
-    if (this.#with.linkLost) this.#with.host.dropped();
-    else if (this.#with.openingEpoch || this.#with.registerDue || this.#with.registration.isIncomplete)
-      this.#register.look(link);
-    else if (this.#with.outbox.nowMs < this.#pauseUntilMs) {
-      this.#with.hold(link, this.#pauseUntilMs, 'upload', 'the collector asked for it');
-    } else {
-      this.#with.queue.release(this.#with.outbox.nowMs);
-      this.#read(link, 1);
-    }
+  /** Forgets what was under way. */
+  reset(): void {
+    this.#ending = undefined;
+    this.live.reset();
+    this.backfill.reset();
   }
 
-  #read(link: number, from: number): void {
-    const call = this.#with.outbox.id();
-    const fromSequence = this.#with.queue.skip(from);
-    this.#with.state = { state: 'reading', link, call, fromSequence };
-    this.#with.outbox.effect(this.#with.queue.readEffect(call, fromSequence, UploadStream.bytesMax(this.#with.queue)));
+  /** Sequences begin anew. */
+  newEpoch(): void {
+    this.#liveFrom = undefined;
+    this.highestSent = 0;
+    this.live.isRewindDue = true;
+    this.backfill.isRewindDue = true;
   }
 
-  items(call: number, items: Item[], status: BufferCounts): void {
-    const state = this.#with.state;
-    if (state?.state === 'streaming' && state.stream.reads(call)) {
-      const { stream } = state;
-      if (this.#with.see(status))
-        stream.read(this.#select(items, stream.nextSequence, stream.bytesLeft, false, status));
-      else stream.finish();
-      this.carryOn(state.link, stream);
+  /** Ends what is under way in order; then Register follows, or another connection when this one is to be dropped. */
+  end(untilMs: number, why: string, drop: boolean): void {
+    const ending = this.#ending;
+    this.#ending = {
+      untilMs: Math.max(untilMs, ending?.untilMs ?? 0),
+      why: ending?.why ?? why,
+      drop: drop || (ending?.drop ?? false),
+    };
+  }
+
+  /** After anything that happened: half-closes, reads, opens, or leaves. */
+  carryOn(): void {
+    const { state, queue, outbox } = this.#with;
+    if (state?.state !== 'uploading') return;
+    this.live.settle();
+    this.backfill.settle();
+    if (this.#isEnding) {
+      this.live.finish();
+      this.backfill.finish();
+      if (!this.#isBusy) this.#leave(state.link);
       return;
     }
-    if ((state?.state !== 'comparing' && state?.state !== 'reading') || state.call !== call) return;
-    if (!this.#with.see(status)) this.#register.look(state.link);
-    else if (state.state === 'reading') this.#firstItems(state, items, status);
-    else
-      this.#register.settle(state.link, state.response, this.#with.registration.compareRow(state.response, items[0]));
+    if (queue.release(outbox.nowMs)) {
+      this.live.isRewindDue = true;
+      this.backfill.isRewindDue = true;
+    }
+    this.#carryOnLive();
+    this.#carryOnBackfill();
+    const isForkSettled = queue.isForked && this.live.isDoneUpTo(this.#liveLast) && this.#isBackfillDone;
+    if (isForkSettled) this.#register.openEpoch(state.link);
   }
 
-  #select(items: Item[], from: number, bytesLeft: number, first: boolean, status: BufferCounts): Selection {
-    const selection = this.#with.queue.select(items, from, bytesLeft, first);
-    if (items.length === 0) selection.nextSequence = status.highestSequence + 1;
+  get #isBusy(): boolean {
+    return this.live.isBusy || this.backfill.isBusy;
+  }
+
+  get #isEnding(): boolean {
+    const shared = this.#with;
+    return this.#ending !== undefined || shared.linkLost || shared.openingEpoch || shared.isRegisterDue;
+  }
+
+  get #isBackfillDone(): boolean {
+    return this.#liveFrom === undefined || this.backfill.isDoneUpTo(this.#backfillLast);
+  }
+
+  #leave(link: number): void {
+    const { outbox, host, linkLost } = this.#with;
+    const ending = this.#ending;
+    this.#ending = undefined;
+    if (ending !== undefined && (ending.drop || linkLost))
+      host.drop(Math.max(0, ending.untilMs - outbox.nowMs), ending.why);
+    else if (linkLost) host.dropped();
+    else if (ending !== undefined && outbox.nowMs < ending.untilMs) {
+      this.#with.hold(link, ending.untilMs, 'register', ending.why);
+    } else this.#register.look(link);
+  }
+
+  #carryOnLive(): void {
+    const { live } = this;
+    if (this.#liveDueAtMs > this.#with.outbox.nowMs) return;
+    if (live.isRewindDue) live.rewind(this.#liveFrom ?? 1);
+    live.read(live.next, this.#liveBytesMax);
+  }
+
+  /** When the live lane begins its next stream; infinite while something else decides. */
+  get #liveDueAtMs(): number {
+    const { live } = this;
+    // One at a time: what the rules see as it happens is in order, whatever a stream leaves over.
+    if (live.isBusy) return Number.POSITIVE_INFINITY;
+    const isDue = live.isRewindDue || live.next <= this.#liveLast;
+    if (!isDue && this.#with.queue.isForked) return Number.POSITIVE_INFINITY;
+    return Math.max(live.pauseUntilMs, isDue ? 0 : this.#heartbeatAtMs);
+  }
+
+  #carryOnBackfill(): void {
+    const { backfill } = this;
+    if (this.#liveFrom !== undefined && this.#isBackfillDone) this.#join();
+    if (this.#backfillDueAtMs > this.#with.outbox.nowMs) return;
+    if (backfill.isRewindDue) backfill.rewind(1);
+    backfill.read(backfill.next, this.#backfillBytesMax);
+  }
+
+  get #backfillDueAtMs(): number {
+    const { backfill } = this;
+    const { queue, pipe } = this.#with;
+    const never = Number.POSITIVE_INFINITY;
+    if (this.#liveFrom === undefined || backfill.isWriting) return never;
+    if (backfill.isRewindDue ? backfill.isBusy : backfill.next > this.#backfillLast) return never;
+    if (backfill.awaitingCount >= queue.limits.backfillStreamsMax) return never;
+    const { bytesUnderWay } = backfill;
+    if (bytesUnderWay > 0 && bytesUnderWay + this.#backfillBytesMax > pipe.underWayMax) return never;
+    return Math.max(backfill.pauseUntilMs, this.#budgetUntilMs);
+  }
+
+  get #liveBytesMax(): number {
+    return Math.max(1, Math.min(this.#with.queue.streamBytes, this.#with.pipe.liveStreamBytes) - headerBytesMax);
+  }
+
+  get #backfillBytesMax(): number {
+    const { queue, pipe } = this.#with;
+    const budget = this.#backfillBytesPerSecond === 0 ? Number.POSITIVE_INFINITY : 2 * this.#backfillBytesPerSecond;
+    return Math.max(1, Math.min(queue.streamBytes, pipe.backfillStreamBytes, budget) - headerBytesMax);
+  }
+
+  /** What waits from `first` on is too much to be live: the live lane goes on with what is young. */
+  #split(first: number): void {
+    const { backlog, outbox, registration } = this.#with;
+    const from = backlog.youngFrom(outbox.nowMs) ?? registration.highest + 1;
+    const liveFrom = Math.max(from, first + 1);
+    if (this.#liveFrom === undefined) this.backfill.isRewindDue = true;
+    this.#liveFrom = liveFrom;
+    this.live.rewind(liveFrom);
+    outbox.log('info', 'a backlog is sent beside what happens now', { first, liveFrom });
+  }
+
+  /** Nothing below the split is left. What is held there would come into the live lane late, so the split stays for it. */
+  #join(): void {
+    const held = this.#with.queue.firstHeld(1);
+    if (this.#liveFrom === undefined || (held !== undefined && held < this.#liveFrom)) return;
+    this.#liveFrom = undefined;
+    this.#with.outbox.log('info', 'the backlog has been sent', {});
+  }
+
+  /** Items that were read, for whichever stream asked. */
+  items(call: number, items: Item[], status: BufferCounts): void {
+    for (const lane of [this.live, this.backfill]) {
+      const { open } = lane;
+      if (open?.reads(call)) {
+        const last = lane === this.live ? this.#liveLast : this.#backfillLast;
+        if (this.#with.see(status)) open.read(this.#select(items, open.nextSequence, last, open.bytesLeft, false));
+        else open.finish();
+        this.carryOn();
+        return;
+      }
+      const from = lane.readAnswered(call);
+      if (from === undefined) continue;
+      if (this.#with.see(status)) this.#first(lane, items, from);
+      this.carryOn();
+      return;
+    }
+  }
+
+  #select(items: Item[], from: number, last: number, bytesLeft: number, first: boolean): Selection {
+    const { queue, registration } = this.#with;
+    const selection = queue.select(items, from, last, bytesLeft, first);
+    if (items.length === 0) selection.nextSequence = registration.highest + 1;
     for (const item of selection.tooLarge) {
-      const detail = `${item.body.length} bytes, the collector takes ${this.#with.queue.limits.itemBytesMax}`;
-      this.#with.quarantine(this.#with.registration.epoch, item.sequence, RejectionReason.TOO_LARGE, detail);
+      const detail = `${item.body.length} bytes, the collector takes ${queue.limits.itemBytesMax}`;
+      this.#with.quarantine(registration.epoch, item.sequence, RejectionReason.TOO_LARGE, detail);
     }
     return selection;
   }
 
-  #firstItems(state: Extract<SessionState, { state: 'reading' }>, items: Item[], status: BufferCounts): void {
-    const { nowMs } = this.#with.outbox;
-    const { link } = state;
-    const selection = this.#select(items, state.fromSequence, UploadStream.bytesMax(this.#with.queue), true, status);
-    if (selection.items.length > 0) {
-      const lane = this.#with.backlog.laneOf(selection.items[0].sequence, status.bytesWaiting, nowMs);
-      if (lane === Lane.LIVE || nowMs >= this.#backfillUntilMs) this.#open(link, lane, selection);
-      else this.#with.hold(link, this.#backfillUntilMs, 'upload', 'the budget for backfill');
-    } else if (!selection.ended && selection.nextSequence <= this.#with.registration.highest) {
-      this.#read(link, selection.nextSequence);
-    } else if (this.#with.queue.isForked) this.#register.openEpoch(link);
-    else if (nowMs >= this.#heartbeatAtMs) this.#open(link, Lane.LIVE, selection);
-    else
-      this.#with.state = {
-        state: 'idle',
-        link,
-        untilMs: Math.min(this.#heartbeatAtMs, this.#with.queue.heldUntilMs()),
-      };
+  /** The first items of a new stream. */
+  #first(lane: UploadLane, items: Item[], from: number): void {
+    const { outbox, queue } = this.#with;
+    const isLive = lane === this.live;
+    const last = isLive ? this.#liveLast : this.#backfillLast;
+    const bytesMax = isLive ? this.#liveBytesMax : this.#backfillBytesMax;
+    const selection = this.#select(items, from, last, bytesMax, true);
+    const first = selection.items.at(0)?.sequence;
+    if (first !== undefined) {
+      if (isLive && this.#isHistory(first)) this.#split(first);
+      else this.#open(lane, selection, bytesMax);
+      return;
+    }
+    lane.next = selection.nextSequence;
+    const isHeartbeat = isLive && lane.next > last && !queue.isForked && outbox.nowMs >= this.#heartbeatAtMs;
+    if (isHeartbeat) this.#open(lane, selection, bytesMax);
   }
 
-  #open(link: number, lane: Lane, selection: Selection): void {
-    this.carryOn(link, new UploadStream(this.#surroundings, link, lane, this.#header(lane), selection));
+  #isHistory(first: number): boolean {
+    const { status, backlog, registration, outbox } = this.#with;
+    const { bytesWaiting = 0, itemsWaiting = 0 } = status ?? {};
+    // How much of it is live is not counted; items of one device are much alike.
+    const share =
+      this.#liveFrom === undefined || itemsWaiting === 0 ? 1 : (registration.highest - first + 1) / itemsWaiting;
+    return backlog.laneOf(first, bytesWaiting * Math.min(1, share), outbox.nowMs) === Lane.BACKFILL;
+  }
+
+  #open(lane: UploadLane, first: Selection, bytesMax: number): void {
+    const { outbox, queue, state, pipe, flushing } = this.#with;
+    if (state?.state !== 'uploading') return;
+    const isLive = lane === this.live;
+    lane.begin({
+      link: state.link,
+      header: this.#header(lane.lane),
+      oldestLive: this.#oldestLive(isLive ? first.items.at(0)?.sequence : undefined),
+      first,
+      bytesMax,
+      lingers: isLive && queue.limits.lingerMs > 0 && !flushing && !queue.isForked,
+      mark: pipe.mark(outbox.nowMs, this.backfill.bytesUnderWay === 0),
+    });
+  }
+
+  /** The lowest sequence that is under way in the live lane, or will come there. */
+  #oldestLive(opening: number | undefined): number | undefined {
+    const { live } = this;
+    const from = live.isRewindDue ? (this.#liveFrom ?? 1) : live.next;
+    const candidates = [
+      opening,
+      ...live.streams.map(({ sent }) => sent.at(0)?.first),
+      this.#with.queue.firstHeld(this.#liveFrom ?? 1),
+      opening === undefined && from <= this.#with.registration.highest ? from : undefined,
+    ].filter((sequence) => sequence !== undefined);
+    return candidates.length === 0 ? undefined : Math.min(...candidates);
   }
 
   #header(lane: Lane): UploadHeader {
-    const status = this.#with.status;
+    const { status, registration } = this.#with;
     const waits = status !== undefined && status.itemsWaiting > 0;
     return {
-      epoch: this.#with.registration.epoch,
-      fencingToken: this.#with.registration.fencingToken,
+      epoch: registration.epoch,
+      fencingToken: registration.fencingToken,
       lane,
       watermarkUs: 0,
       watermarkSegment: 0,
@@ -133,113 +317,41 @@ export class SessionUpload {
     };
   }
 
-  carryOn(link: number, stream: UploadStream): void {
-    if (this.#with.state?.state === 'awaiting' && this.#with.state.stream === stream) return;
-    this.#with.state = stream.finished
-      ? { state: 'awaiting', link, stream, deadlineMs: this.#with.outbox.nowMs + this.#with.queue.limits.answerMs }
-      : { state: 'streaming', link, stream };
+  /** An answer of the live lane was heard; the next heartbeat is so much later. */
+  heard(): void {
+    this.#heartbeatAtMs = this.#with.outbox.nowMs + this.#with.queue.limits.heartbeatMs;
   }
 
-  answered(link: number, stream: UploadStream, response: UploadResponse): void {
+  /** What the collector grants backfill from now on; what `stream` took of it counts from when it began. */
+  grant(lane: UploadLane, stream: UploadStream, backfillBytesPerSecond: number): void {
+    this.#backfillBytesPerSecond = backfillBytesPerSecond;
+    if (backfillBytesPerSecond === 0) this.#budgetUntilMs = 0;
+    else if (lane === this.backfill) {
+      const beganMs = Math.max(stream.startedMs, this.#budgetUntilMs);
+      this.#budgetUntilMs = beganMs + (stream.bytes / backfillBytesPerSecond) * 1000;
+    }
+  }
+
+  get wakeAtMs(): number {
+    const { registerAtMs, queue } = this.#with;
+    const streamsMs = Math.min(this.live.streamsDueAtMs, this.backfill.streamsDueAtMs);
+    if (this.#isEnding) return this.live.isWriting || this.backfill.isWriting || !this.#isBusy ? 0 : streamsMs;
+    return Math.min(streamsMs, this.#liveDueAtMs, this.#backfillDueAtMs, registerAtMs, queue.heldUntilMs());
+  }
+
+  /** What both lanes do, for whoever looks. */
+  state(link: number): UploadState {
+    if (this.#isBusy || this.#isEnding) return { state: 'streaming', link };
     const { nowMs } = this.#with.outbox;
-    // An early answer ends the producer.
-    if (!stream.finished) this.#with.outbox.effect({ type: 'cancel', id: stream.id });
-    const verdicts = uploadVerdicts(response, stream.sent);
-    if (verdicts.durable.length > 0) {
-      this.#with.counters.itemsAcknowledged += countOf(verdicts.durable);
-      this.#with.outbox.effect({ type: 'acknowledge', epoch: stream.epoch, ranges: verdicts.durable });
+    const untilMs = this.wakeAtMs;
+    for (const [lane, isDone] of [
+      [this.live, this.live.isDoneUpTo(this.#liveLast)],
+      [this.backfill, this.#isBackfillDone],
+    ] as const) {
+      if (!isDone && lane.pauseUntilMs > nowMs)
+        return { state: 'holding', link, untilMs, next: 'upload', why: lane.pauseWhy };
     }
-    for (const { sequence, reason, detail } of verdicts.rejected) {
-      this.#with.quarantine(stream.epoch, sequence, reason, detail);
-    }
-    // After a change of the epoch what this stream sent is not in the buffer any more.
-    if (stream.epoch === this.#with.registration.epoch) this.#with.doubt.settle(verdicts.unnamed);
-    // A heartbeat that was put off is none, or a collector that says so each time would be asked without any back-off.
-    const isHeard = stream.items === 0 && verdicts.pauseMs === undefined;
-    const isProgress = isHeard || verdicts.durable.length > 0 || verdicts.rejected.length > 0;
-    if (isProgress) this.#progressed(stream, verdicts.forked.length > 0);
-    if (verdicts.forked.length > 0 && stream.epoch === this.#with.registration.epoch) {
-      this.#with.counters.itemsForked += countOf(verdicts.forked);
-      const { first } = verdicts.forked[0];
-      this.#with.outbox.log('error', 'the collector has other bytes under these sequences', { first });
-      this.#with.queue.forked(verdicts.forked, stream.sent.at(-1)?.last ?? 0);
-    }
-    if (verdicts.held.length > 0 && stream.epoch === this.#with.registration.epoch) {
-      const { first } = verdicts.held[0];
-      this.#with.outbox.log('warn', 'the collector does not know the encoding or kind of some items', { first });
-      this.#with.queue.hold(verdicts.held, nowMs + verdicts.heldMs * (1 + this.#with.random()));
-    }
-    const isMoved = isProgress || verdicts.forked.length > 0 || verdicts.held.length > 0;
-    if (verdicts.pauseMs !== undefined || !isMoved) this.#pause(verdicts.pauseMs ?? 0, verdicts.pauseReason);
-    else this.#with.counters.streamsAnswered++;
-    if (verdicts.registerAgain) this.#with.registerDue = true;
-    if (stream.lane === Lane.BACKFILL && response.backfillBytesPerSecond > 0) {
-      this.#backfillUntilMs = stream.startedMs + (stream.bytes / response.backfillBytesPerSecond) * 1000;
-    }
-    this.#heartbeatAtMs = nowMs + this.#with.queue.limits.heartbeatMs;
-    if (verdicts.leaving) this.#with.host.drop(this.#pauseUntilMs - nowMs, 'the collector stops');
-    else if (this.#with.registerDue && !this.#with.linkLost && nowMs < this.#pauseUntilMs) {
-      this.#with.hold(link, this.#pauseUntilMs, 'register', 'the collector asked to register again');
-    } else if (this.#isDrainedBy(stream, verdicts) && !this.#isBusy()) {
-      this.#with.state = { state: 'idle', link, untilMs: this.#heartbeatAtMs };
-    } else this.next(link);
-  }
-
-  /** Everything that was sent is settled, and everything that there is was sent: the buffer need not be asked. */
-  #isDrainedBy(stream: UploadStream, verdicts: UploadVerdicts): boolean {
-    return (
-      stream.isWhole &&
-      stream.nextSequence > this.#with.registration.highest &&
-      countOf(verdicts.durable) === stream.items &&
-      this.#with.queue.heldUntilMs() === Number.POSITIVE_INFINITY
-    );
-  }
-
-  /** Whether something else than items is due. */
-  #isBusy(): boolean {
-    return (
-      this.#with.linkLost ||
-      this.#with.openingEpoch ||
-      this.#with.registerDue ||
-      this.#with.registration.isIncomplete ||
-      this.#with.queue.isForked
-    );
-  }
-
-  #progressed(stream: UploadStream, forked: boolean): void {
-    this.#with.host.trouble.succeeded();
-    this.#deferrals = 0;
-    this.#with.counters.lastSuccessMs = this.#with.outbox.nowMs;
-    this.#with.queue.succeeded(stream.bytes);
-    if (stream.items > 0 && !forked && !this.#with.queue.isForked) this.#register.epochHolds();
-  }
-
-  /** The collector asked to wait: its delay is the floor, and waits without progress between them grow. */
-  #pause(delayMs: number, reason: DeferralReason): void {
-    this.#with.counters.streamsDeferred++;
-    const waitMs = nextDelayMs(this.#deferrals++, this.#with.random, this.#with.queue.limits.retry, delayMs);
-    this.#pauseUntilMs = this.#with.outbox.nowMs + waitMs;
-    const why = DeferralReason[reason] ?? String(reason);
-    this.#with.outbox.log('info', 'the collector asks to send later', { reason: why, retryInMs: Math.round(waitMs) });
-  }
-
-  broken(link: number, stream: UploadStream, failure: GrpcOutcome): void {
-    const { limits } = this.#with.queue;
-    this.#with.counters.streamsBroken++;
-    this.#with.queue.broke(stream.bytes);
-    const alone = stream.items === 1 ? stream.sent[0].first : undefined;
-    if (isTooLarge(failure)) {
-      this.#with.queue.messageTooLarge(stream.bytes);
-      if (alone !== undefined) this.#with.quarantine(stream.epoch, alone, RejectionReason.TOO_LARGE, failure.message);
-    } else if (alone !== undefined && (failure.kind === 'invalid' || failure.kind === 'internal')) {
-      if (this.#with.queue.failedAlone(alone) >= limits.itemAloneFailuresMax) {
-        this.#with.outbox.log('error', 'an item breaks each stream that it is in, and steps aside', {
-          sequence: alone,
-        });
-        this.#with.queue.hold([{ first: alone, last: alone }], this.#with.outbox.nowMs + limits.aloneHoldMs);
-      }
-    }
-    if (stream.epoch === this.#with.registration.epoch) this.#with.doubt.settle(stream.sent);
-    this.#with.failed(link, failure, 'an upload broke');
+    if (this.#isBackfillDone) return { state: 'idle', link, untilMs };
+    return { state: 'holding', link, untilMs, next: 'upload', why: 'the budget for backfill' };
   }
 }

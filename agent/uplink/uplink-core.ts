@@ -20,8 +20,8 @@ export interface UplinkCoreOptions extends RegistrationOptions {
  * - nothing is uploaded before Register has answered on this connection;
  * - only what a collector called durable is acknowledged to the buffer, and only if it was sent in that stream, or if
  *   Register's answer was checked against the buffer's own row;
- * - one stream is under way at a time, in order of sequence, with at most one message not yet taken by the connection and
- *   one read ahead;
+ * - no item is in two streams at once; each lane writes one stream at a time, in order of sequence, with at most one message
+ *   not yet taken by the connection and one read ahead; the live lane waits for no backfill;
  * - an epoch that a copy of this buffer has used is left only after each item that the copy may have sent has got its
  *   verdict, so that a fork neither loses an item nor stores one twice.
  *
@@ -39,6 +39,7 @@ export class UplinkCore {
     itemsRejected: 0,
     itemsForked: 0,
     epochsOpened: 0,
+    itemsForgotten: 0,
     lastSuccessMs: undefined,
   };
 
@@ -70,7 +71,7 @@ export class UplinkCore {
 
   /** When the next `tick` is due, in the time that `step` is given; infinite while only another event can go on. */
   get wakeAtMs(): number {
-    if (this.#session.state !== undefined) return this.#session.wakeAtMs;
+    if (this.#session.link !== undefined) return this.#session.wakeAtMs;
     switch (this.#state.state) {
       case 'waiting':
         return this.#state.untilMs;
@@ -112,7 +113,7 @@ export class UplinkCore {
         return;
       }
       case 'disconnected':
-        if (this.#session.state?.link === event.link) this.#session.disconnected();
+        if (this.#session.link === event.link) this.#session.disconnected();
         else if (state.state === 'connecting' && state.link === event.link) this.#dropped();
         return;
       default:
@@ -126,7 +127,7 @@ export class UplinkCore {
   }
 
   #tick(): void {
-    if (this.#session.state !== undefined) this.#session.tick();
+    if (this.#session.link !== undefined) this.#session.tick();
     else if (this.#state.state === 'waiting') this.#connect();
     else if (this.#state.state === 'connecting') {
       this.counters.connectFailures++;

@@ -1,16 +1,16 @@
 import type { GrpcOutcome } from '@tributary/core/errors/grpc-status';
 import type { RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
-import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
 import type { RejectionReason, UploadHeader, UploadResponse } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import type { BufferCounts, BufferIdentity } from '../buffer/buffer.js';
-import type { UploadStream } from './upload-stream.js';
+import type { DeviceCatalogue } from './catalogue-page.js';
 
 /**
  * What the uplink does now. A link, a call and a stream are numbers that are never used twice, so that an event that
  * comes late is recognised and dropped.
  */
-export type UplinkState = ConnectionState | SessionState;
+export type UplinkState = ConnectionState | Exclude<SessionState, { state: 'uploading' }> | UploadState;
 
 /** Without a collector. */
 export type ConnectionState =
@@ -23,18 +23,22 @@ export type ConnectionState =
 export type SessionState =
   /** Asks the buffer what to say in Register. */
   | { state: 'looking'; link: number; call: number }
-  | { state: 'registering'; link: number; call: number; deadlineMs: number; page: number }
+  | { state: 'registering'; link: number; call: number; sentMs: number; deadlineMs: number; page: number }
   /** Compares the collector's highest item with the buffer's own row of that sequence. */
   | { state: 'comparing'; link: number; call: number; response: RegisterResponse }
   | { state: 'opening-epoch'; link: number }
-  /** Connected, but the collector or an error asked for a pause. */
-  | { state: 'holding'; link: number; untilMs: number; next: 'register' | 'upload' | 'epoch'; why: string }
-  /** Asks the buffer for a stream's first items. */
-  | { state: 'reading'; link: number; call: number; fromSequence: number }
-  | { state: 'idle'; link: number; untilMs: number }
-  | { state: 'streaming'; link: number; stream: UploadStream }
-  /** Half-closed; everything until the answer is in doubt. */
-  | { state: 'awaiting'; link: number; stream: UploadStream; deadlineMs: number };
+  /** An error, or the collector, asked for a pause before the next Register or the next attempt at an epoch. */
+  | { state: 'holding'; link: number; untilMs: number; next: 'register' | 'epoch'; why: string }
+  /** Registered. What each lane does is its own; see {@link UploadState}. */
+  | { state: 'uploading'; link: number };
+
+/** What the lanes do, taken together. */
+export type UploadState =
+  /** Streams are open, or about to be. */
+  | { state: 'streaming'; link: number }
+  /** Something waits, and must not be sent before that time. */
+  | { state: 'holding'; link: number; untilMs: number; next: 'upload'; why: string }
+  | { state: 'idle'; link: number; untilMs: number };
 
 /** What happens to the uplink. */
 export type UplinkEvent =
@@ -62,7 +66,7 @@ export type UplinkEvent =
   /** Items up to this sequence are in the buffer. */
   | { type: 'appended'; highestSequence: number }
   /** The whole catalogue, after entries were added. Comes before items that need them are appended. */
-  | { type: 'catalogue'; series: readonly SeriesDeclaration[]; segments: readonly SegmentDeclaration[] }
+  | { type: 'catalogue'; catalogue: DeviceCatalogue }
   /** What waits is to be sent and answered soon, from now on. */
   | { type: 'flush' }
   /** The collector asks for it in the alert stream. */
@@ -80,13 +84,18 @@ export type UplinkEffect =
   /** `id` of a call or a stream. */
   | { type: 'cancel'; id: number }
   | { type: 'open'; link: number; stream: number }
-  /** The host sets the header's watermark in the moment of sending. */
-  | { type: 'write'; stream: number; header: UploadHeader | undefined; items: Item[] }
+  /**
+   * The host sets the header's watermark in the moment of sending; `oldestLive` is the lowest sequence that will be sent in
+   * the live lane or is under way there, undefined when there is none.
+   */
+  | { type: 'write'; stream: number; header: UploadHeader | undefined; oldestLive: number | undefined; items: Item[] }
   | { type: 'finish'; stream: number }
   | { type: 'status'; call: number }
   | { type: 'read'; call: number; fromSequence: number; maxBytes: number; maxItems: number }
   | { type: 'acknowledge'; epoch: Uint8Array; ranges: SequenceRange[] }
   | { type: 'in-doubt'; epoch: Uint8Array; ranges: SequenceRange[] }
+  /** The session has ended: these were sent and never answered, and nothing more is sent before the next Register. */
+  | { type: 'stop-sending'; epoch: Uint8Array; ranges: SequenceRange[] }
   | { type: 'quarantine'; epoch: Uint8Array; sequence: number; reason: RejectionReason; detail: string }
   /** Answered by `epoch-opened`. */
   | { type: 'open-epoch' }
@@ -107,6 +116,8 @@ export interface UplinkCounters {
   itemsRejected: number;
   itemsForked: number;
   epochsOpened: number;
+  /** Items that the collector had called durable, and does not have any more: it was restored from a backup. */
+  itemsForgotten: number;
   /** Monotonic time of the last answer that made progress; undefined before the first. */
   lastSuccessMs: number | undefined;
 }

@@ -18,6 +18,16 @@ export interface UplinkLimits {
   heartbeatMs: number;
   liveBacklogMs: number;
   liveBacklogBytes: number;
+  /** Backfill streams without an answer at a time. */
+  backfillStreamsMax: number;
+  /** What backfill may have sent without an answer: bounds of what is measured. */
+  backfillBytesUnderWayMin: number;
+  backfillBytesUnderWayMax: number;
+  /** The queue in front of a slow link that backfill may make. */
+  backfillQueueMs: number;
+  /** What a stream carries in one round trip, and from which round trip on streams are cut to that. */
+  windowBytes: number;
+  windowRoundTripMs: number;
   cataloguePageBytes: number;
   heldRangesMax: number;
   itemAloneFailuresMax: number;
@@ -53,8 +63,20 @@ export const uplinkLimits: UplinkLimits = {
   // What is younger than half a minute or smaller than one more batch of streams is still "now" for rules.
   liveBacklogMs: 30_000,
   liveBacklogBytes: 262_144,
-  // A quarter of the collector's message limit, about 2,000 series.
-  cataloguePageBytes: 262_144,
+  // 512 KiB in a round trip: 14 Mbit/s over 300 ms. A collector allows 64 calls on a connection.
+  backfillStreamsMax: 8,
+  // Two seconds of 64 kbit/s.
+  backfillBytesUnderWayMin: 16_384,
+  // Two full streams, so that one is on its way while the other is answered.
+  backfillBytesUnderWayMax: 2_097_152,
+  // With the round trip well below the five seconds that a live reading may take.
+  backfillQueueMs: 1500,
+  // A server's receive window is 65,535 bytes; the header and the prefixes of the messages must fit in as well.
+  windowBytes: 64_000,
+  // Below it one stream moves more than 25 Mbit/s, and a call for each 64 KiB would cost more than it brings.
+  windowRoundTripMs: 20,
+  // About 500 series; at 64 kbit/s a page takes 8 s of what Register may take.
+  cataloguePageBytes: 65_536,
   // Each is 24 bytes; beyond that neighbours are merged.
   heldRangesMax: 64,
   // Twice is chance, three times is the item.
@@ -70,6 +92,9 @@ export const uplinkLimits: UplinkLimits = {
   droppedJitterMs: 2000,
 };
 
+/** A peer that says nothing is noticed within this, whatever the uplink waits for. */
+const silentPeerMsMax = 45_000;
+
 /** Throws when limits contradict each other: a mistake of whoever set them, found at start. */
 export function assertUplinkLimits(limits: UplinkLimits): void {
   const wrong = (what: string): never => {
@@ -79,6 +104,13 @@ export function assertUplinkLimits(limits: UplinkLimits): void {
   if (limits.messageBytesMax > limits.streamBytesMax) wrong('a message is larger than its stream');
   if (limits.streamDurationMs >= limits.answerMs) wrong('the answer would be late before the stream has ended');
   if (limits.lingerMs > limits.streamDurationMs) wrong('a stream lingers longer than it may last');
+  const { backfillBytesUnderWayMin, backfillBytesUnderWayMax, backfillStreamsMax } = limits;
+  if (backfillBytesUnderWayMin < 2 || backfillBytesUnderWayMin > backfillBytesUnderWayMax)
+    wrong('backfill has no room');
+  if (backfillStreamsMax < 2) wrong('backfill would wait for each answer');
+  // A dead peer is found by these alone: keepalive sees neither an endless handshake nor an answer that never comes.
+  const silentMs = Math.max(limits.connectMs, limits.registerMs, limits.streamDurationMs + limits.answerMs);
+  if (silentMs > silentPeerMsMax) wrong(`a silent peer would be noticed after ${silentMs} ms only`);
   if (limits.readItemsMax < 1 || limits.heldRangesMax < 1) wrong('a count is below 1');
   if (limits.retry.baseMs <= 0 || limits.refused.baseMs <= 0) wrong('a back-off without a wait');
 }

@@ -1,38 +1,47 @@
 import type { BufferIdentity } from '../buffer/buffer.js';
+import { SessionAnswers } from './session-answers.js';
 import { SessionRegister } from './session-register.js';
 import { type SessionHost, type SessionOptions, SessionShared } from './session-shared.js';
 import { SessionUpload } from './session-upload.js';
-import type { SessionState, UplinkEffect, UplinkEvent } from './uplink-events.js';
+import type { SessionState, UplinkEffect, UplinkEvent, UploadState } from './uplink-events.js';
 import type { UplinkLimits } from './uplink-limits.js';
+import type { UploadLane } from './upload-lane.js';
+import type { UploadStream } from './upload-stream.js';
 
-/** What happens on a connection: Register, then one upload after the other. What it learns outlives the connection. */
+/** What happens on a connection: Register, then uploads in two lanes. What it learns outlives the connection. */
 export class UplinkSession {
   readonly #with: SessionShared;
   readonly #register: SessionRegister;
   readonly #upload: SessionUpload;
+  readonly #answers: SessionAnswers;
 
   constructor(options: SessionOptions, limits: UplinkLimits, host: SessionHost) {
     this.#with = new SessionShared(options, limits, host);
     this.#register = new SessionRegister(this.#with, (link) => this.#upload.begin(link));
     this.#upload = new SessionUpload(this.#with, this.#register);
+    this.#answers = new SessionAnswers(this.#with, this.#register, this.#upload);
+  }
+
+  /** The connection; undefined without one. */
+  get link(): number | undefined {
+    return this.#with.state?.link;
   }
 
   /** Undefined without a connection. */
-  get state(): SessionState | undefined {
-    return this.#with.state;
+  get state(): Exclude<SessionState, { state: 'uploading' }> | UploadState | undefined {
+    const { state } = this.#with;
+    return state?.state === 'uploading' ? this.#upload.state(state.link) : state;
   }
 
   get wakeAtMs(): number {
     const state = this.#with.state;
     switch (state?.state) {
       case 'holding':
-      case 'idle':
         return state.untilMs;
       case 'registering':
-      case 'awaiting':
         return state.deadlineMs;
-      case 'streaming':
-        return state.stream.endsAtMs;
+      case 'uploading':
+        return this.#upload.wakeAtMs;
       default:
         return Number.POSITIVE_INFINITY;
     }
@@ -41,31 +50,31 @@ export class UplinkSession {
   /** A connection is ready. */
   begin(link: number): void {
     this.#with.linkLost = false;
-    this.#with.registerDue = true;
+    this.#with.registerAtMs = 0;
+    this.#with.pipe.reset();
     this.#register.look(link);
   }
 
   /** The connection is about to be closed. */
   end(): void {
-    const state = this.#with.state;
-    if (state?.state === 'registering') this.#with.outbox.effect({ type: 'cancel', id: state.call });
-    if (state?.state === 'streaming' || state?.state === 'awaiting') {
-      this.#with.outbox.effect({ type: 'cancel', id: state.stream.id });
-      this.#with.doubt.unanswered();
-    }
+    const { state, outbox, doubt, registration } = this.#with;
+    if (state === undefined) return;
+    if (state.state === 'registering') outbox.effect({ type: 'cancel', id: state.call });
+    for (const { id } of this.#upload.streams) outbox.effect({ type: 'cancel', id });
+    // What the collector has and nobody has compared yet is in doubt as well.
+    doubt.stopSending(state.state === 'comparing' ? registration.claimed(state.response) : []);
+    this.#upload.reset();
     this.#with.state = undefined;
   }
 
-  /** A collector that drains (GOAWAY) still answers what is under way; if it is gone, the stream's error follows. */
+  /** A collector that drains (GOAWAY) still answers what is under way; if it is gone, the streams' errors follow. */
   disconnected(): void {
-    const state = this.#with.state;
-    if (state?.state !== 'streaming' && state?.state !== 'awaiting') {
+    if (this.#with.state?.state !== 'uploading') {
       this.#with.host.dropped();
       return;
     }
     this.#with.linkLost = true;
-    state.stream.finish();
-    this.#upload.carryOn(state.link, state.stream);
+    this.#upload.carryOn();
   }
 
   /** `wakeAtMs` is due. */
@@ -76,25 +85,28 @@ export class UplinkSession {
         this.#with.giveUp('the collector did not answer Register in time', this.#with.queue.limits.registerMs);
         return;
       case 'holding':
-        if (state.next === 'register') this.#register.look(state.link);
-        else if (state.next === 'epoch') this.#register.openEpoch(state.link);
-        else this.#upload.next(state.link);
+        if (state.next === 'epoch') this.#register.openEpoch(state.link);
+        else this.#register.look(state.link);
         return;
-      case 'idle':
-        this.#upload.next(state.link);
-        return;
-      case 'streaming':
-        state.stream.finish();
-        this.#upload.carryOn(state.link, state.stream);
-        return;
-      case 'awaiting':
-        this.#with.counters.streamsBroken++;
-        this.#with.queue.broke(state.stream.bytes);
-        this.#with.giveUp('the collector did not answer an upload in time', this.#with.queue.limits.answerMs);
+      case 'uploading':
+        this.#tickUpload();
         return;
       default:
         return;
     }
+  }
+
+  #tickUpload(): void {
+    const { nowMs } = this.#with.outbox;
+    for (const lane of [this.#upload.live, this.#upload.backfill]) {
+      const late = lane.late(nowMs);
+      if (late !== undefined) {
+        this.#answers.late(late);
+        return;
+      }
+      if (lane.open !== undefined && lane.open.endsAtMs <= nowMs) lane.open.finish();
+    }
+    this.#upload.carryOn();
   }
 
   /** Takes whatever is not about the connection itself, also while there is none. */
@@ -113,23 +125,25 @@ export class UplinkSession {
       case 'register-failed':
         if (state?.state !== 'registering' || state.call !== event.call) return;
         if (event.conflict) this.#register.refusedEpoch(state.link, event.failure);
-        else this.#with.failed(state.link, event.failure, 'the collector did not register this device');
+        else this.#register.failed(state.link, event.failure);
         return;
       case 'items':
-        this.#upload.items(event.call, event.items, event.counts);
+        if (state?.state === 'comparing' && state.call === event.call) {
+          if (this.#with.see(event.counts)) this.#register.compared(state, event.items[0]);
+          else this.#register.look(state.link);
+        } else if (state?.state === 'uploading') this.#upload.items(event.call, event.items, event.counts);
         return;
       case 'writable':
-        if (state?.state !== 'streaming' || state.stream.id !== event.stream) return;
-        state.stream.writable();
-        this.#upload.carryOn(state.link, state.stream);
+        this.#onStream(event.stream, (_, stream) => {
+          stream.writable();
+          this.#upload.carryOn();
+        });
         return;
       case 'answered':
-        if (state?.state !== 'streaming' && state?.state !== 'awaiting') return;
-        if (state.stream.id === event.stream) this.#upload.answered(state.link, state.stream, event.response);
+        this.#onStream(event.stream, (lane, stream) => this.#answers.answered(lane, stream, event.response));
         return;
       case 'stream-failed':
-        if (state?.state !== 'streaming' && state?.state !== 'awaiting') return;
-        if (state.stream.id === event.stream) this.#upload.broken(state.link, state.stream, event.failure);
+        this.#onStream(event.stream, (lane, stream) => this.#answers.broken(lane, stream, event.failure));
         return;
       case 'epoch-opened':
         this.#epochOpened(event.identity);
@@ -141,20 +155,28 @@ export class UplinkSession {
         this.#appended(event.highestSequence);
         return;
       case 'catalogue':
-        this.#with.registration.catalogue(event.series, event.segments);
-        if (this.#with.registration.isIncomplete) this.#interrupt(this.#with.outbox.nowMs);
+        this.#with.registration.catalogue(event.catalogue);
+        this.#upload.carryOn();
         return;
       case 'register-again':
         this.#registerAgain();
         return;
       case 'flush':
         this.#with.flushing = true;
-        if (state?.state !== 'streaming') return;
-        state.stream.flush();
-        this.#upload.carryOn(state.link, state.stream);
+        this.#upload.live.open?.flush();
+        this.#upload.carryOn();
         return;
       default:
         return;
+    }
+  }
+
+  #onStream(id: number, act: (lane: UploadLane, stream: UploadStream) => void): void {
+    for (const lane of [this.#upload.live, this.#upload.backfill]) {
+      const stream = lane.find(id);
+      if (stream === undefined) continue;
+      act(lane, stream);
+      return;
     }
   }
 
@@ -162,34 +184,17 @@ export class UplinkSession {
     if (highestSequence <= this.#with.registration.highest) return;
     this.#with.backlog.appended(this.#with.registration.highest, this.#with.outbox.nowMs);
     this.#with.registration.highest = highestSequence;
-    const { state } = this.#with;
-    if (state?.state === 'idle') this.#upload.next(state.link);
-    else if (state?.state === 'streaming') {
-      state.stream.appended();
-      this.#upload.carryOn(state.link, state.stream);
-    }
+    this.#upload.live.open?.appended();
+    this.#upload.carryOn();
   }
 
   /** Asked of a whole fleet at once, or by a collector that does not stop asking: not in step, and not too often. */
   #registerAgain(): void {
-    this.#with.registerDue = true;
-    const earliestMs = Math.max(
-      this.#with.outbox.nowMs,
-      this.#register.registeredAtMs + this.#with.queue.limits.registerAgainMs,
-    );
-    this.#interrupt(earliestMs + this.#with.random() * this.#with.queue.limits.droppedJitterMs);
-  }
-
-  /** Register is due at that time; what is under way ends soon. */
-  #interrupt(atMs: number): void {
-    const state = this.#with.state;
-    if (state?.state === 'idle' || state?.state === 'reading') {
-      if (atMs > this.#with.outbox.nowMs) this.#with.hold(state.link, atMs, 'register', 'Register is due');
-      else this.#register.look(state.link);
-    } else if (state?.state === 'streaming') {
-      state.stream.finish();
-      this.#upload.carryOn(state.link, state.stream);
-    }
+    const { outbox, queue, random } = this.#with;
+    const earliestMs = Math.max(outbox.nowMs, this.#register.registeredAtMs + queue.limits.registerAgainMs);
+    const atMs = earliestMs + random() * queue.limits.droppedJitterMs;
+    this.#with.registerAtMs = Math.min(this.#with.registerAtMs, atMs);
+    this.#upload.carryOn();
   }
 
   #bufferFailed(effect: UplinkEffect['type'], message: string): void {
@@ -203,16 +208,15 @@ export class UplinkSession {
         return;
       case 'looking':
       case 'comparing':
-        this.#with.registerDue = true;
         this.#with.hold(state.link, untilMs, 'register', why);
         return;
-      case 'reading':
-        this.#with.hold(state.link, untilMs, 'upload', why);
-        return;
-      case 'streaming':
+      case 'uploading':
+        // What could not be deleted or put aside would stay for as long as the connection: Register says again what is durable.
+        if (effect === 'acknowledge' || effect === 'quarantine') this.#registerAgain();
         if (effect !== 'read') return;
-        state.stream.finish();
-        this.#upload.carryOn(state.link, state.stream);
+        this.#upload.live.readFailed(untilMs, why);
+        this.#upload.backfill.readFailed(untilMs, why);
+        this.#upload.carryOn();
         return;
       default:
         return;
@@ -223,7 +227,8 @@ export class UplinkSession {
   #epochOpened(identity: BufferIdentity): void {
     const state = this.#with.state;
     this.#register.epochOpened(identity);
+    this.#upload.newEpoch();
     if (state?.state === 'opening-epoch') this.#register.look(state.link);
-    else this.#interrupt(this.#with.outbox.nowMs);
+    else this.#upload.carryOn();
   }
 }

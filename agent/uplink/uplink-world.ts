@@ -2,7 +2,7 @@ import { seededRandom } from '@tributary/core/clock/random';
 import type { GrpcOutcome } from '@tributary/core/errors/grpc-status';
 import { RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
 import { ClockState, type SequenceRange, ValueType } from '@tributary/proto/gen/tributary/v1/series';
-import { type UploadHeader, UploadResponse } from '@tributary/proto/gen/tributary/v1/telemetry';
+import { Lane, type UploadHeader, UploadResponse } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import { expect } from 'vitest';
 import type { BufferCounts, BufferIdentity } from '../buffer/buffer.js';
@@ -139,6 +139,8 @@ export interface ModelStream {
   items: Item[];
   writes: number;
   finished: boolean;
+  /** As of its first message. */
+  oldestLive: number | undefined;
 }
 
 /** The agent's surroundings: carries effects out against the buffer, keeps what goes to the collector for the test. */
@@ -149,11 +151,19 @@ export class World {
   link: number | undefined;
   registered = false;
   register: Extract<UplinkEffect, { type: 'register' }> | undefined;
-  stream: ModelStream | undefined;
+  /** Without an answer, the oldest first. */
+  streams: ModelStream[] = [];
   cancelled: number[] = [];
   log: string[] = [];
   buffered: UplinkEvent[] = [];
   told: { epoch: number; ranges: SequenceRange[] }[] = [];
+  /** What each end of a session left without an answer. */
+  stopped: { epoch: number; ranges: SequenceRange[] }[] = [];
+  /** By epoch and lane, what was sent for the first time, in that order. */
+  readonly firstSent = new Map<string, number[]>();
+  readonly #sentOnce = new Set<string>();
+  /** What the collector grants in each answer that does not say otherwise. */
+  backfillBytesPerSecond = 0;
   epochsOpened = 0;
   epochNames = 1;
 
@@ -167,6 +177,15 @@ export class World {
       identity: buffer.identity(),
       limits,
     });
+  }
+
+  /** The oldest stream without an answer. */
+  get stream(): ModelStream | undefined {
+    return this.streams.at(0);
+  }
+
+  of(lane: Lane): ModelStream[] {
+    return this.streams.filter(({ header }) => header?.lane === lane);
   }
 
   send(event: UplinkEvent): void {
@@ -198,40 +217,43 @@ export class World {
         expect(effect.link).toBe(this.link);
         this.link = undefined;
         this.registered = false;
-        this.stream = undefined;
+        this.streams = [];
         this.register = undefined;
         return;
       case 'register':
         expect(effect.link).toBe(this.link);
         expect(this.register).toBeUndefined();
+        // What is under way is settled first.
+        expect(this.streams).toEqual([]);
         this.register = effect;
         return;
       case 'cancel':
         this.cancelled.push(effect.id);
-        if (this.stream?.id === effect.id) this.stream = undefined;
+        this.streams = this.streams.filter(({ id }) => id !== effect.id);
         if (this.register?.call === effect.id) this.register = undefined;
         return;
       case 'open':
         expect(this.registered).toBe(true);
         expect(effect.link).toBe(this.link);
-        expect(this.stream).toBeUndefined();
-        this.stream = {
+        this.streams.push({
           id: effect.stream,
           link: effect.link,
           header: undefined,
           items: [],
           writes: 0,
           finished: false,
-        };
+          oldestLive: undefined,
+        });
         return;
       case 'write':
         this.#write(effect);
         return;
-      case 'finish':
-        expect(this.stream?.id).toBe(effect.stream);
-        expect(this.stream!.finished).toBe(false);
-        this.stream!.finished = true;
+      case 'finish': {
+        const stream = this.#open(effect.stream);
+        expect(stream.finished).toBe(false);
+        stream.finished = true;
         return;
+      }
       case 'status':
         this.buffered.push({ type: 'status', call: effect.call, counts: this.buffer.status() });
         return;
@@ -260,6 +282,10 @@ export class World {
         if (effect.epoch[0] !== this.buffer.epoch) return;
         this.buffer.inDoubt = effect.ranges;
         return;
+      case 'stop-sending':
+        this.stopped.push({ epoch: effect.epoch[0], ranges: effect.ranges });
+        if (effect.epoch[0] === this.buffer.epoch) this.buffer.inDoubt = effect.ranges;
+        return;
       case 'quarantine':
         if (effect.epoch[0] !== this.buffer.epoch) return;
         this.buffer.quarantined.push(effect.sequence);
@@ -281,19 +307,50 @@ export class World {
   }
 
   #write(effect: Extract<UplinkEffect, { type: 'write' }>): void {
-    const stream = this.stream!;
-    expect(stream.id).toBe(effect.stream);
+    const stream = this.#open(effect.stream);
     expect(stream.finished).toBe(false);
     expect(effect.header !== undefined).toBe(stream.writes === 0);
-    if (effect.header !== undefined) stream.header = effect.header;
+    if (effect.header !== undefined) {
+      stream.header = effect.header;
+      stream.oldestLive = effect.oldestLive;
+      // Each lane writes one stream at a time, and the live lane waits for each answer.
+      const others = this.of(effect.header.lane).filter(({ id }) => id !== stream.id);
+      expect(others.every(({ finished }) => finished)).toBe(true);
+      if (effect.header.lane === Lane.LIVE) expect(others).toEqual([]);
+      if (effect.header.lane === Lane.LIVE && effect.items.length > 0) {
+        expect(effect.oldestLive).toBeLessThanOrEqual(effect.items[0].sequence);
+      }
+    }
     stream.writes++;
     for (const item of effect.items) {
+      const twice = this.streams.filter(
+        ({ header, items }) =>
+          header!.epoch[0] === stream.header!.epoch[0] && items.some(({ sequence }) => sequence === item.sequence),
+      );
+      expect(twice).toEqual([]);
       expect(item.sequence).toBeGreaterThan(stream.items.at(-1)?.sequence ?? 0);
       stream.items.push(item);
+      this.#noteFirst(stream.header!, item.sequence);
       if (this.buffer.quotaBytes > 2 * this.buffer.status().bytesWaiting) continue;
       const marked = this.buffer.inDoubt.some((r) => r.first <= item.sequence && item.sequence <= r.last);
       expect(marked || stream.header!.epoch[0] !== this.buffer.epoch).toBe(true);
     }
+  }
+
+  #noteFirst({ epoch, lane }: UploadHeader, sequence: number): void {
+    const key = `${epoch[0]}/${sequence}`;
+    if (this.#sentOnce.has(key)) return;
+    this.#sentOnce.add(key);
+    const name = `${epoch[0]} ${Lane[lane]}`;
+    const first = this.firstSent.get(name);
+    if (first === undefined) this.firstSent.set(name, [sequence]);
+    else first.push(sequence);
+  }
+
+  #open(id: number): ModelStream {
+    const stream = this.streams.find((open) => open.id === id);
+    expect(stream).toBeDefined();
+    return stream!;
   }
 
   // The collector's side.
@@ -311,18 +368,22 @@ export class World {
     this.send({ type: 'registered', call, response: { ...full, fencingToken: 7 } });
   }
 
-  answerUpload(response: Partial<UploadResponse> = {}): void {
-    const { id, header } = this.stream!;
-    this.stream = undefined;
+  answerUpload(response: Partial<UploadResponse> = {}, stream = this.stream!): void {
+    const { id, header } = stream;
+    this.streams = this.streams.filter((open) => open !== stream);
     const full = { ...UploadResponse.decode(new Uint8Array(0)), ...response };
     this.told.push({ epoch: header!.epoch[0], ranges: full.durable });
     this.send({ type: 'answered', stream: id, response: full });
   }
 
-  failStream(failure: GrpcOutcome): void {
-    const { id } = this.stream!;
-    this.stream = undefined;
-    this.send({ type: 'stream-failed', stream: id, failure });
+  failStream(failure: GrpcOutcome, stream = this.stream!): void {
+    this.streams = this.streams.filter((open) => open !== stream);
+    this.send({ type: 'stream-failed', stream: stream.id, failure });
+  }
+
+  /** Lets the connection take messages until the stream is half-closed. */
+  fill(stream = this.stream!): void {
+    while (!stream.finished) this.send({ type: 'writable', stream: stream.id });
   }
 
   /** Connected, registered, and the first heartbeat answered if nothing waits. */
@@ -333,7 +394,7 @@ export class World {
     if (this.buffer.waiting.size === 0) this.answerUpload();
   }
 
-  sentRange(): SequenceRange {
-    return { first: this.stream!.items[0].sequence, last: this.stream!.items.at(-1)!.sequence };
+  sentRange(stream = this.stream!): SequenceRange {
+    return { first: stream.items[0].sequence, last: stream.items.at(-1)!.sequence };
   }
 }

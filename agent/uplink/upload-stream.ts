@@ -1,28 +1,33 @@
 import { pushSequence } from '@tributary/core/sequence-ranges/sequence-ranges';
 import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
-import { Lane, type UploadHeader } from '@tributary/proto/gen/tributary/v1/telemetry';
-import type { Item } from '@tributary/proto/items/item';
-import type { BacklogLane } from './backlog-lane.js';
+import type { UploadHeader } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { PipeMark } from './pipe-estimate.js';
 import { type Selection, type SendQueue, sentBytes } from './send-queue.js';
 import type { UplinkOutbox } from './uplink-outbox.js';
 
-/** What streams share. */
+/** What a stream needs of its lane. */
 export interface StreamSurroundings {
   outbox: UplinkOutbox;
   queue: SendQueue;
-  backlog: BacklogLane;
-  /** The highest sequence in the buffer. */
-  highest(): number;
-  /** Whether a new live stream stays open for what comes next. */
-  lingers(): boolean;
-  /** Bytes of bodies in the buffer when it was last asked. */
-  bytesWaiting(): number;
-  /** These are sent and not answered, all of them. */
-  inDoubt(ranges: SequenceRange[]): void;
+  /** The last sequence that the lane may send now. */
+  last(): number;
+  /** Something more is sent and not answered. */
+  sending(): void;
 }
 
-/** The header's own bytes in a stream, so that header and items stay within the bound together. */
-const headerBytesMax = 256;
+/** How a stream begins. */
+export interface StreamStart {
+  link: number;
+  header: UploadHeader;
+  /** The oldest live item that waits, for the watermark; undefined when none does. */
+  oldestLive: number | undefined;
+  first: Selection;
+  /** What it may carry beside its header. */
+  bytesMax: number;
+  /** Stays open for what comes next. */
+  lingers: boolean;
+  mark: PipeMark;
+}
 
 /**
  * One client stream: writes what is read, one message at a time and one read ahead, in order of sequence, and half-closes
@@ -31,47 +36,55 @@ const headerBytesMax = 256;
  */
 export class UploadStream {
   readonly id: number;
-  readonly lane: Lane;
   readonly epoch: Uint8Array;
   readonly startedMs: number;
-  readonly bytesMax: number;
+  /** Of the pipe as it was at the start. */
+  readonly mark: PipeMark;
   bytes = 0;
   items = 0;
   readonly sent: SequenceRange[] = [];
   finished = false;
-  /** It began with the oldest item, and nothing on the way stepped aside. */
-  isWhole: boolean;
+  /** Its bytes were used up, so the pipe and nothing else decided how long it took. */
+  isFull = false;
+  /** The first sequence that neither was sent nor was passed over: where the next stream goes on. */
+  resumesAt: number;
   #next: number;
   #blocked = false;
-  #chunk: Item[] | undefined;
+  #chunk: Selection | undefined;
   #reading: number | undefined;
   #lingers: boolean;
+  #hasWaited = false;
+  readonly #bytesMax: number;
   readonly #with: StreamSurroundings;
 
-  constructor(surroundings: StreamSurroundings, link: number, lane: Lane, header: UploadHeader, first: Selection) {
-    const { outbox, queue } = surroundings;
+  constructor(surroundings: StreamSurroundings, start: StreamStart) {
+    const { outbox } = surroundings;
+    const { header, first } = start;
     this.#with = surroundings;
     this.id = outbox.id();
-    this.lane = lane;
     this.epoch = header.epoch;
     this.startedMs = outbox.nowMs;
-    this.bytesMax = UploadStream.bytesMax(queue);
+    this.mark = start.mark;
+    this.#bytesMax = start.bytesMax;
     this.#next = first.nextSequence;
-    this.isWhole = first.isWhole;
-    this.#lingers = surroundings.lingers() && lane === Lane.LIVE && first.items.length > 0;
-    outbox.effect({ type: 'open', link, stream: this.id });
-    this.#write(first.items, header);
-    this.#carryOn();
+    this.resumesAt = first.nextSequence;
+    this.#lingers = start.lingers && first.items.length > 0;
   }
 
-  /** What a stream may carry beside its header, now. */
-  static bytesMax(queue: SendQueue): number {
-    return queue.streamBytes - headerBytesMax;
+  /** Opens it, once its lane knows of it. */
+  open({ link, first, header, oldestLive }: StreamStart): void {
+    this.#with.outbox.effect({ type: 'open', link, stream: this.id });
+    this.#write(first, header, oldestLive);
+    this.#carryOn();
   }
 
   /** Whether `call` is the read that this stream waits for. */
   reads(call: number): boolean {
     return this.#reading === call;
+  }
+
+  get isReading(): boolean {
+    return this.#reading !== undefined;
   }
 
   /** The write has been taken. */
@@ -80,16 +93,19 @@ export class UploadStream {
     if (!this.finished) this.#carryOn();
   }
 
-  /** The answer to the read: `items` from where the stream is; none when nothing waits up to `highestRead`. */
+  /** The answer to the read: items from where the stream is; none when nothing waits up to the lane's last. */
   read(selection: Selection): void {
     this.#reading = undefined;
     if (this.finished) return;
     this.#next = selection.nextSequence;
-    this.isWhole &&= selection.isWhole;
-    if (selection.items.length > 0) this.#chunk = selection.items;
-    else if (selection.ended) {
-      this.finish();
-      return;
+    if (selection.items.length > 0) this.#chunk = selection;
+    else {
+      this.resumesAt = this.#next;
+      if (selection.ended) {
+        this.isFull = this.#next <= this.#with.last() && !this.#hasWaited;
+        this.finish();
+        return;
+      }
     }
     this.#carryOn();
   }
@@ -99,7 +115,7 @@ export class UploadStream {
   }
 
   get bytesLeft(): number {
-    return this.bytesMax - this.bytes;
+    return this.#bytesMax - this.bytes;
   }
 
   /** When its time is used up. */
@@ -127,15 +143,17 @@ export class UploadStream {
     this.#with.outbox.effect({ type: 'finish', stream: this.id });
   }
 
-  #write(items: Item[], header: UploadHeader | undefined): void {
+  #write(selection: Selection, header: UploadHeader | undefined, oldestLive: number | undefined): void {
+    const { items } = selection;
     for (const item of items) {
       pushSequence(this.sent, item.sequence);
       this.bytes += sentBytes(item);
     }
     this.items += items.length;
+    this.resumesAt = selection.nextSequence;
     this.#blocked = true;
-    if (items.length > 0) this.#with.inDoubt(this.sent.map((range) => ({ ...range })));
-    this.#with.outbox.effect({ type: 'write', stream: this.id, header, items });
+    if (items.length > 0) this.#with.sending();
+    this.#with.outbox.effect({ type: 'write', stream: this.id, header, oldestLive, items });
   }
 
   /** Writes what was read ahead, reads ahead, lingers, or half-closes: whichever is next. */
@@ -143,20 +161,18 @@ export class UploadStream {
     if (this.#chunk !== undefined && !this.#blocked) {
       const chunk = this.#chunk;
       this.#chunk = undefined;
-      this.#write(chunk, undefined);
+      this.#write(chunk, undefined, undefined);
     }
     if (this.#chunk !== undefined || this.#reading !== undefined) return;
-    const isDrained = this.#next > this.#with.highest();
-    if (isDrained && this.#lingers) return;
-    if (isDrained || this.bytesLeft <= 0 || this.#isBackfillDone()) this.finish();
-    else this.#readAhead();
-  }
-
-  /** What is left is little or young: it goes in a live stream. */
-  #isBackfillDone(): boolean {
-    if (this.lane !== Lane.BACKFILL) return false;
-    const bytesLeft = this.#with.bytesWaiting() - this.bytes;
-    return this.#with.backlog.laneOf(this.#next, bytesLeft, this.#with.outbox.nowMs) === Lane.LIVE;
+    const isDrained = this.#next > this.#with.last();
+    if (isDrained && this.#lingers) {
+      this.#hasWaited = true;
+      return;
+    }
+    if (isDrained || this.bytesLeft <= 0) {
+      this.isFull = !isDrained && !this.#hasWaited;
+      this.finish();
+    } else this.#readAhead();
   }
 
   #readAhead(): void {

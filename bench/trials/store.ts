@@ -91,6 +91,7 @@ async function measure(shape: Shape, scale: number): Promise<ShapeFigures> {
         epochs: [{ epoch, highestSequence: 0, readingsProduced: 0, itemsWaiting: 0, readingsWaiting: 0 }],
         series: [],
         segments: [],
+        anchors: [],
         nowUs: START_US,
         seriesPerDeviceMax: 10,
       });

@@ -3,6 +3,7 @@ import type { Batch } from '@tributary/proto/batch/batch';
 import { BatchError } from '@tributary/proto/batch/batch-error';
 import type { BatchLimits } from '@tributary/proto/batch/batch-limits';
 import { decodeBatch } from '@tributary/proto/batch/decode';
+import { TimeQuality } from '@tributary/proto/gen/tributary/v1/query';
 import { ClockState } from '@tributary/proto/gen/tributary/v1/series';
 import {
   DeferralReason,
@@ -119,17 +120,18 @@ function decodeAndCheck(
   const epoch = item.epochSession;
   const refusal = checkColumns(batch, epoch);
   if (refusal !== undefined) return refusal;
+  findEventTimeSpan(batch, 0, span);
   if (batch.segment === 0) {
     item.quality = ClockState.SYNCHRONIZED;
   } else {
-    const segment = epoch.segments[batch.segment];
-    if (segment === undefined) return registerAgain;
-    item.offsetUs = segment.offsetUs;
-    item.quality = segment.state;
+    // One offset for the whole batch: it lasts seconds, and what a line drifts in seconds is far below what is promised.
+    const clock = epoch.clockAt(batch.segment, span.any ? span.firstUs : 0);
+    if (clock === undefined) return registerAgain;
+    item.offsetUs = clock.offsetUs;
+    item.quality = clock.state;
   }
-  findEventTimeSpan(batch, item.offsetUs, span);
-  item.firstUs = span.any ? span.firstUs : nowUs;
-  item.lastUs = span.any ? span.lastUs : nowUs;
+  item.firstUs = span.any ? span.firstUs + item.offsetUs : nowUs;
+  item.lastUs = span.any ? span.lastUs + item.offsetUs : nowUs;
   if (!Number.isSafeInteger(item.firstUs) || !Number.isSafeInteger(item.lastUs)) {
     return rejected(RejectionReason.MALFORMED, 'times: beyond what 2^53 microseconds around 1970 can hold');
   }
@@ -137,10 +139,10 @@ function decodeAndCheck(
   return undefined;
 }
 
-/** Whether a checked batch has readings from the future: then nobody can vouch for its clock, and its quality says so. */
+/** Whether a checked batch has readings from the future: then nobody can vouch for its times, and its quality says so. */
 export function flagFuture(item: PendingItem, nowUs: number): boolean {
   if (item.lastUs <= nowUs + FUTURE_TOLERANCE_US) return false;
-  item.quality = ClockState.UNSYNCHRONIZED;
+  item.quality = TimeQuality.FUTURE;
   return true;
 }
 

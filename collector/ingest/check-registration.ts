@@ -1,12 +1,13 @@
 import type { RegisterRequest } from '@tributary/proto/gen/tributary/v1/device';
 import {
+  type ClockAnchor,
   ClockState,
   type SegmentDeclaration,
   type SeriesDeclaration,
   ValueType,
 } from '@tributary/proto/gen/tributary/v1/series';
 import { EPOCH_BYTES } from '@tributary/proto/items/item';
-import { SEGMENTS_PER_EPOCH_MAX } from '../store/store.js';
+import { ANCHORS_PER_EPOCH_MAX, SEGMENTS_PER_EPOCH_MAX } from '../store/store.js';
 
 /** Limits of what a registration may say. */
 export interface RegistrationLimits {
@@ -34,7 +35,7 @@ const CONTROL = /[\u0000-\u001f\u007f]/;
  */
 export function checkRegistration(request: RegisterRequest, limits: RegistrationLimits): string | undefined {
   if (request.startId.length !== START_ID_BYTES) return `start_id: ${request.startId.length} bytes; 16 are needed`;
-  const { epochs, series, segments } = request;
+  const { epochs, series, segments, anchors } = request;
   if (epochs.length === 0) return 'epochs: the epoch that the device writes is missing';
   if (epochs.length > limits.epochsPerRegisterMax) {
     return `epochs: ${epochs.length}; at most ${limits.epochsPerRegisterMax} are taken`;
@@ -50,7 +51,8 @@ export function checkRegistration(request: RegisterRequest, limits: Registration
     checkText('agent_version', request.agentVersion, 0, VERSION_BYTES_MAX) ??
     checkMap('attributes', request.attributes) ??
     checkSeries(series, limits.seriesPerDeviceMax) ??
-    checkSegments(segments)
+    checkSegments(segments) ??
+    checkAnchors(anchors)
   );
 }
 
@@ -87,7 +89,27 @@ function checkSegments(segments: readonly SegmentDeclaration[]): string | undefi
     }
     // It is stored with each batch, in four bits.
     if (ClockState[state] === undefined || state === ClockState.UNRECOGNIZED) {
-      return `segments.state: ${state} of segment ${id}; 0 to ${ClockState.UNSYNCHRONIZED} are known`;
+      return `segments.state: ${state} of segment ${id}; 0 to ${ClockState.PLACED} are known`;
+    }
+  }
+  return undefined;
+}
+
+function checkAnchors(anchors: readonly ClockAnchor[]): string | undefined {
+  let previous = 0;
+  for (const { id, segment, atUs, offsetUs, uncertaintyUs, state } of anchors) {
+    if (id <= previous || id > ANCHORS_PER_EPOCH_MAX) {
+      return `anchors.id: ${id} after ${previous}; ids count up from 1 to ${ANCHORS_PER_EPOCH_MAX}`;
+    }
+    previous = id;
+    if (segment < 1 || segment > SEGMENTS_PER_EPOCH_MAX) {
+      return `anchors.segment: ${segment} of anchor ${id}; segments count up from 1 to ${SEGMENTS_PER_EPOCH_MAX}`;
+    }
+    if (!Number.isSafeInteger(atUs) || !Number.isSafeInteger(offsetUs) || !Number.isSafeInteger(uncertaintyUs)) {
+      return `anchors.offset_us: of anchor ${id} beyond 2^53`;
+    }
+    if (ClockState[state] === undefined || state === ClockState.UNRECOGNIZED) {
+      return `anchors.state: ${state} of anchor ${id}; 0 to ${ClockState.PLACED} are known`;
     }
   }
   return undefined;

@@ -32,7 +32,12 @@ import { defaultIngestLimits } from './ingest-limits.js';
 const entry: LedgerEntry = { epoch: EPOCH, first: 3, last: 4, readings: 4, bound: false, reason: LossReason.THINNED };
 
 function thinnedItem(sequence: number, replaced: LedgerEntry[], values: number[], changes: Partial<Item> = {}): Item {
-  const body = ThinnedBatch.encode({ replaced, readings: values.length, batch: batchBody(values) }).finish();
+  const body = ThinnedBatch.encode({
+    replaced,
+    readings: values.length,
+    batch: batchBody(values),
+    kept: replaced.map((_, at) => (at === 0 ? values.length : 0)),
+  }).finish();
   return item(sequence, body, { kind: ItemKind.THINNED_BATCH, readings: 0, ...changes });
 }
 
@@ -81,10 +86,14 @@ const refused: { what: string; bad: Item; reason: RejectionReason; says: string 
   },
   {
     what: 'whose batch holds more than it says',
-    bad: item(9, ThinnedBatch.encode({ replaced: [entry], readings: 1, batch: batchBody([1, 2]) }).finish(), {
-      kind: ItemKind.THINNED_BATCH,
-      readings: 0,
-    }),
+    bad: item(
+      9,
+      ThinnedBatch.encode({ replaced: [entry], readings: 1, batch: batchBody([1, 2]), kept: [1] }).finish(),
+      {
+        kind: ItemKind.THINNED_BATCH,
+        readings: 0,
+      },
+    ),
     reason: RejectionReason.COUNT,
     says: 'its body has 2',
   },
@@ -107,7 +116,12 @@ describe('a thinned batch', () => {
 
   it('of an unknown series waits for a registration', () => {
     const bench = new Bench();
-    const body = ThinnedBatch.encode({ replaced: [entry], readings: 1, batch: batchBody([1], { seriesId: 77 }) });
+    const body = ThinnedBatch.encode({
+      replaced: [entry],
+      readings: 1,
+      batch: batchBody([1], { seriesId: 77 }),
+      kept: [1],
+    });
     const { response } = bench.upload([item(9, body.finish(), { kind: ItemKind.THINNED_BATCH, readings: 0 })]);
     expect(response?.later[0]).toMatchObject({ reason: DeferralReason.REGISTER_AGAIN });
   });
@@ -183,7 +197,12 @@ describe('a thinned batch', () => {
     const at = (sequence: number, value: number, readingsBefore: number) =>
       item(sequence, batchBody([value], { startUs: sequence * 60_000_000 }), { readings: 1, readingsBefore });
     const batch = batchBody([20, 30], { startUs: 2 * 60_000_000 });
-    const body = ThinnedBatch.encode({ replaced: [{ ...entry, first: 2, last: 2, readings: 8 }], readings: 2, batch });
+    const body = ThinnedBatch.encode({
+      replaced: [{ ...entry, first: 2, last: 2, readings: 8 }],
+      readings: 2,
+      batch,
+      kept: [2],
+    });
     const kept = item(4, body.finish(), { kind: ItemKind.THINNED_BATCH, readings: 0, readingsBefore: 12 });
     // What happens now first, then what was kept of the time in between.
     await upload([at(1, 1, 0), at(3, 2, 11)]);

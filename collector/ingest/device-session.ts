@@ -1,5 +1,6 @@
+import { anchorsBySegment, type ClockObservation, SegmentLine } from '@tributary/core/clock/clock-observation';
 import type { ColumnType } from '@tributary/proto/batch/batch';
-import { type SegmentDeclaration, ValueType } from '@tributary/proto/gen/tributary/v1/series';
+import { type ClockAnchor, type SegmentDeclaration, ValueType } from '@tributary/proto/gen/tributary/v1/series';
 import { IntervalSet } from '../store/interval-set.js';
 import type { CatalogueSeries, DeviceName, RegisteredDevice, RegisteredEpoch } from '../store/store.js';
 import type { DevicePart } from './commit-group.js';
@@ -16,7 +17,10 @@ export class EpochSession {
   series: readonly (CatalogueSeries | undefined)[] = [];
   /** The column type that each series must have. */
   types: readonly (ColumnType | undefined)[] = [];
-  segments: readonly (SegmentDeclaration | undefined)[] = [];
+  #segments: readonly (SegmentDeclaration | undefined)[] = [];
+  #anchors: ReadonlyMap<number, ClockAnchor[]> = new Map();
+  /** Made as batches ask for them: a device has many segments, and sends readings of one or two. */
+  readonly #lines = new Map<number, SegmentLine>();
   /** What the device said last. */
   readingsProduced = 0;
   readingsWaiting = 0;
@@ -34,9 +38,23 @@ export class EpochSession {
   refresh(registered: RegisteredEpoch): void {
     this.series = registered.series;
     this.types = registered.series.map((entry) => entry && columnTypeOf(entry.declaration.type));
-    this.segments = registered.segments;
+    this.#segments = registered.segments;
+    this.#anchors = anchorsBySegment(registered.anchors);
+    this.#lines.clear();
     this.highest = Math.max(this.highest, registered.highestSequence);
     for (const { first, last } of registered.ranges) this.stored.add(first, last);
+  }
+
+  /** What is known of a segment's offset at a moment of its line; undefined when the segment is not declared. */
+  clockAt(segment: number, lineUs: number): ClockObservation | undefined {
+    let line = this.#lines.get(segment);
+    if (line === undefined) {
+      const declared = this.#segments[segment];
+      if (declared === undefined) return undefined;
+      line = new SegmentLine(declared, this.#anchors.get(segment) ?? []);
+      this.#lines.set(segment, line);
+    }
+    return line.at(lineUs);
   }
 
   /** The device's counts, from an upload's header. */

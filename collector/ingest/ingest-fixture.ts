@@ -60,6 +60,7 @@ export function registered(changes: Partial<RegisteredDevice> = {}): RegisteredD
         highestChecksum: undefined,
         series: [undefined, ...series],
         segments: [undefined, segment],
+        anchors: [undefined],
       },
     ],
     ...changes,

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { RegisterRequest } from '@tributary/proto/gen/tributary/v1/device';
 import {
+  type ClockAnchor,
   ClockState,
   type SegmentDeclaration,
   type SeriesDeclaration,
@@ -9,7 +10,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import { checkRegistration } from './check-registration.js';
 import { defaultIngestLimits } from './ingest-limits.js';
-import { settleSegments } from './segment-offset.js';
+import { settleClaims } from './segment-offset.js';
 
 const series: SeriesDeclaration = { id: 1, name: 'temperature', unit: 'Cel', labels: {}, type: ValueType.DOUBLE };
 const segment: SegmentDeclaration = {
@@ -17,6 +18,14 @@ const segment: SegmentDeclaration = {
   bootId: 'boot',
   offsetUs: 1_800_000_000_000_000,
   observedAtUs: 0,
+  uncertaintyUs: 1000,
+  state: ClockState.SYNCHRONIZED,
+};
+const anchor: ClockAnchor = {
+  id: 1,
+  segment: 1,
+  atUs: 9_000_000,
+  offsetUs: segment.offsetUs,
   uncertaintyUs: 1000,
   state: ClockState.SYNCHRONIZED,
 };
@@ -76,6 +85,10 @@ describe('a registration', () => {
     ['with an unknown type', { series: [{ ...series, type: 9 as ValueType }] }, 'series.type'],
     ['with a nameless boot', { segments: [{ ...segment, bootId: '' }] }, 'segments.boot_id'],
     ['with a clock state that nobody knows', { segments: [{ ...segment, state: 77 as ClockState }] }, 'segments.state'],
+    ['with an anchor id of 0', { anchors: [{ ...anchor, id: 0 }] }, 'anchors.id'],
+    ['with an anchor of no segment', { anchors: [{ ...anchor, segment: 0 }] }, 'anchors.segment'],
+    ['with an anchor beyond exact numbers', { anchors: [{ ...anchor, offsetUs: 2 ** 60 }] }, 'anchors.offset_us'],
+    ['with an anchor in an unknown state', { anchors: [{ ...anchor, state: 9 as ClockState }] }, 'anchors.state'],
     ['with a segment id of 0', { segments: [{ ...segment, id: 0 }] }, 'segments.id'],
     ['with a long version', { agentVersion: '1'.repeat(65) }, 'agent_version'],
     ['with an empty attribute name', { attributes: { '': 'x' } }, 'attributes key'],
@@ -89,16 +102,16 @@ describe('the offset of a segment', () => {
 
   it('is the device’s own when it is synchronised and near the estimate', () => {
     const near = { ...segment, offsetUs: segment.offsetUs + 4_900_000 };
-    expect(settleSegments([near], exchange)).toEqual({ segments: [near], corrected: 0 });
+    expect(settleClaims([near], [], exchange)).toEqual({ segments: [near], anchors: [], corrected: 0 });
   });
 
   it.each([
-    ['a synchronised clock that is far off', { offsetUs: segment.offsetUs - 5_100_000 }],
-    ['a clock that nobody vouches for', { state: ClockState.UNSYNCHRONIZED }],
-    ['a clock that says nothing', { state: ClockState.UNSPECIFIED }],
-  ])('is estimated for %s', (_, changes) => {
-    const { segments, corrected } = settleSegments([{ ...segment, ...changes }], exchange);
-    expect(corrected).toBe(1);
+    ['a synchronised clock that is far off', { offsetUs: segment.offsetUs - 5_100_000 }, 1],
+    ['a clock that nobody vouches for', { state: ClockState.UNSYNCHRONIZED }, 0],
+    ['a clock that says nothing', { state: ClockState.UNSPECIFIED }, 0],
+  ])('is estimated for %s', (_, changes, contradicted) => {
+    const { segments, corrected } = settleClaims([{ ...segment, ...changes }], [], exchange);
+    expect(corrected).toBe(contradicted);
     expect(segments[0]).toMatchObject({
       offsetUs: 1_800_000_000_000_000,
       observedAtUs: 10_000_000,
@@ -108,6 +121,20 @@ describe('the offset of a segment', () => {
 
   it('of another segment than the exchange’s is left as the device says', () => {
     const older = { ...segment, offsetUs: 5, state: ClockState.UNSYNCHRONIZED };
-    expect(settleSegments([older, { ...segment, id: 2 }], { ...exchange, segment: 2 }).segments[0]).toEqual(older);
+    expect(settleClaims([older, { ...segment, id: 2 }], [], { ...exchange, segment: 2 }).segments[0]).toEqual(older);
+  });
+
+  it('is corrected in what became known later, with what a crystal may have drifted since allowed for', () => {
+    const far = { ...anchor, offsetUs: segment.offsetUs - 5_100_000 };
+    const { anchors, corrected } = settleClaims([], [far, { ...far, id: 2, segment: 2 }], exchange);
+    expect(corrected).toBe(1);
+    expect(anchors[0]).toMatchObject({ id: 1, offsetUs: 1_800_000_000_000_000, state: ClockState.ESTIMATED });
+    expect(anchors[1]).toEqual({ ...far, id: 2, segment: 2 });
+    const dayUs = 86_400_000_000;
+    const dayLater = { ...exchange, monotonicUs: dayUs, receivedAtUs: 1_800_000_000_000_000 + dayUs };
+    const drifted = { ...far, atUs: 0, offsetUs: segment.offsetUs - 20_000_000 };
+    expect(settleClaims([], [drifted], dayLater)).toEqual({ segments: [], anchors: [drifted], corrected: 0 });
+    const placed = { ...far, state: ClockState.PLACED };
+    expect(settleClaims([], [placed], exchange)).toEqual({ segments: [], anchors: [placed], corrected: 0 });
   });
 });

@@ -4,7 +4,7 @@ import type { DeviceName, RegisteredEpoch, Store } from '../store/store.js';
 import { checkRegistration } from './check-registration.js';
 import type { IngestCore } from './ingest-core.js';
 import type { IngestLimits } from './ingest-limits.js';
-import { settleSegments } from './segment-offset.js';
+import { settleClaims } from './segment-offset.js';
 
 export type RegisterResult =
   | { outcome: 'registered'; response: RegisterResponse; corrected: number }
@@ -44,7 +44,7 @@ export async function register(
   const receivedAtUs = clock.wallUs();
   const problem = checkRegistration(request, limits);
   if (problem !== undefined) return { outcome: 'invalid', detail: problem };
-  const { segments, corrected } = settleSegments(request.segments, {
+  const { segments, anchors, corrected } = settleClaims(request.segments, request.anchors, {
     receivedAtUs,
     monotonicUs: request.monotonicUs,
     segment: request.segment,
@@ -57,6 +57,7 @@ export async function register(
     epochs: request.epochs,
     series: request.series,
     segments,
+    anchors,
     nowUs: receivedAtUs,
     seriesPerDeviceMax: limits.seriesPerDeviceMax,
   });
@@ -81,7 +82,7 @@ export async function register(
     seriesKnown: knownUpTo(first.series),
     segmentsKnown: knownUpTo(first.segments),
     alertCursor: device.alertCursor,
-    anchorsKnown: 0,
+    anchorsKnown: knownUpTo(first.anchors),
   };
   return { outcome: 'registered', response, corrected };
 }

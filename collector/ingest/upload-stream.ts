@@ -298,9 +298,10 @@ export class UploadStream implements ItemOwner {
       this.#context.committer.touch(session, epoch, header.fencingToken);
     }
     if (header.lane !== Lane.LIVE || !this.#verdicts.clean) return;
-    const segment = header.watermarkSegment === 0 ? undefined : epoch.segments[header.watermarkSegment];
-    if (header.watermarkSegment !== 0 && segment === undefined) return;
-    this.#context.watermark(session, Math.min(header.watermarkUs + (segment?.offsetUs ?? 0), this.#nowUs));
+    const { watermarkSegment, watermarkUs } = header;
+    const clock = watermarkSegment === 0 ? undefined : epoch.clockAt(watermarkSegment, watermarkUs);
+    if (watermarkSegment !== 0 && clock === undefined) return;
+    this.#context.watermark(session, Math.min(watermarkUs + (clock?.offsetUs ?? 0), this.#nowUs));
   }
 
   #fail(message: string): void {

@@ -71,6 +71,7 @@ export class TestDevice {
       epochs: [{ epoch: this.epoch, highestSequence: 0, readingsProduced: 0, itemsWaiting: 0, readingsWaiting: 0 }],
       series: TEST_SERIES,
       segments: [],
+      anchors: [],
       nowUs: 1,
       seriesPerDeviceMax: 10,
     });

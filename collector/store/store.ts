@@ -1,7 +1,8 @@
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type { EpochState } from '@tributary/proto/gen/tributary/v1/device';
-import type { Device, EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
+import type { Device, EpochAudit, TimeQuality } from '@tributary/proto/gen/tributary/v1/query';
 import type {
+  ClockAnchor,
   ClockState,
   SegmentDeclaration,
   SequenceRange,
@@ -16,6 +17,12 @@ import type { Item } from '@tributary/proto/items/item';
  * is registered, 2 MB.
  */
 export const SEGMENTS_PER_EPOCH_MAX = 16_384;
+
+/**
+ * Anchors of one epoch at the most: a crystal that is off by 50 millionths moves its offset by an anchor's bound some 40
+ * times a day, for four years. 100 bytes each in memory while the device is registered.
+ */
+export const ANCHORS_PER_EPOCH_MAX = 65_536;
 
 /**
  * Epochs that a device may register at the most, ever: each is rows that stay. One a week for twenty years; a device that
@@ -39,6 +46,8 @@ export interface Registration {
   series: readonly SeriesDeclaration[];
   /** Of the first epoch, with the offset and state that the collector settled on. */
   segments: readonly SegmentDeclaration[];
+  /** Of the first epoch, settled in the same way. */
+  anchors: readonly ClockAnchor[];
   nowUs: number;
   /** More series than this for one device are refused, so that one device cannot fill the catalogue. */
   seriesPerDeviceMax: number;
@@ -67,6 +76,8 @@ export interface RegisteredEpoch {
   /** Index is the id that the device uses; index 0 is unused. */
   series: (CatalogueSeries | undefined)[];
   segments: (SegmentDeclaration | undefined)[];
+  /** Index is the anchor's id; index 0 is unused. */
+  anchors: (ClockAnchor | undefined)[];
 }
 
 export interface CatalogueSeries {
@@ -75,6 +86,9 @@ export interface CatalogueSeries {
   declaration: SeriesDeclaration;
 }
 
+/** How well the times of an item are known, as frozen when it came: of what is later than the clock was then, just that. */
+export type Quality = ClockState | TimeQuality.FUTURE;
+
 /** An item that ingest has checked. */
 export interface CheckedItem extends Item {
   /** Event times in microseconds since the Unix epoch, as resolved now and frozen; 0 for what is not a batch. */
@@ -82,7 +96,7 @@ export interface CheckedItem extends Item {
   lastUs: number;
   /** What was added to the batch's times, in microseconds; 0 in the absolute segment. */
   offsetUs: number;
-  quality: ClockState;
+  quality: Quality;
   /** The lane that it came in. Kept, so that a replay judges history as history. */
   lane: Lane;
   /** Of a declaration; of a thinned batch what it replaces. */

@@ -55,7 +55,13 @@ describe('the TCP proxy', () => {
     const bytes = Buffer.alloc(3_000_000, 'abcdefg');
     socket.write(bytes);
     expect((await receive(socket, bytes.length)).equals(bytes)).toBe(true);
-    expect(proxy.stats()).toEqual({ bytesUp: bytes.length, bytesDown: bytes.length, connections: 1, open: 1 });
+    expect(proxy.stats()).toEqual({
+      bytesUp: bytes.length,
+      bytesDown: bytes.length,
+      connections: 1,
+      open: 1,
+      resets: 0,
+    });
   });
 
   it('delays each direction', async () => {

@@ -15,6 +15,8 @@ export interface LinkFaults {
   refuse: boolean;
   /** Each connection is reset when this many bytes have gone toward the target; 0 is never. */
   resetAfterBytesUp: number;
+  /** The same for what came back from the target. */
+  resetAfterBytesDown: number;
 }
 
 const SOUND: LinkFaults = {
@@ -25,6 +27,7 @@ const SOUND: LinkFaults = {
   dropDown: false,
   refuse: false,
   resetAfterBytesUp: 0,
+  resetAfterBytesDown: 0,
 };
 
 export interface LinkStats {
@@ -33,6 +36,8 @@ export interface LinkStats {
   bytesDown: number;
   connections: number;
   open: number;
+  /** Connections that were reset after the bytes that they were given. */
+  resets: number;
 }
 
 /** Sees what a connection sends toward the target, in the pieces in which it arrives; connections are numbered from 1. */
@@ -144,6 +149,7 @@ export class TcpProxy {
   private bytesUp = 0;
   private bytesDown = 0;
   private accepted = 0;
+  private resets = 0;
 
   private constructor(
     private readonly server: Server,
@@ -217,6 +223,7 @@ export class TcpProxy {
       bytesDown: this.bytesDown,
       connections: this.accepted,
       open: this.connections.size,
+      resets: this.resets,
     };
   }
 
@@ -238,7 +245,14 @@ export class TcpProxy {
     target.on('error', () => target.destroy());
     target.connect(this.targetPort, '127.0.0.1');
     let connectionBytesUp = 0;
+    let connectionBytesDown = 0;
     const faults = () => this.faults;
+    const resetBeyond = (limit: number, bytes: number) => {
+      if (limit === 0 || bytes < limit || client.destroyed) return;
+      this.resets++;
+      client.resetAndDestroy();
+      target.resetAndDestroy();
+    };
     const up = new Pipe(
       client,
       target,
@@ -247,11 +261,7 @@ export class TcpProxy {
         this.bytesUp += bytes.length;
         connectionBytesUp += bytes.length;
         this.tap?.(number, bytes);
-        const limit = this.faults.resetAfterBytesUp;
-        if (limit > 0 && connectionBytesUp >= limit) {
-          client.resetAndDestroy();
-          target.resetAndDestroy();
-        }
+        resetBeyond(this.faults.resetAfterBytesUp, connectionBytesUp);
       },
       () => this.faults.dropUp,
     );
@@ -261,6 +271,8 @@ export class TcpProxy {
       faults,
       (bytes) => {
         this.bytesDown += bytes.length;
+        connectionBytesDown += bytes.length;
+        resetBeyond(this.faults.resetAfterBytesDown, connectionBytesDown);
       },
       () => this.faults.dropDown,
     );

@@ -43,6 +43,7 @@ export function registration(device: string, changes: Partial<Registration> = {}
       { id: 1, name: 'temperature', unit: 'Cel', labels: { room: 'a', floor: '1' }, type: ValueType.DOUBLE },
       { id: 2, name: 'door', unit: '', labels: {}, type: ValueType.STRING },
     ],
+    anchors: [],
     segments: [
       {
         id: 1,
@@ -144,7 +145,14 @@ export function thinned(
     bound: false,
     reason: LossReason.THINNED,
   }));
-  const body = ThinnedBatch.encode({ replaced: entries, readings: kept, batch: new Uint8Array([sequence]) }).finish();
+  // All that was kept is of the first range.
+  const keptOf = ranges.map((_, at) => (at === 0 ? kept : 0));
+  const body = ThinnedBatch.encode({
+    replaced: entries,
+    readings: kept,
+    batch: new Uint8Array([sequence]),
+    kept: keptOf,
+  }).finish();
   const { firstUs } = batch(ranges[0][0]);
   const { lastUs } = batch(ranges[ranges.length - 1][1]);
   const fields = { kind: ItemKind.THINNED_BATCH, readings: 0, readingsBefore, body, entries, firstUs, lastUs };

@@ -1,3 +1,4 @@
+import { ClockState } from '@tributary/proto/gen/tributary/v1/series';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { EPOCHS_PER_DEVICE_MAX, ItemOutcome, type Store } from '../store.js';
 import {
@@ -99,11 +100,29 @@ export function describeIngest(under: UnderTest): void {
       expect(await register(store, 'd')).toEqual(device);
     });
 
-    it('lets a segment become better known', async () => {
-      const [segment] = registration('d').segments;
-      await register(store, 'd');
-      const device = await register(store, 'd', { segments: [{ ...segment, offsetUs: -5 }] });
-      expect(device.epochs[0].segments[1]?.offsetUs).toBe(-5);
+    it('lets a segment that nobody vouched for become better known, and never changes it again', async () => {
+      const [known] = registration('d').segments;
+      const segment = { ...known, offsetUs: -5, state: ClockState.UNSYNCHRONIZED };
+      const declare = async (changes: Partial<typeof segment>) =>
+        (await register(store, 'd', { segments: [{ ...segment, ...changes }] })).epochs[0].segments[1];
+      expect(await declare({})).toEqual(segment);
+      expect(await declare({ offsetUs: -6 })).toEqual(segment);
+      const estimated = { ...segment, offsetUs: -7, state: ClockState.ESTIMATED };
+      expect(await declare(estimated)).toEqual(estimated);
+      expect(await declare({ offsetUs: -8, state: ClockState.SYNCHRONIZED })).toEqual(estimated);
+      expect(await declare({})).toEqual(estimated);
+    });
+
+    it('keeps what became known of a segment, each anchor once and as it first came', async () => {
+      const state = ClockState.ESTIMATED;
+      const anchor = { id: 1, segment: 1, atUs: 5, offsetUs: -9, uncertaintyUs: 3, state };
+      await register(store, 'd', { anchors: [anchor] });
+      const second = { ...anchor, id: 2, atUs: 6 };
+      const device = await register(store, 'd', { anchors: [{ ...anchor, offsetUs: -1 }, second] });
+      expect(device.epochs[0].anchors).toEqual([undefined, anchor, second]);
+      expect((await register(store, 'd')).epochs[0].anchors).toEqual([undefined, anchor, second]);
+      const copied = { startId: bytes16(9), anchors: [{ ...anchor, segment: 2 }] };
+      expect((await store.register(registration('d', copied))).outcome).toBe('conflict');
     });
 
     it('limits the series of a device', async () => {

@@ -1,5 +1,5 @@
 import type { Device } from '@tributary/proto/gen/tributary/v1/query';
-import type { SegmentDeclaration, ValueType } from '@tributary/proto/gen/tributary/v1/series';
+import type { ClockAnchor, SegmentDeclaration, ValueType } from '@tributary/proto/gen/tributary/v1/series';
 import type Database from 'better-sqlite3';
 import type { CatalogueSeries, DeviceName, StoredSeries } from '../store.js';
 
@@ -38,6 +38,7 @@ export class CatalogueTable {
   readonly #listSeries;
   readonly #selectCatalogue;
   readonly #selectSegments;
+  readonly #selectAnchors;
 
   constructor(db: Database.Database) {
     this.#selectDevice = db
@@ -60,6 +61,10 @@ export class CatalogueTable {
       [number, number],
       { id: number; boot_id: string; offset_us: number; observed_at_us: number; uncertainty_us: number; state: number }
     >('SELECT * FROM segments WHERE device_id = ? AND epoch_id = ? ORDER BY id');
+    this.#selectAnchors = db.prepare<[number, number], ClockAnchor>(
+      `SELECT id, segment, at_us AS atUs, offset_us AS offsetUs, uncertainty_us AS uncertaintyUs, state
+       FROM anchors WHERE device_id = ? AND epoch_id = ? ORDER BY id`,
+    );
   }
 
   findDevice(name: DeviceName): number | undefined {
@@ -117,5 +122,15 @@ export class CatalogueTable {
       };
     }
     return segments;
+  }
+
+  /** Index is the anchor's id. */
+  anchors(deviceId: number, epochId: number): (ClockAnchor | undefined)[] {
+    const anchors: (ClockAnchor | undefined)[] = [undefined];
+    for (const anchor of this.#selectAnchors.iterate(deviceId, epochId)) {
+      while (anchors.length <= anchor.id) anchors.push(undefined);
+      anchors[anchor.id] = anchor;
+    }
+    return anchors;
   }
 }

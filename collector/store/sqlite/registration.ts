@@ -1,7 +1,14 @@
-import type { SegmentDeclaration, SeriesDeclaration, ValueType } from '@tributary/proto/gen/tributary/v1/series';
+import { clockRank, isVouched } from '@tributary/core/clock/clock-observation';
+import type {
+  ClockAnchor,
+  SegmentDeclaration,
+  SeriesDeclaration,
+  ValueType,
+} from '@tributary/proto/gen/tributary/v1/series';
 import type Database from 'better-sqlite3';
 import { nextFencingToken } from '../fencing-token.js';
 import {
+  ANCHORS_PER_EPOCH_MAX,
   type CatalogueSeries,
   EPOCHS_PER_DEVICE_MAX,
   type RegisteredEpoch,
@@ -31,7 +38,7 @@ interface DeviceRow {
   alert_cursor: number;
 }
 
-/** Interns devices, epochs, series and segments. */
+/** Interns devices, epochs, series, segments and anchors. */
 export class Registrar {
   readonly #cache: DeviceCache;
   readonly #epochs: EpochInterner;
@@ -45,6 +52,7 @@ export class Registrar {
   readonly #countSeries;
   readonly #insertCatalogue;
   readonly #putSegment;
+  readonly #insertAnchor;
   readonly #run;
 
   constructor(db: Database.Database, cache: DeviceCache) {
@@ -85,6 +93,10 @@ export class Registrar {
        ON CONFLICT DO UPDATE SET offset_us = excluded.offset_us, observed_at_us = excluded.observed_at_us,
          uncertainty_us = excluded.uncertainty_us, state = excluded.state`,
     );
+    this.#insertAnchor = db.prepare(
+      `INSERT INTO anchors (device_id, epoch_id, id, segment, at_us, offset_us, uncertainty_us, state)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
     this.#run = db.transaction((registration: Registration) => this.#register(registration)).immediate;
   }
 
@@ -117,9 +129,11 @@ export class Registrar {
       this.#updateSaid.run(epoch.saidProduced, epoch.saidWaiting, epoch.storedSinceSaid, deviceId, epochId);
       const series = this.#catalogue.catalogue(deviceId, epochId);
       const segments = this.#catalogue.segments(deviceId, epochId);
+      const anchors = this.#catalogue.anchors(deviceId, epochId);
       if (epochs.length === 0) {
         this.#declareSeries(registration, deviceId, epochId, series);
         this.#declareSegments(registration, deviceId, epochId, segments);
+        this.#declareAnchors(registration, deviceId, epochId, anchors);
       }
       epochs.push({
         epochId,
@@ -129,6 +143,7 @@ export class Registrar {
         highestChecksum: epoch.highestChecksum ?? undefined,
         series,
         segments,
+        anchors,
       });
     }
     const fencingToken = device.fencing_token;
@@ -200,14 +215,48 @@ export class Registrar {
         const detail = `segment ${id} is of boot "${known.bootId}" already and cannot become one of "${segment.bootId}"`;
         throw new Refused({ outcome: 'conflict', detail });
       }
+      if (known !== undefined && !saysMore(known, segment)) continue;
       const { bootId, offsetUs, observedAtUs, uncertaintyUs, state } = segment;
       this.#putSegment.run(deviceId, epochId, id, bootId, offsetUs, observedAtUs, uncertaintyUs, state);
       while (segments.length <= id) segments.push(undefined);
       segments[id] = segment;
     }
   }
+
+  /** What is known of an anchor is never changed. */
+  #declareAnchors(
+    registration: Registration,
+    deviceId: number,
+    epochId: number,
+    anchors: (ClockAnchor | undefined)[],
+  ): void {
+    for (const anchor of registration.anchors) {
+      const { id, segment, atUs, offsetUs, uncertaintyUs, state } = anchor;
+      if (id < 1 || id > ANCHORS_PER_EPOCH_MAX) {
+        const detail = `anchor ${id} is outside 1 to ${ANCHORS_PER_EPOCH_MAX}, which is what an epoch may have`;
+        throw new Refused({ outcome: 'conflict', detail });
+      }
+      const known = anchors[id];
+      if (known !== undefined) {
+        if (known.segment === segment) continue;
+        const detail = `anchor ${id} is of segment ${known.segment} already and cannot become one of ${segment}`;
+        throw new Refused({ outcome: 'conflict', detail });
+      }
+      this.#insertAnchor.run(deviceId, epochId, id, segment, atUs, offsetUs, uncertaintyUs, state);
+      while (anchors.length <= id) anchors.push(undefined);
+      anchors[id] = anchor;
+    }
+  }
 }
 
 function isSameSeries(a: SeriesDeclaration, b: SeriesDeclaration): boolean {
   return a.name === b.name && a.unit === b.unit && a.type === b.type && labelsText(a.labels) === labelsText(b.labels);
+}
+
+/**
+ * Whether a segment that is declared again says more than what is known of it. What somebody vouched for, or the collector
+ * has settled on, is never changed; what nobody did gives way.
+ */
+function saysMore(known: SegmentDeclaration, again: SegmentDeclaration): boolean {
+  return !isVouched(known) && clockRank(again) < clockRank(known);
 }

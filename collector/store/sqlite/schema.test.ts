@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { alert, batches, commit, NOW_US, part, register, registration } from '../conformance/data.js';
 import { packCommit } from '../packed-commit.js';
 import { writerOperations } from './engine.js';
-import { openReader, openWriter } from './schema.js';
+import { MIGRATIONS, openReader, openWriter } from './schema.js';
 import { toStoreError } from './sqlite-errors.js';
 import { SqliteStore } from './sqlite-store.js';
 
@@ -69,6 +69,23 @@ describe('the SQLite file', () => {
       code: 'corrupt',
       message: expect.stringContaining('version 1000'),
     });
+  });
+
+  it('is brought up to date from each earlier version, and keeps what it holds', async () => {
+    for (let version = 1; version < MIGRATIONS.length; version++) {
+      rmSync(path, { force: true });
+      const old = new Database(path);
+      for (const migration of MIGRATIONS.slice(0, version)) old.exec(migration);
+      old.pragma(`application_id = ${0x54726253}`);
+      old.pragma(`user_version = ${version}`);
+      old.exec(`INSERT INTO devices (tenant, device, start_id, fencing_token, agent_version, attributes, first_seen_us, last_seen_us)
+        VALUES ('', 'old', x'00', 1, '', '{}', 0, 0)`);
+      old.close();
+      const store = await SqliteStore.open({ path });
+      expect(await store.findDevice({ tenant: '', device: 'old' })).toBe(1);
+      await commit(store, await register(store, 'old'), batches(1, 3));
+      await store.close();
+    }
   });
 
   it('fails a commit as a whole at its quota, takes alerts all the same, and takes it again when there is room', () => {

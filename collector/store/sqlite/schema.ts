@@ -176,6 +176,20 @@ CREATE TABLE alerts (
 ) STRICT;
 CREATE UNIQUE INDEX alerts_by_number ON alerts (device_id, number) WHERE number > 0;
 `,
+  // What became known of a segment's offset after it was declared.
+  `
+CREATE TABLE anchors (
+  device_id INTEGER NOT NULL,
+  epoch_id INTEGER NOT NULL,
+  id INTEGER NOT NULL,
+  segment INTEGER NOT NULL,
+  at_us INTEGER NOT NULL,
+  offset_us INTEGER NOT NULL,
+  uncertainty_us INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  PRIMARY KEY (device_id, epoch_id, id)
+) STRICT, WITHOUT ROWID;
+`,
   // What thinned items hold of readings that were produced in an epoch, and of those that have expired (item_epoch_id 0).
   `
 CREATE TABLE thinned (

@@ -174,6 +174,8 @@ export interface ThinnedBatch {
   readings: number;
   /** A batch, see FORMAT.md. */
   batch: Uint8Array;
+  /** Of those readings, how many each of `replaced` had, in its order. */
+  kept: number[];
 }
 
 function createBaseUploadRequest(): UploadRequest {
@@ -840,7 +842,7 @@ export const LossDeclaration: MessageFns<LossDeclaration> = {
 };
 
 function createBaseThinnedBatch(): ThinnedBatch {
-  return { replaced: [], readings: 0, batch: new Uint8Array(0) };
+  return { replaced: [], readings: 0, batch: new Uint8Array(0), kept: [] };
 }
 
 export const ThinnedBatch: MessageFns<ThinnedBatch> = {
@@ -853,6 +855,13 @@ export const ThinnedBatch: MessageFns<ThinnedBatch> = {
     }
     if (message.batch.length !== 0) {
       writer.uint32(26).bytes(message.batch);
+    }
+    if (message.kept.length !== 0) {
+      writer.uint32(34).fork();
+      for (const v of message.kept) {
+        writer.uint32(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -893,6 +902,24 @@ export const ThinnedBatch: MessageFns<ThinnedBatch> = {
 
             message.batch = reader.bytes();
             continue;
+          }
+          case 4: {
+            if (tag === 32) {
+              message.kept.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 34) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.kept.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {

@@ -1,0 +1,42 @@
+import { until } from '../rig/until.js';
+import type { Fault } from './fault.js';
+import { withDevice } from './numbered-device.js';
+
+const STEP_US = 4000;
+
+/** Handshake, registration and several streams: resets fall into all of them. */
+const BYTES_UP_MAX = 200_000;
+const BYTES_DOWN_MAX = 8000;
+
+export const resetAtByte: Fault = {
+  number: 23,
+  title: 'connection reset at byte N',
+  times: 100,
+  shortTimes: 6,
+  run: ({ times, random, log, patience }) =>
+    withDevice(
+      'f23',
+      async (device, scene) => {
+        await device.start();
+        for (let reset = 0; reset < times; reset++) {
+          const isUp = random() < 0.7;
+          const limit = Math.ceil((isUp ? BYTES_UP_MAX : BYTES_DOWN_MAX) ** random());
+          const { resets } = scene.proxy.stats();
+          const { registrations } = (await scene.status('device')).uplink;
+          scene.proxy.set(isUp ? { resetAfterBytesUp: limit } : { resetAfterBytesDown: limit });
+          await until(
+            `a reset at byte ${limit} ${isUp ? 'up' : 'down'}`,
+            () => scene.proxy.stats().resets > resets,
+            60_000 * patience,
+          );
+          scene.proxy.heal();
+          await scene.untilStatus('device', 'it is back', ({ uplink }) => uplink.registrations > registrations);
+          log(`${reset + 1} resets, the last at byte ${limit} ${isUp ? 'up' : 'down'}`);
+        }
+        const { duplicatesDropped } = await scene.observer.sums('device');
+        const { counts, problems } = await device.settle();
+        return { ...counts, problems, figures: `${duplicatesDropped} items came twice and were dropped` };
+      },
+      { stepUs: STEP_US, agent: { collector: { streamAge: '200ms' } } },
+    ),
+};

@@ -1,0 +1,42 @@
+import { until } from '../rig/until.js';
+import type { Fault } from './fault.js';
+import { withDevice } from './numbered-device.js';
+
+const STEP_US = 4000;
+
+export const acknowledgementLost: Fault = {
+  number: 24,
+  title: 'acknowledgement lost after the commit',
+  times: 30,
+  shortTimes: 3,
+  run: ({ times, log }) =>
+    withDevice(
+      'f24',
+      async (device, scene) => {
+        await device.start();
+        for (let lost = 0; lost < times; lost++) {
+          const { uplink } = await scene.untilStatus(
+            'device',
+            'streams are answered',
+            (status) => status.uplink.streams.answered > 0,
+          );
+          scene.proxy.set({ dropDown: true });
+          const { stored } = await scene.observer.sums('device');
+          await until('more is committed', async () => (await scene.observer.sums('device')).stored > stored);
+          scene.proxy.cut();
+          scene.proxy.heal();
+          await scene.untilStatus(
+            'device',
+            'it has registered anew and goes on',
+            (status) =>
+              status.uplink.registrations > uplink.registrations &&
+              status.uplink.streams.answered > uplink.streams.answered,
+          );
+          log(`${lost + 1} answers lost`);
+        }
+        const { counts, problems } = await device.settle();
+        return { ...counts, problems, figures: `${times} answers lost whose readings were committed` };
+      },
+      { stepUs: STEP_US, agent: { collector: { streamAge: '0s' } } },
+    ),
+};
