@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { bootId } from '@tributary/core/clock/boot-id';
 import { type Clock, type Scheduler, systemClock, systemScheduler } from '@tributary/core/clock/clock';
 import { type Random, systemRandom } from '@tributary/core/clock/random';
 import { formatAddress } from '@tributary/core/config/address';
@@ -21,6 +20,7 @@ import { whenThereIsRoom } from './runtime/disk-room.js';
 import { DropCounter } from './runtime/drop-counter.js';
 import { fullPolicy, seriesProtection } from './runtime/full-policy.js';
 import { type HealthServers, serveHealth } from './runtime/health-servers.js';
+import { type HostTime, hostTime } from './runtime/host-time.js';
 import { SegmentKeeper } from './runtime/segment-keeper.js';
 import { SourceRunner } from './runtime/source-runner.js';
 import type { Upstream } from './runtime/upstream.js';
@@ -32,6 +32,8 @@ import type { LinkFactory } from './uplink/uplink-link.js';
 export interface AgentDeps {
   log: Logger;
   clock?: Clock;
+  /** What the machine tells about its clocks. */
+  host?: HostTime;
   scheduler?: Scheduler;
   random?: Random;
   /** A buffer that is being opened already; the agent closes it. */
@@ -50,8 +52,8 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
-/** How often the clocks are looked at: a step is found within a minute, and no more than that is dated wrongly. */
-const clockLookMs = 60_000;
+/** How often the clocks are looked at while nothing is written; else it is with each batch. */
+const clockLookMs = 10_000;
 
 /** What each part of a stop may take; together well within the 25 s after which service managers kill. */
 const stopSourcesMs = 3000;
@@ -93,12 +95,12 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     random,
     log,
     changed: () => {
-      upstream?.uplink.catalogue(catalogue.series, catalogue.segments);
+      upstream?.uplink.catalogue(catalogue);
       writer.pump();
     },
   });
-  const boot = Buffer.from(bootId()).toString('hex');
-  const segments = new SegmentKeeper(catalogue, clock, boot, log);
+  const host = deps.host ?? hostTime();
+  const segments = new SegmentKeeper({ catalogue, clock, host, log, line: identity.line });
 
   // From sources through batches into the buffer.
   const drops = new DropCounter();
@@ -130,7 +132,12 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     random,
     log,
     nowUs: () => clock.monotonicUs(),
-    prepare: () => catalogue.restore(),
+    segment: () => segments.id,
+    prepare: () => {
+      // So that a sleep costs no more than the batch that was open.
+      segments.look();
+      return catalogue.restore();
+    },
     appended: (sequences, oldest) => {
       for (const [at, sequence] of sequences.entries()) watermark.appended(sequence, oldest[at]);
       const highest = sequences.at(-1);
@@ -158,7 +165,10 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   upstreamStarted.catch((thrown: unknown) => {
     log.error({ details: TributaryError.from(thrown).message }, 'nothing can be uploaded; readings are only buffered');
   });
-  const stopLooking = repeat(scheduler, clockLookMs, () => segments.look());
+  const stopLooking = repeat(scheduler, clockLookMs, () => {
+    segments.look();
+    if (upstream !== undefined && segments.takeExchangeDue()) upstream.uplink.registerAgain();
+  });
 
   async function startUpstream(): Promise<void> {
     const { createUpstream } = await import('./runtime/upstream.js');
@@ -170,7 +180,12 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       agentVersion: version,
       limits: { lingerMs: config.collector.streamAge },
       attributes: deviceAttributes(config),
-      identity: { ...buffer.identity, series: [...catalogue.series], segments: [...catalogue.segments] },
+      identity: {
+        ...buffer.identity,
+        series: [...catalogue.series],
+        segments: [...catalogue.segments],
+        anchors: [...catalogue.anchors],
+      },
       deps: {
         buffer,
         clock,
@@ -198,7 +213,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     if (stopping !== undefined) return;
     upstream = made;
     // What was declared while this was being loaded.
-    upstream.uplink.catalogue(catalogue.series, catalogue.segments);
+    upstream.uplink.catalogue(catalogue);
     upstream.uplink.start();
     health = await serveHealth(config, status, log);
     if (stopping !== undefined) await health.close();
@@ -256,6 +271,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         itemsAcknowledged: counters?.itemsAcknowledged ?? 0,
         itemsRejected: counters?.itemsRejected ?? 0,
         epochsOpened: counters?.epochsOpened ?? 0,
+        itemsForgotten: counters?.itemsForgotten ?? 0,
+        backlog: upstream?.uplink.forecast(stored) ?? { trend: 'unknown' },
         ...(lastSuccessMs === undefined ? {} : { lastSuccessAgeSeconds: (nowMs - lastSuccessMs) / 1000 }),
       },
       alerts: {

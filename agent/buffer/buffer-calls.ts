@@ -7,7 +7,7 @@ import type {
   SeriesDeclaration,
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
-import type { AppendOutcome, BufferCounts, BufferIdentity, BufferStatus, Loss } from './buffer.js';
+import type { AppendNotes, AppendOutcome, BufferCounts, BufferIdentity, BufferStatus, Loss } from './buffer.js';
 import type { Packed } from './packed-items.js';
 
 /** What the thread that has the file is started with. */
@@ -24,7 +24,7 @@ export interface BufferThreadOptions {
 
 /** The calls from the handle to its thread: arguments, and what is answered. */
 export interface BufferCalls {
-  append: [batches: { packed: Packed; crashBound: number | undefined }, answer: AppendOutcome];
+  append: [batches: { packed: Packed; notes: AppendNotes }, answer: AppendOutcome];
   read: [
     from: { sequence: number; maxBytes: number; maxItems: number },
     answer: { packed: Packed; counts: BufferCounts },

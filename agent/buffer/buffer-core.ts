@@ -9,7 +9,7 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
-import type { AppendOutcome, BufferCounts, BufferIdentity, EncodedBatch, Loss } from './buffer.js';
+import type { AppendNotes, AppendOutcome, BufferCounts, BufferIdentity, EncodedBatch, Loss } from './buffer.js';
 import { Catalogue } from './catalogue.js';
 import { CountedRows, WALK_ROWS } from './counted-rows.js';
 import { planEviction } from './eviction.js';
@@ -35,6 +35,9 @@ const ALERTS_MAX = 10_000;
 
 /** Ranges of doubt that are kept on disk, 16 bytes each in a row that every transaction writes. */
 const DOUBT_RANGES_MAX = 64;
+
+/** Bodies that are held at once while rows are checked. */
+const CHECKED_BYTES = 1 << 20;
 
 const NONE = { items: 0, readings: 0, bytes: 0 } as const;
 
@@ -77,6 +80,10 @@ export class BufferCore {
     return this.#rows.state;
   }
 
+  get catalogueSizes(): { series: number; segments: number } {
+    return this.#catalogue.sizes;
+  }
+
   get inDoubt(): readonly SequenceRange[] {
     return this.state.inDoubt;
   }
@@ -87,9 +94,21 @@ export class BufferCore {
   }
 
   identity(opened: BufferIdentity['opened']): BufferIdentity {
-    const { epoch, highestSequence, readingsProduced, alertCursor, isSuspect } = this.state;
+    const { epoch, highestSequence, readingsProduced, alertCursor, isSuspect, segment, lineUs: us } = this.state;
     const { series, segments, anchors } = this.#catalogue;
-    return { epoch, highestSequence, readingsProduced, series, segments, anchors, isSuspect, alertCursor, opened };
+    const line = segment === 0 ? {} : { line: { segment, us } };
+    return {
+      epoch,
+      highestSequence,
+      readingsProduced,
+      series,
+      segments,
+      anchors,
+      ...line,
+      isSuspect,
+      alertCursor,
+      opened,
+    };
   }
 
   status(): BufferCounts {
@@ -112,11 +131,10 @@ export class BufferCore {
   /**
    * `limitBytes`: what rows may take afterwards when the disk has less than the quota. Batches for which no room can be
    * made are dropped and declared if that is because of the quota; when it is the disk, which may recover, nothing is
-   * done and a `TributaryError` `disk-full` thrown. `crashBound` as in `Buffer.append`.
+   * done and a `TributaryError` `disk-full` thrown.
    */
-  append(batches: readonly EncodedBatch[], limitBytes = this.#quotaBytes, crashBound?: number): AppendOutcome {
+  append(batches: readonly EncodedBatch[], limitBytes = this.#quotaBytes, notes: AppendNotes = {}): AppendOutcome {
     return this.#transact((rows) => {
-      rows.state.crashBound = crashBound ?? rows.state.crashBound;
       const { state } = rows;
       const limit = Math.min(this.#quotaBytes, limitBytes);
       const kept = newestWithin(batches, limit - rowBytes(declarationBytesMax(1)));
@@ -150,6 +168,8 @@ export class BufferCore {
         state.readingsProduced += batch.readings;
       }
       state.readingsEvicted += evictedReadings;
+      const { crashBound = state.crashBound, line } = notes;
+      Object.assign(state, { crashBound }, line === undefined ? {} : { segment: line.segment, lineUs: line.us });
       const stored = dropped.entries.length === 0;
       if (!stored && limit < this.#quotaBytes) throw new TributaryError('disk-full', 'no space is left for the buffer');
       for (const { body, readingsLeftOut } of thinned) {
@@ -212,6 +232,17 @@ export class BufferCore {
     if (damaged.length > 0) this.#transact((rows) => rows.appendDeclaration(rows.removeDamaged(damaged)));
     if (found.length > 0) this.#handOut(found[0].sequence, found.at(-1)!.sequence);
     return found;
+  }
+
+  /**
+   * Looks at some rows from a sequence on and sets aside those that fail, as {@link read} does, for nobody to send. Answers
+   * where to go on, undefined at the end.
+   */
+  check(fromSequence: number): number | undefined {
+    const items = this.#rows.table.items(fromSequence, WALK_ROWS, CHECKED_BYTES);
+    const damaged = items.filter((item) => !this.#rows.isIntact(item));
+    if (damaged.length > 0) this.#transact((rows) => rows.appendDeclaration(rows.removeDamaged(damaged)));
+    return items.length === 0 ? undefined : items.at(-1)!.sequence + 1;
   }
 
   /** Nothing is written: the rows go with the next transaction, or with {@link deleteAcknowledged}. */
@@ -285,6 +316,14 @@ export class BufferCore {
     if (entries.length > 0) this.#transact((rows) => rows.appendDeclaration(entries));
   }
 
+  /** Sets counters that the file's opening and closing decide, and declares what it found, in one transaction. */
+  amend(change: Partial<BufferState>, entries: readonly LedgerEntry[] = []): void {
+    this.#transact((rows) => {
+      rows.state = { ...rows.state, ...change };
+      rows.appendDeclaration(entries);
+    });
+  }
+
   addSeries(series: readonly Omit<SeriesDeclaration, 'id'>[]): SeriesDeclaration[] {
     return this.#catalogue.addSeries(series, (write) => this.#transact(write));
   }
@@ -324,6 +363,7 @@ export class BufferCore {
         epoch,
         highestSequence: sequence,
         readingsProduced: readingsBefore,
+        isSuspect: false,
         isSending: false,
         inDoubt: [],
       };

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type Database from 'better-sqlite3';
-import type { AppendOutcome, BufferIdentity, EncodedBatch } from './buffer.js';
+import type { AppendNotes, AppendOutcome, BufferIdentity, EncodedBatch } from './buffer.js';
 import { BufferCore } from './buffer-core.js';
 import {
   isDamage,
@@ -12,11 +12,15 @@ import {
   type OpenedFile,
   openBufferFile,
   replaceBufferFile,
+  settleLog,
 } from './buffer-file.js';
 import { DeferredItemTable } from './deferred-item-table.js';
-import type { BufferState, ItemTable } from './item-table.js';
-import { CORRUPT } from './loss-entries.js';
+import { type HighWaterMark, reservedAbove, writeMark } from './high-water-mark.js';
+import type { ItemTable } from './item-table.js';
+import { checkEveryRow, lostTail } from './open-check.js';
+import { isSameEpoch } from './raw-state.js';
 import { PAGE_BYTES } from './row-size.js';
+import { MIGRATIONS } from './schema.js';
 import { SqliteItemTable } from './sqlite-item-table.js';
 
 export interface BufferEngineOptions {
@@ -34,9 +38,18 @@ export interface BufferEngineOptions {
   crashBound?: number;
   /** Durability is deferred: a batch is written when it has waited so long for its acknowledgement, in milliseconds. */
   lossWindowMs?: number;
-  /** Monotonic milliseconds, for the loss window. */
+  /** Monotonic milliseconds: for the loss window, and for what limits the checks at the start. */
   nowMs?: () => number;
+  /** A start after an unclean end looks at every row for so long; the rest is looked at as it is read. */
+  checkMsMax?: number;
+  /** A salvage takes so long at the most. */
+  salvageMsMax?: number;
 }
+
+/** Nobody notices a start that takes two seconds more; a hundred megabytes are checked by then. */
+const CHECK_MS_MAX = 2_000;
+/** Sequences that calls other than an append may use between two looks at the mark. */
+const MARK_SLACK = 64;
 
 /** A log of 256 pages and its checkpoint need no more. */
 const FREE_BYTES_DEFAULT_MIN = 1 << 20;
@@ -61,6 +74,8 @@ export class BufferEngine {
   /** The core of the file that was closed after an error: what it knew, until a new one has taken over. */
   #previous: BufferCore | undefined;
   #identity: BufferIdentity;
+  #mark: HighWaterMark | undefined;
+  #log = { logBytes: 0, logSalt: 0 };
 
   /** Throws a `TributaryError`: `busy`, `unsupported`, `disk-full` or `disk`. */
   constructor(options: BufferEngineOptions) {
@@ -71,9 +86,7 @@ export class BufferEngine {
       throw unavailable(options.path, error);
     }
     try {
-      const { opened } = this.#open();
-      this.#core!.beginRun(options.crashBound ?? 0);
-      this.#identity = this.#core!.identity(opened);
+      this.#identity = this.#open();
     } catch (error) {
       this.close();
       throw unavailable(options.path, error);
@@ -86,20 +99,29 @@ export class BufferEngine {
   }
 
   /** As `Buffer.append`. Throws a `TributaryError` `disk-full` or `disk` when nothing was written. */
-  append(batches: readonly EncodedBatch[], crashBound?: number): AppendOutcome {
+  append(batches: readonly EncodedBatch[], notes?: AppendNotes): AppendOutcome {
     const isFull = this.#diskIsFull();
     try {
-      return this.run((core) => core.append(batches, isFull ? this.#bytesWithoutGrowth(core) : undefined, crashBound));
+      this.#reserve(
+        batches.length,
+        batches.reduce((sum, batch) => sum + batch.readings, 0),
+      );
+      return this.run((core) => core.append(batches, isFull ? this.#bytesWithoutGrowth(core) : undefined, notes));
     } catch (error) {
       if (!(error instanceof TributaryError) || error.code !== 'disk-full' || this.#core === undefined) throw error;
       // The file may not grow: what is evicted leaves its pages to what comes.
       const relieved = Math.max(0, this.#core.state.bytesStored - RELIEF_BYTES);
-      return this.run((core) => core.append(batches, relieved, crashBound));
+      return this.run((core) => core.append(batches, relieved, notes));
     }
   }
 
   openEpoch(): BufferIdentity {
-    this.run((core) => core.openEpoch(this.#options.newEpoch()));
+    const epoch = this.#options.newEpoch();
+    this.run((core) => {
+      // Before the epoch is used: a log that has another epoch than database and mark is taken for a foreign one.
+      this.#writeMark(core, { epoch, highestSequence: 0, readingsProduced: 0 });
+      core.openEpoch(epoch);
+    });
     this.#identity = this.#core!.identity('clean');
     return this.#identity;
   }
@@ -131,7 +153,9 @@ export class BufferEngine {
       throw unavailable(path, error);
     }
     try {
-      return act(this.#core!);
+      const result = act(this.#core!);
+      this.#reserve(0, 0);
+      return result;
     } catch (error) {
       if (!isDamage(error) && !isStorageFailure(error)) throw error;
       this.#closeFile();
@@ -141,23 +165,42 @@ export class BufferEngine {
   }
 
   close(): void {
+    const core = this.#core;
+    let isClosed = false;
+    try {
+      if (core?.state.isClosed === false) core.endRun();
+      isClosed = core !== undefined;
+    } catch {
+      // The next start looks closer, that is all.
+    }
     this.#closeFile();
+    if (isClosed) {
+      this.#log = { logBytes: 0, logSalt: 0 };
+      this.#writeMark(core!, {}, false);
+    }
     this.#lock.close();
   }
 
   /** Opens the file and carries over what only memory knew. Throws what SQLite throws. */
   #open(replace = false): BufferIdentity {
-    const { path, quotaBytes, newEpoch, thinningWindowMs } = this.#options;
-    const file = replace ? replaceBufferFile(path, quotaBytes) : openBufferFile(path, quotaBytes);
+    const { path, quotaBytes, newEpoch, thinningWindowMs, nowMs, salvageMsMax } = this.#options;
+    const isFirst = this.#identity === undefined;
+    const options = { newEpoch, nowMs, salvageMsMax, known: this.#previous?.state };
+    const file = (replace ? replaceBufferFile : openBufferFile)(path, quotaBytes, options);
     this.#db = file.db;
     try {
       const table = this.#layered(new SqliteItemTable(file.db));
       const core = new BufferCore(table, quotaBytes, newEpoch(), thinningWindowMs);
       this.#takeOver(core, file);
+      if (isFirst) core.beginRun(this.#options.crashBound ?? 0);
+      else core.amend({ isClosed: false });
+      this.#settle(core, file.db);
       this.#core = core;
       this.#previous = undefined;
-      const isSame = Buffer.compare(core.state.epoch, this.#identity?.epoch ?? new Uint8Array(0)) === 0;
-      return isSame ? this.#identity : core.identity(file.opened);
+      const { epoch, isSuspect } = core.state;
+      const known = this.#identity as BufferIdentity | undefined;
+      if (known !== undefined && isSameEpoch(epoch, known.epoch) && isSuspect === known.isSuspect) return known;
+      return identityOf(core, file);
     } catch (error) {
       this.#closeFile();
       if (replace || !isDamage(error)) throw error;
@@ -178,16 +221,74 @@ export class BufferEngine {
     return this.#options.nowMs?.() ?? performance.now();
   }
 
-  #takeOver(core: BufferCore, file: OpenedFile): void {
+  #takeOver(core: BufferCore, { db, check, opened, salvaged }: OpenedFile): void {
     const previous = this.#previous;
-    if (previous !== undefined && Buffer.compare(previous.state.epoch, core.state.epoch) === 0) {
-      // A failed commit may be in the log. It is moved to the database and flushed before anybody builds on it.
-      file.db.pragma('wal_checkpoint(TRUNCATE)');
-      core.withdraw(previous.state);
+    if (previous !== undefined && isSameEpoch(previous.state.epoch, core.state.epoch)) {
+      if (salvaged === undefined) {
+        // A failed commit may be in the log. It is moved to the database and flushed before anybody builds on it.
+        db.pragma('wal_checkpoint(TRUNCATE)');
+        core.withdraw(previous.state);
+      }
+      const tail = lostTail(core.state, undefined, previous.state);
+      if (tail !== undefined) core.amend(tail.change, tail.entries);
       core.resume(previous);
+      return;
     }
-    const lost = file.lost ?? (file.opened === 'recovered' ? previous?.state : undefined);
-    if (lost !== undefined && lost.highestSequence > 0) core.declare([lossOf(lost)]);
+    const tail = salvaged === undefined ? lostTail(core.state, check, undefined) : undefined;
+    if (tail !== undefined) core.amend(tail.change, tail.entries);
+    if (tail !== undefined) core.markInDoubt([{ first: 1, last: core.state.highestSequence }]);
+    if (opened !== 'unclean') return;
+    const { nowMs = () => performance.now(), checkMsMax = CHECK_MS_MAX } = this.#options;
+    checkEveryRow(core, nowMs, checkMsMax);
+  }
+
+  #settle(core: BufferCore, db: Database.Database): void {
+    try {
+      this.#log = settleLog(this.#options.path, db);
+    } catch (error) {
+      if (isDamage(error) || isStorageFailure(error)) throw error;
+      // Without it a log that is cut off is not seen; no reason not to run.
+      this.#log = { logBytes: 0, logSalt: 0 };
+    }
+    this.#writeMark(core);
+  }
+
+  /** Writes the mark anew before the buffer goes beyond it. */
+  #reserve(sequences: number, readings: number): void {
+    const core = this.#core;
+    if (core === undefined) return;
+    const { state, catalogueSizes } = core;
+    const mark = this.#mark;
+    const isCovered =
+      mark !== undefined &&
+      isSameEpoch(mark.epoch, state.epoch) &&
+      Math.max(state.highestSequence, state.reservedSequence) + sequences + MARK_SLACK <= mark.reservedSequence &&
+      Math.max(state.readingsProduced, state.reservedReadings) + readings <= mark.reservedReadings &&
+      catalogueSizes.series === mark.series &&
+      catalogueSizes.segments === mark.segments;
+    if (!isCovered) this.#writeMark(core, {}, true, { sequences, readings });
+  }
+
+  #writeMark(
+    core: BufferCore,
+    change: Partial<HighWaterMark> = {},
+    isOpen = true,
+    need = { sequences: 0, readings: 0 },
+  ): void {
+    const { state, catalogueSizes } = core;
+    const { epoch, highestSequence, readingsProduced } = state;
+    const reserved = isOpen
+      ? reservedAbove(state, need)
+      : { reservedSequence: highestSequence, reservedReadings: readingsProduced };
+    const schemaVersion = MIGRATIONS.length;
+    const confirmed = { epoch, highestSequence, readingsProduced, ...reserved, ...catalogueSizes };
+    const mark = { ...confirmed, schemaVersion, isOpen, ...this.#log, ...change };
+    this.#mark = mark;
+    try {
+      writeMark(this.#options.path, mark);
+    } catch {
+      // The mark that is there is older, and says less; what refuses here refuses the buffer's own writing too.
+    }
   }
 
   #reopenQuietly(replace: boolean): void {
@@ -230,11 +331,11 @@ function freeBytesByDefault(totalBytes: number): number {
   return Math.min(FREE_BYTES_DEFAULT_MAX, Math.max(FREE_BYTES_DEFAULT_MIN, totalBytes / FREE_PART_DEFAULT));
 }
 
-/** What may be lost with a file: the rows that waited, and what waiting declarations declared. Stored beats declared. */
-function lossOf(lost: Readonly<BufferState>): Parameters<BufferCore['declare']>[0][number] {
-  const { epoch, highestSequence, readingsStored, readingsEvicted } = lost;
-  const readings = readingsStored + readingsEvicted;
-  return { epoch, first: 1, last: highestSequence, readings, bound: true, reason: CORRUPT };
+function identityOf(core: BufferCore, { opened, salvaged }: OpenedFile): BufferIdentity {
+  const identity = core.identity(opened);
+  if (salvaged === undefined) return identity;
+  const { items, readings, declared, isComplete } = salvaged;
+  return { ...identity, salvaged: { items, readings, gaps: declared.length, isComplete } };
 }
 
 function unavailable(path: string, error: unknown): TributaryError {

@@ -23,9 +23,9 @@ let idle: NodeJS.Timeout | undefined;
 let flush: { atMs: number; timer: NodeJS.Timeout } | undefined;
 
 const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => BufferCalls[Name][1] } = {
-  append: ({ packed, crashBound }) => {
+  append: ({ packed, notes }) => {
     clearTimeout(idle);
-    return engine.append(unpackBatches(packed), crashBound);
+    return engine.append(unpackBatches(packed), notes);
   },
   read: ({ sequence, maxBytes, maxItems }) =>
     engine.run((core) => ({ packed: packItems(core.read(sequence, maxBytes, maxItems)), counts: core.status() })),

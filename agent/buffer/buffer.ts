@@ -16,12 +16,26 @@ export interface EncodedBatch {
   isProtected?: boolean;
 }
 
+/** A moment of a segment's monotonic line. */
+export interface LineMoment {
+  segment: number;
+  us: number;
+}
+
 /** Readings that were produced and never became a stored batch. */
 export interface Loss {
   readings: number;
   /** `readings` is an upper bound. */
   bound?: boolean;
   reason: LossReason;
+}
+
+/** What is written along with an append; as before where it is left out. */
+export interface AppendNotes {
+  /** So many readings may be taken before the next append is on disk, and are what a crash takes with it. */
+  crashBound?: number;
+  /** How far the newest segment's line has come, kept for the next start. */
+  line?: LineMoment;
 }
 
 /** What the buffer is when it has been opened, and again after `openEpoch`. */
@@ -33,12 +47,29 @@ export interface BufferIdentity {
   series: SeriesDeclaration[];
   segments: SegmentDeclaration[];
   anchors: ClockAnchor[];
+  /** How far the newest segment's line had come at the last append that told; absent before the first. */
+  line?: LineMoment;
   /** Other items may have had these sequences: the epoch is to be left once the collector has settled it. */
   isSuspect: boolean;
   /** Number of the newest alert stored. */
   alertCursor: number;
-  /** What `open` had to do, for the log: nothing, created, or moved a damaged or foreign file aside. */
-  opened: 'clean' | 'created' | 'recovered';
+  /**
+   * What `open` found, for the log: a file that was closed in order, one that was not, none, or a damaged or foreign one
+   * that was moved aside.
+   */
+  opened: 'clean' | 'unclean' | 'created' | 'recovered';
+  /** What was carried over from the file that was moved aside. */
+  salvaged?: SalvageCounts;
+}
+
+/** What a damaged file had that could be verified. */
+export interface SalvageCounts {
+  items: number;
+  readings: number;
+  /** Ledger entries for what is missing. */
+  gaps: number;
+  /** The whole file was read in the time that a start may take. */
+  isComplete: boolean;
 }
 
 export interface AppendOutcome {
@@ -80,11 +111,10 @@ export interface Buffer {
   readonly identity: BufferIdentity;
   /**
    * Assigns sequences and commits, all in one transaction; on disk when it resolves. Room is made first, and what is
-   * evicted is declared by an item in the same transaction. `crashBound` is written along: so many readings may be taken
-   * before the next append is on disk, and are what a crash takes with it; as before when it is left out.
-   * With deferred durability it resolves earlier, see docs/BUFFER.md.
+   * evicted is declared by an item in the same transaction. With deferred durability it resolves earlier, see
+   * docs/BUFFER.md.
    */
-  append(batches: readonly EncodedBatch[], crashBound?: number): Promise<AppendOutcome>;
+  append(batches: readonly EncodedBatch[], notes?: AppendNotes): Promise<AppendOutcome>;
   /**
    * Waiting items from a sequence on, at least one if there is any, and not more than `maxBytes` of bodies otherwise, with
    * the counts of the same moment. They are taken to be sent from here on: until `stopSending` they count as in doubt.

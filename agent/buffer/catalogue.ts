@@ -29,6 +29,11 @@ export class Catalogue {
     return [...this.#anchors];
   }
 
+  /** Ids that are taken. */
+  get sizes(): { series: number; segments: number } {
+    return { series: this.#series.length, segments: this.#segments.length };
+  }
+
   /** The declarations of these series, new ids for those that are not known yet; `transact` runs what writes. */
   addSeries(
     series: readonly Omit<SeriesDeclaration, 'id'>[],

@@ -3,7 +3,7 @@ export const APPLICATION_ID = 0x54726242;
 
 /**
  * The step from each version to the next. Only ever add to the end: a device may come from any of them. A step that
- * changes the row of counters leaves its checksum to `restamp`.
+ * changes rows that have a checksum leaves it to `restamp`.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -65,13 +65,16 @@ export const MIGRATIONS: readonly string[] = [
   `,
   `
   ALTER TABLE items ADD COLUMN protected INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE series ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE segments ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
   CREATE TABLE anchors (
     id INTEGER PRIMARY KEY,
     segment INTEGER NOT NULL,
     at_us INTEGER NOT NULL,
     offset_us INTEGER NOT NULL,
     uncertainty_us INTEGER NOT NULL,
-    state INTEGER NOT NULL
+    state INTEGER NOT NULL,
+    checksum INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE state_2 (
     id INTEGER PRIMARY KEY CHECK (id = 1),

@@ -10,6 +10,7 @@ import type {
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import type {
+  AppendNotes,
   AppendOutcome,
   BufferCounts,
   BufferIdentity,
@@ -93,9 +94,9 @@ export class SqliteBuffer implements EdgeBuffer {
     return this.#identity;
   }
 
-  append(batches: readonly EncodedBatch[], crashBound?: number): Promise<AppendOutcome> {
+  append(batches: readonly EncodedBatch[], notes: AppendNotes = {}): Promise<AppendOutcome> {
     const packed = packBatches(batches);
-    return this.#call('append', { packed, crashBound }, [packed.bodies.buffer]);
+    return this.#call('append', { packed, notes }, [packed.bodies.buffer]);
   }
 
   async read(sequence: number, maxBytes: number, maxItems: number): Promise<{ items: Item[]; counts: BufferCounts }> {

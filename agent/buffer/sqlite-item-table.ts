@@ -5,9 +5,25 @@ import type {
   SequenceRange,
   SeriesDeclaration,
 } from '@tributary/proto/gen/tributary/v1/series';
-import type { Item } from '@tributary/proto/items/item';
+import { EPOCH_BYTES, type Item } from '@tributary/proto/items/item';
 import type { Database, Statement } from 'better-sqlite3';
+import {
+  type AnchorRow,
+  anchorOfRow,
+  catalogueChecksum,
+  rowOfAnchor,
+  rowOfSegment,
+  rowOfSeries,
+  type SegmentRow,
+  type SeriesRow,
+  segmentOfRow,
+  seriesOfRow,
+} from './catalogue-rows.js';
 import type { BufferedItem, BufferState, ItemHeader, ItemTable, QuarantineNote } from './item-table.js';
+
+const SELECT_SERIES = 'SELECT * FROM series ORDER BY id';
+const SELECT_SEGMENTS = 'SELECT * FROM segments ORDER BY id';
+const SELECT_ANCHORS = 'SELECT * FROM anchors ORDER BY id';
 
 /** The file's bytes are not those of a buffer; it must be moved aside. */
 export class DamagedBufferError extends Error {
@@ -125,45 +141,27 @@ export class SqliteItemTable implements ItemTable {
   }
 
   series(): SeriesDeclaration[] {
-    const rows = this.#sql('SELECT id, name, unit, labels, type FROM series ORDER BY id').all();
-    return (rows as (Omit<SeriesDeclaration, 'labels'> & { labels: string })[]).map((row) => ({
-      ...row,
-      labels: JSON.parse(row.labels) as Record<string, string>,
-    }));
+    return (this.#sql(SELECT_SERIES).raw().all() as SeriesRow[]).map((row) => believed(seriesOfRow(row)));
   }
 
   putSeries(series: SeriesDeclaration): void {
-    const { id, name, unit, labels, type } = series;
-    this.#sql('INSERT INTO series VALUES (?, ?, ?, ?, ?)').run(id, name, unit, JSON.stringify(labels), type);
+    this.#sql('INSERT INTO series VALUES (?, ?, ?, ?, ?, ?)').run(...rowOfSeries(series));
   }
 
   segments(): SegmentDeclaration[] {
-    const sql = `SELECT id, boot_id AS bootId, offset_us AS offsetUs, observed_at_us AS observedAtUs,
-      uncertainty_us AS uncertaintyUs, state FROM segments ORDER BY id`;
-    return this.#sql(sql).all() as SegmentDeclaration[];
+    return (this.#sql(SELECT_SEGMENTS).raw().all() as SegmentRow[]).map((row) => believed(segmentOfRow(row)));
   }
 
   putSegment(segment: SegmentDeclaration): void {
-    const { id, bootId, offsetUs, observedAtUs, uncertaintyUs, state } = segment;
-    this.#sql('INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)').run(
-      id,
-      bootId,
-      offsetUs,
-      observedAtUs,
-      uncertaintyUs,
-      state,
-    );
+    this.#sql('INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?)').run(...rowOfSegment(segment));
   }
 
   anchors(): ClockAnchor[] {
-    const sql = `SELECT id, segment, at_us AS atUs, offset_us AS offsetUs, uncertainty_us AS uncertaintyUs, state
-      FROM anchors ORDER BY id`;
-    return this.#sql(sql).all() as ClockAnchor[];
+    return (this.#sql(SELECT_ANCHORS).raw().all() as AnchorRow[]).map((row) => believed(anchorOfRow(row)));
   }
 
   putAnchor(anchor: ClockAnchor): void {
-    const { id, segment, atUs, offsetUs, uncertaintyUs, state } = anchor;
-    this.#sql('INSERT INTO anchors VALUES (?, ?, ?, ?, ?, ?)').run(id, segment, atUs, offsetUs, uncertaintyUs, state);
+    this.#sql('INSERT INTO anchors VALUES (?, ?, ?, ?, ?, ?, ?)').run(...rowOfAnchor(anchor));
   }
 
   hasAlert(incidentId: Uint8Array, state: number): boolean {
@@ -192,23 +190,55 @@ export class SqliteItemTable implements ItemTable {
 
 /** The counters of a buffer database; undefined before the first commit. Throws `DamagedBufferError`. */
 export function readState(db: Database): BufferState | undefined {
-  const row = db.prepare('SELECT * FROM state').raw().get() as StateRow | undefined;
+  const row = db.prepare('SELECT * FROM state').raw().get() as unknown[] | undefined;
   if (row === undefined) return undefined;
-  const [, epoch, ...rest] = row;
-  const checksum = rest.pop() as number;
-  const doubt = rest.pop() as Buffer;
-  const counters = rest as number[];
-  if (stateChecksum(epoch, counters, doubt) !== checksum) throw wrongCounters();
-  return stateOf(epoch, counters, unpackRanges(doubt));
+  const state = stateOfRow(row);
+  if (state === undefined) throw wrongCounters();
+  return state;
 }
 
 type StateRow = [id: number, epoch: Buffer, ...rest: (number | Buffer)[]];
 
+/** Columns of the row of counters, in each version of the tables. */
+const STATE_COLUMNS = [0, 11, 21] as const;
+
+/** The counters that a row of any version has; undefined if it is no such row, or fails its checksum. */
+export function stateOfRow(row: readonly unknown[]): BufferState | undefined {
+  const version = STATE_COLUMNS.indexOf(row.length as 0 | 11 | 21);
+  if (version < 1 || !Buffer.isBuffer(row[1]) || row[1].length !== EPOCH_BYTES) return undefined;
+  const [, epoch, ...rest] = row as StateRow;
+  const checksum = rest.pop() as number;
+  if (version === 1) {
+    if (!rest.every((value) => typeof value === 'number')) return undefined;
+    const first = rest as number[];
+    if (crc32(Float64Array.from(first), crc32(epoch)) !== checksum) return undefined;
+    const [highest, produced, items, readings, bytes, evicted, quarantined, cursor] = first;
+    // That version did not say whether it was closed in order.
+    const added = [0, quarantined, cursor, 0, 0, 0, 1, 1, 0, 0, 0];
+    return stateOf(epoch, [highest, produced, items, readings, bytes, evicted, ...added], []);
+  }
+  const doubt = rest.pop();
+  if (!Buffer.isBuffer(doubt) || !rest.every((value) => typeof value === 'number')) return undefined;
+  const counters = rest as number[];
+  if (stateChecksum(epoch, counters, doubt) !== checksum) return undefined;
+  return stateOf(epoch, counters, unpackRanges(doubt));
+}
+
 /**
- * The row that the second version of the tables has taken over from the first is given its own checksum, if the one that
- * it came with is right. Throws `DamagedBufferError`.
+ * The rows that the second version of the tables has taken over from the first are given their own checksums; the counters
+ * only if the one that they came with is right. Throws `DamagedBufferError`.
  */
-export function restampState(db: Database): void {
+export function restamp(db: Database): void {
+  for (const row of db.prepare(SELECT_SERIES).raw().all() as SeriesRow[]) {
+    const [id, name, unit, labels, type] = row;
+    db.prepare('UPDATE series SET checksum = ? WHERE id = ?').run(
+      catalogueChecksum([id, name, unit, labels, type]),
+      id,
+    );
+  }
+  for (const row of db.prepare(SELECT_SEGMENTS).raw().all() as SegmentRow[]) {
+    db.prepare('UPDATE segments SET checksum = ? WHERE id = ?').run(catalogueChecksum(row.slice(0, -1)), row[0]);
+  }
   const row = db.prepare('SELECT * FROM state').raw().get() as StateRow | undefined;
   if (row === undefined) return;
   const [, epoch, ...rest] = row;
@@ -221,6 +251,11 @@ export function restampState(db: Database): void {
 
 function wrongCounters(): DamagedBufferError {
   return new DamagedBufferError('the row of counters fails its checksum');
+}
+
+function believed<T>(declaration: T | undefined): T {
+  if (declaration === undefined) throw new DamagedBufferError('a row of the catalogue fails its checksum');
+  return declaration;
 }
 
 /** In the order of the columns. */

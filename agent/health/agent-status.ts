@@ -45,6 +45,16 @@ export interface AgentStatus {
     itemsAcknowledged: number;
     itemsRejected: number;
     epochsOpened: number;
+    /** Items that the collector had called durable and does not have any more. */
+    itemsForgotten: number;
+    backlog: {
+      /** `current` when no more waits than half a minute brings. */
+      trend: 'current' | 'draining' | 'growing' | 'unknown';
+      /** Acknowledged minus produced, over the last minute; absent while it is not known. */
+      readingsPerSecond?: number | undefined;
+      /** Until nothing waits; absent unless the backlog is draining, 0 when there is none. */
+      etaSeconds?: number | undefined;
+    };
     /** Since the last answer that made progress; absent before the first. */
     lastSuccessAgeSeconds?: number;
   };

@@ -50,6 +50,8 @@ const status: AgentStatus = {
     itemsAcknowledged: 40,
     itemsRejected: 0,
     epochsOpened: 0,
+    itemsForgotten: 0,
+    backlog: { trend: 'draining', readingsPerSecond: 12.5, etaSeconds: 600 },
     lastSuccessAgeSeconds: 12.5,
   },
   alerts: { cursor: 3, received: 2, repeated: 1 },
@@ -108,6 +110,7 @@ describe('a status for a person', () => {
     expect(table).toContain('buffer        5.0 MiB of 256MiB\n');
     expect(table).toContain('dropped       3 memory, 1 not_json\n');
     expect(table).toContain('source board  waiting: no such device\n');
+    expect(table).toContain('backlog       gone in 10 min, at 12.5 readings/s\n');
     expect(table).toContain('last success  13 s ago\n');
   });
 });
@@ -124,6 +127,8 @@ describe('metrics', () => {
       expect(text).toContain('tributary_agent_readings_dropped_total{reason="not_json"} 1\n');
       expect(text).toContain('tributary_agent_uplink_state{state="waiting"} 1\n');
       expect(text).toContain('tributary_agent_uplink_state{state="idle"} 0\n');
+      expect(text).toContain('tributary_agent_backlog_eta_seconds 600\n');
+      expect(text).toContain('tributary_agent_backlog_drain_readings_per_second 12.5\n');
       expect(text).toContain('tributary_agent_last_success_age_seconds 12.5\n');
       expect(text).toContain('tributary_agent_source_running{source="sim"} 1\n');
     }

@@ -20,10 +20,8 @@ const uplinkStates = [
   'comparing',
   'opening-epoch',
   'holding',
-  'reading',
   'idle',
   'streaming',
-  'awaiting',
 ];
 
 const metrics: readonly Metric[] = [
@@ -146,6 +144,24 @@ const metrics: readonly Metric[] = [
     help: 'Epochs opened because a copy of the buffer was known.',
     kind: 'counter',
     value: ({ uplink }) => uplink.epochsOpened,
+  },
+  {
+    name: 'items_forgotten_total',
+    help: 'Items that the collector had called durable and does not have any more.',
+    kind: 'counter',
+    value: ({ uplink }) => uplink.itemsForgotten,
+  },
+  {
+    name: 'backlog_drain_readings_per_second',
+    help: 'Readings acknowledged minus readings produced, over the last minute; negative while the backlog grows.',
+    kind: 'gauge',
+    value: ({ uplink }) => uplink.backlog.readingsPerSecond,
+  },
+  {
+    name: 'backlog_eta_seconds',
+    help: 'Time until nothing waits at the present rate; absent while the backlog grows.',
+    kind: 'gauge',
+    value: ({ uplink }) => uplink.backlog.etaSeconds,
   },
   {
     name: 'last_success_age_seconds',

@@ -14,7 +14,8 @@ export function statusTable(status: AgentStatus): string {
       uplink.lastSuccessAgeSeconds === undefined ? 'none yet' : `${age(uplink.lastSuccessAgeSeconds)} ago`,
     ],
     ['streams', counts(uplink.streams)],
-    ['waiting', `${buffer.readings} readings in ${buffer.items} items`],
+    ['waiting', `${buffer.readings} readings in ${buffer.items} items, ${mebibytes(buffer.bytes)}`],
+    ['backlog', backlog(uplink.backlog)],
     ['buffer', `${mebibytes(buffer.bytes)} of ${formatByteSize(buffer.quotaBytes)}`],
     ['readings', `${readings.taken} taken, ${readings.pending} in memory`],
     ['dropped', counts(readings.dropped)],
@@ -28,6 +29,20 @@ export function statusTable(status: AgentStatus): string {
   }
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('');
+}
+
+function backlog({ trend, readingsPerSecond = 0, etaSeconds = 0 }: AgentStatus['uplink']['backlog']): string {
+  const rate = Math.abs(readingsPerSecond).toPrecision(3);
+  switch (trend) {
+    case 'current':
+      return 'none';
+    case 'draining':
+      return `gone in ${age(etaSeconds)}, at ${rate} readings/s`;
+    case 'growing':
+      return `growing by ${rate} readings/s`;
+    default:
+      return 'not known yet';
+  }
 }
 
 function counts(values: Record<string, number>): string {

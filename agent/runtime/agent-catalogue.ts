@@ -3,7 +3,12 @@ import type { Random } from '@tributary/core/clock/random';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { Backoff } from '@tributary/core/retry/backoff';
 import type { ColumnType } from '@tributary/proto/batch/batch';
-import type { SegmentDeclaration, SeriesDeclaration, ValueType } from '@tributary/proto/gen/tributary/v1/series';
+import type {
+  ClockAnchor,
+  SegmentDeclaration,
+  SeriesDeclaration,
+  ValueType,
+} from '@tributary/proto/gen/tributary/v1/series';
 import type { Logger } from 'pino';
 import { seriesKey } from '../batching/series-key.js';
 import type { SeriesAnswer, SeriesRegistry } from '../batching/series-registry.js';
@@ -40,7 +45,7 @@ interface KnownSeries {
 }
 
 /**
- * The catalogue of this device: which series and segments are declared. It answers from memory and declares what is new
+ * The catalogue of this device: which series, segments and anchors are declared. It answers from memory and declares what is new
  * behind it. Where the buffer had to begin anew, everything is declared again in the same order, so that ids stay.
  */
 export class AgentCatalogue implements SeriesRegistry {
@@ -51,9 +56,10 @@ export class AgentCatalogue implements SeriesRegistry {
   readonly #bySpec = new WeakMap<SeriesSpec, KnownSeries>();
   #series: SeriesDeclaration[];
   #segments: SegmentDeclaration[];
+  #anchors: ClockAnchor[];
   #epoch: Uint8Array;
   /** How far the epoch that is being brought up to date has come. */
-  #restored: { epoch: Uint8Array; segments: number };
+  #restored: { epoch: Uint8Array; segments: number; anchors: number };
   #restoring: Promise<void> | undefined;
   #queue: SeriesSpec[] = [];
   #declaring = false;
@@ -65,8 +71,9 @@ export class AgentCatalogue implements SeriesRegistry {
     this.#backoff = new Backoff(deps.random, retryPolicy);
     this.#series = identity.series;
     this.#segments = identity.segments;
+    this.#anchors = identity.anchors;
     this.#epoch = identity.epoch;
-    this.#restored = { epoch: identity.epoch, segments: identity.segments.length };
+    this.#restored = progressOf(identity);
     for (const series of identity.series) this.#remember(series);
   }
 
@@ -76,6 +83,10 @@ export class AgentCatalogue implements SeriesRegistry {
 
   get segments(): readonly SegmentDeclaration[] {
     return this.#segments;
+  }
+
+  get anchors(): readonly ClockAnchor[] {
+    return this.#anchors;
   }
 
   idOf(spec: SeriesSpec): SeriesAnswer {
@@ -110,6 +121,16 @@ export class AgentCatalogue implements SeriesRegistry {
     return declared;
   }
 
+  /** Declares anchors; rejects with a `TributaryError` when the buffer cannot be written. Those before the failure stand. */
+  async addAnchors(anchors: readonly Omit<ClockAnchor, 'id'>[]): Promise<void> {
+    await this.restore();
+    try {
+      for (const anchor of anchors) this.#anchors = [...this.#anchors, await this.#deps.buffer.addAnchor(anchor)];
+    } finally {
+      this.#deps.changed();
+    }
+  }
+
   /**
    * Brings a buffer that has begun anew up to date. Does nothing while its epoch is the one that is known. Who asks while
    * that is under way waits for it: a segment that is declared twice would shift the ids of those behind it.
@@ -127,7 +148,7 @@ export class AgentCatalogue implements SeriesRegistry {
     for (let { identity } = buffer; !this.#isKnown(identity); identity = buffer.identity) {
       // What an earlier attempt has declared before it failed is there; the identity tells only what was there before it.
       if (Buffer.compare(this.#restored.epoch, identity.epoch) !== 0) {
-        this.#restored = { epoch: identity.epoch, segments: identity.segments.length };
+        this.#restored = progressOf(identity);
       }
       const progress = this.#restored;
       if (identity.series.length < this.#series.length) await buffer.addSeries(this.#series);
@@ -135,6 +156,11 @@ export class AgentCatalogue implements SeriesRegistry {
         const { id: _, ...segment } = this.#segments[progress.segments];
         await buffer.addSegment(segment);
         progress.segments++;
+      }
+      while (progress.anchors < this.#anchors.length) {
+        const { id: _, ...anchor } = this.#anchors[progress.anchors];
+        await buffer.addAnchor(anchor);
+        progress.anchors++;
       }
       this.#epoch = identity.epoch;
     }
@@ -184,6 +210,10 @@ export class AgentCatalogue implements SeriesRegistry {
     if (known === undefined) this.#answers.set(key, { type, answer: series.id });
     else if (known.type === type) known.answer = series.id;
   }
+}
+
+function progressOf({ epoch, segments, anchors }: BufferIdentity) {
+  return { epoch, segments: segments.length, anchors: anchors.length };
 }
 
 function declarationOf({ name, unit, labels, type }: SeriesSpec): Omit<SeriesDeclaration, 'id'> {

@@ -59,6 +59,7 @@ function surroundings(failures: number) {
     appended: (sequences) => told.push(...sequences),
     writtenUntil: (us) => written.push(us),
     nowUs: () => clock.us,
+    segment: () => 1,
   });
   return { scheduler, appended, lost, faults, told, written, clock, writer, batcher, produce };
 }

@@ -34,6 +34,8 @@ export interface BatchWriterDeps {
   writtenUntil(us: number): void;
   /** Microseconds on the device's monotonic line. */
   nowUs(): number;
+  /** The segment that this line is in now. */
+  segment(): number;
 }
 
 export interface BatchCounters {
@@ -159,7 +161,9 @@ export class BatchWriter {
     while (!this.#giveUp) {
       try {
         await this.#deps.prepare();
-        const { sequences, evictedReadings } = await this.#deps.buffer.append(batches);
+        const { sequences, evictedReadings } = await this.#deps.buffer.append(batches, {
+          line: { segment: this.#deps.segment(), us: this.#deps.nowUs() },
+        });
         this.#backoff.succeeded();
         this.#forget(batches);
         if (evictedReadings > 0) {

@@ -11,6 +11,14 @@ const segment = (id: number) => ({
   uncertaintyUs: 1e6,
   state: ClockState.UNSYNCHRONIZED,
 });
+const anchor = (id: number) => ({
+  id,
+  segment: 1,
+  atUs: 1e12,
+  offsetUs: 1.7e15,
+  uncertaintyUs: 8.64e10,
+  state: ClockState.PLACED,
+});
 const series = (id: number): SeriesDeclaration => ({
   id,
   name: `temperature-${id}`,
@@ -23,9 +31,11 @@ describe('a page of the catalogue', () => {
   const all = Array.from({ length: 500 }, (_, i) => series(i + 1));
 
   it('covers everything page by page, each within its bytes', () => {
-    let [seriesKnown, segmentsKnown, pages] = [0, 0, 0];
-    while (seriesKnown < 500 || segmentsKnown < 2) {
-      const page = cataloguePage(all, [segment(1), segment(2)], seriesKnown, segmentsKnown, 8192);
+    const whole = { series: all, segments: [segment(1), segment(2)], anchors: [anchor(1), anchor(2), anchor(3)] };
+    const known = { series: 0, segments: 0, anchors: 0 };
+    let pages = 0;
+    while (known.series < 500 || known.segments < 2 || known.anchors < 3) {
+      const page = cataloguePage(whole, known, 8192);
       const request = RegisterRequest.encode({
         startId: new Uint8Array(16),
         agentVersion: '',
@@ -34,22 +44,27 @@ describe('a page of the catalogue', () => {
         monotonicUs: 0,
         segment: 0,
         attributes: {},
-        anchors: [],
       }).finish();
       expect(request.length).toBeLessThanOrEqual(8192);
-      for (const entry of page.series) expect(entry.id).toBe(++seriesKnown);
-      for (const entry of page.segments) expect(entry.id).toBe(++segmentsKnown);
+      for (const entry of page.series) expect(entry.id).toBe(++known.series);
+      for (const entry of page.segments) expect(entry.id).toBe(++known.segments);
+      for (const entry of page.anchors) expect(entry.id).toBe(++known.anchors);
       expect(++pages).toBeLessThan(50);
     }
     expect(pages).toBeGreaterThan(3);
   });
 
   it('makes progress even when one entry is larger than a page', () => {
-    const page = cataloguePage(all, [], 3, 0, 1);
+    const page = cataloguePage({ series: all, segments: [], anchors: [] }, { series: 3, segments: 0, anchors: 0 }, 1);
     expect(page.series.map((entry) => entry.id)).toEqual([4]);
   });
 
   it('is empty when everything is known', () => {
-    expect(cataloguePage(all, [segment(1)], 500, 1, 8192)).toEqual({ series: [], segments: [] });
+    const whole = { series: all, segments: [segment(1)], anchors: [anchor(1)] };
+    expect(cataloguePage(whole, { series: 500, segments: 1, anchors: 1 }, 8192)).toEqual({
+      series: [],
+      segments: [],
+      anchors: [],
+    });
   });
 });

@@ -41,12 +41,14 @@ export interface GrpcLinkOptions {
   serverName: string | undefined;
   credentials: ChannelCredentials;
   userAgent: string;
+  /** When the peer is asked whether it is there, and how long its answer may take, in milliseconds. */
+  keepalive?: { timeMs: number; timeoutMs: number };
 }
 
+/** A dead peer is found after 40 s, also while only the alert stream is open; the requirement is 45. */
+const keepaliveDefault = { timeMs: 30_000, timeoutMs: 10_000 };
+
 const channelOptions: ChannelOptions = {
-  // A dead peer is found after 30 s + 10 s, also while only the alert stream is open.
-  'grpc.keepalive_time_ms': 30_000,
-  'grpc.keepalive_timeout_ms': 10_000,
   'grpc.keepalive_permit_without_calls': 1,
   // An answer or an alert is some kilobytes; nothing that a collector sends may take more memory than this.
   'grpc.max_receive_message_length': 1_048_576,
@@ -74,9 +76,11 @@ export class GrpcLink implements UplinkLink {
 
   constructor(options: GrpcLinkOptions, events: LinkEvents) {
     this.#events = events;
-    const { serverName } = options;
+    const { serverName, keepalive = keepaliveDefault } = options;
     this.#client = new Client(options.address, options.credentials, {
       ...channelOptions,
+      'grpc.keepalive_time_ms': keepalive.timeMs,
+      'grpc.keepalive_timeout_ms': keepalive.timeoutMs,
       'grpc.primary_user_agent': options.userAgent,
       ...(serverName === undefined
         ? {}

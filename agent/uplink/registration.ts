@@ -1,9 +1,9 @@
 import { commonRanges, normalRanges, rangesWithout } from '@tributary/core/sequence-ranges/sequence-ranges';
 import type { DurableState, RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
-import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
 import type { Item } from '@tributary/proto/items/item';
 import type { BufferCounts, BufferIdentity } from '../buffer/buffer.js';
-import { cataloguePage } from './catalogue-page.js';
+import { type CatalogueKnown, cataloguePage, type DeviceCatalogue } from './catalogue-page.js';
 
 /** What the device says of itself at each start. */
 export interface RegistrationOptions {
@@ -37,10 +37,8 @@ export class Registration {
   /** The highest sequence in the buffer. */
   highest: number;
   fencingToken = 0;
-  #series: readonly SeriesDeclaration[];
-  #segments: readonly SegmentDeclaration[];
-  #seriesKnown = 0;
-  #segmentsKnown = 0;
+  #catalogue: DeviceCatalogue;
+  #known: CatalogueKnown = { series: 0, segments: 0, anchors: 0 };
   /** The highest sequence that was there at the opening, of an epoch that others may have written to as well. */
   suspectUpTo: number | undefined;
   /** What the collector has called durable in this run, of this epoch. */
@@ -51,8 +49,7 @@ export class Registration {
     this.#pageBytes = pageBytes;
     this.epoch = identity.epoch;
     this.highest = identity.highestSequence;
-    this.#series = identity.series;
-    this.#segments = identity.segments;
+    this.#catalogue = identity;
     if (identity.isSuspect) this.suspectUpTo = identity.highestSequence;
   }
 
@@ -62,24 +59,24 @@ export class Registration {
     this.highest = identity.highestSequence;
     this.suspectUpTo = identity.isSuspect ? identity.highestSequence : undefined;
     this.#acknowledged = [];
-    this.#seriesKnown = 0;
-    this.#segmentsKnown = 0;
-    this.catalogue(identity.series, identity.segments);
+    this.#known = { series: 0, segments: 0, anchors: 0 };
+    this.#catalogue = identity;
   }
 
-  catalogue(series: readonly SeriesDeclaration[], segments: readonly SegmentDeclaration[]): void {
-    this.#series = series;
-    this.#segments = segments;
+  catalogue(catalogue: DeviceCatalogue): void {
+    this.#catalogue = catalogue;
   }
 
   /** Whether the catalogue has entries that the collector does not know. */
   get isIncomplete(): boolean {
-    return this.#series.length > this.#seriesKnown || this.#segments.length > this.#segmentsKnown;
+    const { series, segments, anchors } = this.#catalogue;
+    const known = this.#known;
+    return series.length > known.series || segments.length > known.segments || anchors.length > known.anchors;
   }
 
   /** The next request. Its monotonic time is set by whoever sends it. */
   request(status: BufferCounts | undefined): RegisterRequest {
-    const page = cataloguePage(this.#series, this.#segments, this.#seriesKnown, this.#segmentsKnown, this.#pageBytes);
+    const page = cataloguePage(this.#catalogue, this.#known, this.#pageBytes);
     return {
       startId: this.#options.startId,
       agentVersion: this.#options.agentVersion,
@@ -97,7 +94,7 @@ export class Registration {
       monotonicUs: 0,
       segment: 0,
       attributes: { ...this.#options.attributes },
-      anchors: [],
+      anchors: page.anchors,
     };
   }
 
@@ -106,12 +103,16 @@ export class Registration {
    * an earlier registration left off, and a collector that has forgotten answers less; each later one must bring progress.
    */
   answered(response: RegisterResponse, page: number): 'complete' | 'more' | 'stuck' {
-    const knownBefore = this.#seriesKnown + this.#segmentsKnown;
+    const knownBefore = sumOf(this.#known);
     this.fencingToken = response.fencingToken;
-    this.#seriesKnown = Math.min(response.seriesKnown, this.#series.length);
-    this.#segmentsKnown = Math.min(response.segmentsKnown, this.#segments.length);
+    const { series, segments, anchors } = this.#catalogue;
+    this.#known = {
+      series: Math.min(response.seriesKnown, series.length),
+      segments: Math.min(response.segmentsKnown, segments.length),
+      anchors: Math.min(response.anchorsKnown, anchors.length),
+    };
     if (!this.isIncomplete) return 'complete';
-    return page === 0 || this.#seriesKnown + this.#segmentsKnown > knownBefore ? 'more' : 'stuck';
+    return page === 0 || sumOf(this.#known) > knownBefore ? 'more' : 'stuck';
   }
 
   /** What the collector has of this epoch, against the highest sequence of the buffer. */
@@ -163,4 +164,8 @@ export class Registration {
   #durable(response: RegisterResponse): DurableState | undefined {
     return response.durable.find((state) => Buffer.compare(state.epoch, this.epoch) === 0);
   }
+}
+
+function sumOf({ series, segments, anchors }: CatalogueKnown): number {
+  return series + segments + anchors;
 }

@@ -43,6 +43,7 @@ export class TestCollector {
   #server: Server | undefined;
   #seriesKnown = 0;
   #segmentsKnown = 0;
+  #anchorsKnown = 0;
   port = 0;
   readonly #pki: TestPki;
   readonly #watchers = new Set<ServerWritableStream<WatchAlertsRequest, WatchAlertsResponse>>();
@@ -95,12 +96,14 @@ export class TestCollector {
     this.registrations.push(request);
     this.#seriesKnown = Math.max(this.#seriesKnown, request.series.at(-1)?.id ?? 0);
     this.#segmentsKnown = Math.max(this.#segmentsKnown, request.segments.at(-1)?.id ?? 0);
+    this.#anchorsKnown = Math.max(this.#anchorsKnown, request.anchors.at(-1)?.id ?? 0);
     const nowUs = Date.now() * 1000;
     answer(null, {
       ...RegisterResponse.decode(new Uint8Array(0)),
       fencingToken: this.registrations.length,
       seriesKnown: this.#seriesKnown,
       segmentsKnown: this.#segmentsKnown,
+      anchorsKnown: this.#anchorsKnown,
       receivedAtUs: nowUs,
       sentAtUs: nowUs,
       encodings: [1],

@@ -131,9 +131,7 @@ describe('a buffer that was recovered or restored', () => {
       durable: [{ epoch, ranges: [{ first: 1, last: 4 }], highestSequence: 4, highestChecksum: 4 }],
     });
     expect(world.buffer.waiting.size).toBe(4);
-    expect(world.stream?.items).toHaveLength(4);
-    world.answerUpload({ durable: [{ first: 1, last: 4 }] });
-    expect(world.buffer.waiting.size).toBe(0);
+    while (world.buffer.waiting.size > 0) world.answerUpload({ durable: [world.sentRange()] });
     expect(world.epochsOpened).toBe(1);
   });
 });

@@ -1,9 +1,10 @@
 import type { GrpcOutcome } from '@tributary/core/errors/grpc-status';
 import type { RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
-import type { SegmentDeclaration, SequenceRange, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
 import type { RejectionReason, UploadHeader, UploadResponse } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import type { BufferCounts, BufferIdentity } from '../buffer/buffer.js';
+import type { DeviceCatalogue } from './catalogue-page.js';
 
 /**
  * What the uplink does now. A link, a call and a stream are numbers that are never used twice, so that an event that
@@ -65,7 +66,7 @@ export type UplinkEvent =
   /** Items up to this sequence are in the buffer. */
   | { type: 'appended'; highestSequence: number }
   /** The whole catalogue, after entries were added. Comes before items that need them are appended. */
-  | { type: 'catalogue'; series: readonly SeriesDeclaration[]; segments: readonly SegmentDeclaration[] }
+  | { type: 'catalogue'; catalogue: DeviceCatalogue }
   /** What waits is to be sent and answered soon, from now on. */
   | { type: 'flush' }
   /** The collector asks for it in the alert stream. */

@@ -1,7 +1,7 @@
 import { seededRandom } from '@tributary/core/clock/random';
 import type { RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
 import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
-import { RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import { Lane, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -48,7 +48,8 @@ function live(world: World, collector: HonestCollector, chance: () => number, st
   for (let i = 0; i < steps; i++) {
     if (world.buffer.waiting.size === 0 && world.core.state.state === 'idle') return;
     const dice = chance();
-    const { stream } = world;
+    // Any of the open streams, so that answers come in any order.
+    const stream = world.streams.at(Math.floor(chance() * 0.999 * world.streams.length));
     if (world.core.state.state === 'connecting') {
       if (dice < 0.1) world.send({ type: 'connect-failed', link: world.link!, failure: unavailable });
       else if (dice < 0.15) world.wake();
@@ -64,10 +65,10 @@ function live(world: World, collector: HonestCollector, chance: () => number, st
     } else if (stream !== undefined) {
       const part = dice < 0.3 ? stream.items.slice(0, Math.floor(stream.items.length * chance())) : stream.items;
       const verdicts = collector.upload(stream.header!.epoch[0], part);
-      if (dice < 0.2) world.failStream(dice < 0.1 ? internal : unavailable);
+      if (dice < 0.2) world.failStream(dice < 0.1 ? internal : unavailable, stream);
       else if (dice < 0.25) world.wake();
       else if (dice < 0.27) world.send({ type: 'disconnected', link: world.link! });
-      else world.answerUpload(verdicts);
+      else world.answerUpload({ ...verdicts, backfillBytesPerSecond: world.backfillBytesPerSecond }, stream);
     } else if (world.core.wakeAtMs < Number.POSITIVE_INFINITY) world.wake();
   }
 }
@@ -92,6 +93,70 @@ describe('whatever happens', () => {
         );
       }),
       { numRuns: 60 },
+    );
+  });
+
+  it('a backlog and what happens beside it are stored once, each lane in order', () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.integer({ min: 20, max: 120 }), (seed, backlog) => {
+        const random = seededRandom(seed);
+        const buffer = new ModelBuffer();
+        for (let i = 0; i < backlog; i++) buffer.append(i, 1 + Math.floor(random() * 600));
+        const limits = { ...small, backfillBytesUnderWayMin: 1000, lingerMs: seed % 2 === 0 ? 0 : 40 };
+        const world = new World(buffer, limits, seed);
+        world.backfillBytesPerSecond = seed % 3 === 0 ? 20_000 : 0;
+        const collector = new HonestCollector();
+        world.send({ type: 'start' });
+        for (let i = 0; i < 40; i++) {
+          world.nowMs += random() * 2000;
+          world.append(backlog + i, 1 + Math.floor(random() * 300));
+          live(world, collector, random, Math.floor(random() * 12));
+        }
+        world.send({ type: 'flush' });
+        live(world, collector, () => 1, 4000);
+        expect(world.buffer.waiting.size).toBe(0);
+        expect([...collector.stored.values()].sort((a, b) => a - b)).toEqual(
+          Array.from({ length: backlog + 40 }, (_, i) => i),
+        );
+        for (const first of world.firstSent.values()) {
+          expect(first).toEqual(first.toSorted((a, b) => a - b));
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('live waits for no backfill, not even for one that hangs', () => {
+    fc.assert(
+      fc.property(fc.integer(), (seed) => {
+        const random = seededRandom(seed);
+        const buffer = new ModelBuffer();
+        for (let i = 0; i < 300; i++) buffer.append(i, 300);
+        const world = new World(buffer, { liveBacklogBytes: 2000, lingerMs: seed % 2 === 0 ? 0 : 1000 }, seed);
+        world.ready();
+        const answerMsMax = 500;
+        const due = new Map<number, number>();
+        let isLate = false;
+        while (world.nowMs < 29_000) {
+          world.nowMs += random() * 200;
+          if (world.core.wakeAtMs <= world.nowMs) world.send({ type: 'tick' });
+          if (random() < 0.3) world.append(1000 + world.nowMs, 50);
+          for (const stream of world.of(Lane.LIVE)) {
+            world.send({ type: 'writable', stream: stream.id });
+            if (!stream.finished) continue;
+            if (!due.has(stream.id)) due.set(stream.id, world.nowMs + random() * answerMsMax);
+            if (due.get(stream.id)! > world.nowMs) continue;
+            world.answerUpload(stream.items.length > 0 ? { durable: [world.sentRange(stream)] } : {}, stream);
+          }
+          const sent = world.streams.flatMap(({ items }) => items.map(({ sequence }) => sequence));
+          for (const { sequence, checksum } of world.buffer.waiting.values()) {
+            if (checksum >= 1000 && !sent.includes(sequence)) isLate ||= world.nowMs - (checksum - 1000) > 1000;
+          }
+        }
+        expect(isLate).toBe(false);
+        expect(world.of(Lane.BACKFILL).length).toBeGreaterThan(0);
+      }),
+      { numRuns: 10 },
     );
   });
 
@@ -186,8 +251,9 @@ describe('whatever happens', () => {
             const ranges = [{ first: 1, last: next.highest }];
             const durable = [{ epoch, ranges, highestSequence: next.highest, highestChecksum: next.highest }];
             world.answerRegister({ seriesKnown: next.known, durable });
-          } else if (next.do === 'answer' && world.stream !== undefined) world.answerUpload(next.response);
-          else if (next.do === 'event') {
+          } else if (next.do === 'answer' && world.stream !== undefined) {
+            world.answerUpload(next.response, world.streams[content % world.streams.length]);
+          } else if (next.do === 'event') {
             if (next.event.type === 'stream-failed') {
               const failed = next.event.stream;
               world.streams = world.streams.filter((stream) => stream.id !== failed);
@@ -195,9 +261,9 @@ describe('whatever happens', () => {
             world.send(next.event);
           }
         }
-        // The checks are in World: order, back-pressure, one stream, registered first, acknowledged only what was told.
-        if (world.stream !== undefined) {
-          const bytes = world.stream.items.reduce((sum, item) => sum + item.body.length, 0);
+        // The checks are in World: order, back-pressure, no item in two streams, registered first, acknowledged only what was told.
+        for (const stream of world.streams) {
+          const bytes = stream.items.reduce((sum, item) => sum + item.body.length, 0);
           expect(bytes).toBeLessThanOrEqual(1500);
         }
       }),

@@ -103,7 +103,7 @@ describe('connecting and registering', () => {
   it('sends a large catalogue in pages until all of it is known', () => {
     const world = new World(new ModelBuffer(), { cataloguePageBytes: 1000 });
     const series = Array.from({ length: 60 }, (_, i) => ({ ...world.buffer.identity().series[0], id: i + 1 }));
-    world.send({ type: 'catalogue', series, segments: world.buffer.identity().segments });
+    world.send({ type: 'catalogue', catalogue: { series, segments: world.buffer.identity().segments, anchors: [] } });
     world.send({ type: 'start' });
     world.connect();
     let known = 0;
@@ -132,7 +132,10 @@ describe('connecting and registering', () => {
     world.ready();
     const { series, segments } = world.buffer.identity();
     world.append(1);
-    world.send({ type: 'catalogue', series: [...series, { ...series[0], id: 2, name: 'b' }], segments });
+    world.send({
+      type: 'catalogue',
+      catalogue: { series: [...series, { ...series[0], id: 2, name: 'b' }], segments, anchors: [] },
+    });
     expect(world.stream?.finished).toBe(true);
     world.append(2);
     world.answerUpload({ durable: [{ first: 1, last: 1 }] });

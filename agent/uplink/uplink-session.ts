@@ -155,7 +155,7 @@ export class UplinkSession {
         this.#appended(event.highestSequence);
         return;
       case 'catalogue':
-        this.#with.registration.catalogue(event.series, event.segments);
+        this.#with.registration.catalogue(event.catalogue);
         this.#upload.carryOn();
         return;
       case 'register-again':

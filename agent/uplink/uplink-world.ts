@@ -159,6 +159,11 @@ export class World {
   told: { epoch: number; ranges: SequenceRange[] }[] = [];
   /** What each end of a session left without an answer. */
   stopped: { epoch: number; ranges: SequenceRange[] }[] = [];
+  /** By epoch and lane, what was sent for the first time, in that order. */
+  readonly firstSent = new Map<string, number[]>();
+  readonly #sentOnce = new Set<string>();
+  /** What the collector grants in each answer that does not say otherwise. */
+  backfillBytesPerSecond = 0;
   epochsOpened = 0;
   epochNames = 1;
 
@@ -325,10 +330,21 @@ export class World {
       expect(twice).toEqual([]);
       expect(item.sequence).toBeGreaterThan(stream.items.at(-1)?.sequence ?? 0);
       stream.items.push(item);
+      this.#noteFirst(stream.header!, item.sequence);
       if (this.buffer.quotaBytes > 2 * this.buffer.status().bytesWaiting) continue;
       const marked = this.buffer.inDoubt.some((r) => r.first <= item.sequence && item.sequence <= r.last);
       expect(marked || stream.header!.epoch[0] !== this.buffer.epoch).toBe(true);
     }
+  }
+
+  #noteFirst({ epoch, lane }: UploadHeader, sequence: number): void {
+    const key = `${epoch[0]}/${sequence}`;
+    if (this.#sentOnce.has(key)) return;
+    this.#sentOnce.add(key);
+    const name = `${epoch[0]} ${Lane[lane]}`;
+    const first = this.firstSent.get(name);
+    if (first === undefined) this.firstSent.set(name, [sequence]);
+    else first.push(sequence);
   }
 
   #open(id: number): ModelStream {

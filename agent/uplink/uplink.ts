@@ -1,10 +1,12 @@
 import type { Clock, Scheduler } from '@tributary/core/clock/clock';
+import type { GrpcOutcome } from '@tributary/core/errors/grpc-status';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import type { RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
-import type { SegmentDeclaration, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
 import type { UploadHeader } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Logger } from 'pino';
-import type { BufferIdentity, BufferStatus, Buffer as EdgeBuffer } from '../buffer/buffer.js';
+import type { BufferCounts, BufferIdentity, BufferStatus, Buffer as EdgeBuffer } from '../buffer/buffer.js';
+import type { DeviceCatalogue } from './catalogue-page.js';
+import { DrainEstimate, type DrainForecast } from './drain-estimate.js';
 import { UplinkCore, type UplinkCoreOptions } from './uplink-core.js';
 import type { UplinkCounters, UplinkEffect, UplinkEvent, UplinkState } from './uplink-events.js';
 import type { LinkFactory, UplinkLink, UploadCall } from './uplink-link.js';
@@ -39,7 +41,11 @@ export interface UplinkDeps {
   /** The collector has registered the device over this link; it is of use until `unlinked`. */
   linked(link: UplinkLink): void;
   unlinked(): void;
-  clocksCompared(exchange: ClockExchange): void;
+  /**
+   * Resolves when what follows for the catalogue is in it: nothing is uploaded before. Undefined when nothing follows.
+   * Rejects when it cannot be written.
+   */
+  clocksCompared(exchange: ClockExchange): Promise<void> | undefined;
 }
 
 /** The uplink at work: carries the core's effects out over a link, against the buffer and one timer. */
@@ -51,6 +57,7 @@ export class Uplink {
   readonly #streams = new Map<number, UploadCall>();
   #link: { id: number; link: UplinkLink; told: boolean } | undefined;
   #dispatching = false;
+  readonly #drain = new DrainEstimate();
   #epoch: Uint8Array;
   #timer: { atMs: number; cancel: () => void } | undefined;
   #lastWatermark: LineTime = { segment: 0, us: 0 };
@@ -68,6 +75,11 @@ export class Uplink {
 
   get counters(): Readonly<UplinkCounters> {
     return this.#core.counters;
+  }
+
+  /** Where the backlog is going, given what the buffer counts now. */
+  forecast(counts: BufferCounts): DrainForecast {
+    return this.#drain.forecast(counts, this.#deps.scheduler.nowMs());
   }
 
   start(): void {
@@ -89,8 +101,8 @@ export class Uplink {
   }
 
   /** The catalogue has grown. To be called before what needs the new entries is appended. */
-  catalogue(series: readonly SeriesDeclaration[], segments: readonly SegmentDeclaration[]): void {
-    this.#dispatch({ type: 'catalogue', series, segments });
+  catalogue(catalogue: DeviceCatalogue): void {
+    this.#dispatch({ type: 'catalogue', catalogue });
   }
 
   registerAgain(): void {
@@ -117,6 +129,7 @@ export class Uplink {
 
   #dispatch(event: UplinkEvent): void {
     this.#events.push(event);
+    if ('counts' in event) this.#drain.sample(event.counts, this.#deps.scheduler.nowMs());
     if (this.#dispatching) return;
     this.#dispatching = true;
     try {
@@ -271,12 +284,27 @@ export class Uplink {
   }
 
   #registered(call: number, sentUs: number, response: RegisterResponse): void {
-    this.#deps.clocksCompared({
+    const settled = this.#deps.clocksCompared({
       sentUs,
       answeredUs: this.#deps.clock.monotonicUs(),
       collectorReceivedUs: response.receivedAtUs,
       collectorSentUs: response.sentAtUs,
     });
+    if (settled === undefined) {
+      this.#goOn(call, response);
+      return;
+    }
+    settled.then(
+      () => this.#goOn(call, response),
+      (thrown: unknown) => {
+        const { code, message } = TributaryError.from(thrown);
+        const failure: GrpcOutcome = { kind: 'internal', code, message, hint: { kind: 'none' } };
+        this.#dispatch({ type: 'register-failed', call, failure, conflict: false });
+      },
+    );
+  }
+
+  #goOn(call: number, response: RegisterResponse): void {
     this.#dispatch({ type: 'registered', call, response });
     if (this.#link === undefined || this.#link.told) return;
     this.#link.told = true;

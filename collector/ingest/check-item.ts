@@ -3,6 +3,7 @@ import type { Batch } from '@tributary/proto/batch/batch';
 import { BatchError } from '@tributary/proto/batch/batch-error';
 import type { BatchLimits } from '@tributary/proto/batch/batch-limits';
 import { decodeBatch } from '@tributary/proto/batch/decode';
+import { TimeQuality } from '@tributary/proto/gen/tributary/v1/query';
 import { ClockState } from '@tributary/proto/gen/tributary/v1/series';
 import {
   DeferralReason,
@@ -138,10 +139,10 @@ function decodeAndCheck(
   return undefined;
 }
 
-/** Whether a checked batch has readings from the future: then nobody can vouch for its clock, and its quality says so. */
+/** Whether a checked batch has readings from the future: then nobody can vouch for its times, and its quality says so. */
 export function flagFuture(item: PendingItem, nowUs: number): boolean {
   if (item.lastUs <= nowUs + FUTURE_TOLERANCE_US) return false;
-  item.quality = ClockState.UNSYNCHRONIZED;
+  item.quality = TimeQuality.FUTURE;
   return true;
 }
 

@@ -1,7 +1,6 @@
 import type { Batch } from '@tributary/proto/batch/batch';
-import type { ClockState } from '@tributary/proto/gen/tributary/v1/series';
 import type { Lane } from '@tributary/proto/gen/tributary/v1/telemetry';
-import type { CatalogueSeries } from '../store/store.js';
+import type { CatalogueSeries, Quality } from '../store/store.js';
 
 /** A batch that was stored just now: not a duplicate, not a fork. Its columns are valid until `follow` returns. */
 export interface CommittedBatch {
@@ -18,7 +17,7 @@ export interface CommittedBatch {
   readonly offsetUs: number;
   /** Event time of the latest reading, microseconds since the Unix epoch. */
   readonly lastUs: number;
-  readonly quality: ClockState;
+  readonly quality: Quality;
   readonly lane: Lane;
   /** The epoch's catalogue by the device's id: `batch.groups[].columns[].seriesId` is an index into it. */
   readonly series: readonly (CatalogueSeries | undefined)[];

@@ -1,3 +1,4 @@
+import { TimeQuality } from '@tributary/proto/gen/tributary/v1/query';
 import { ClockState } from '@tributary/proto/gen/tributary/v1/series';
 import {
   DeferralReason,
@@ -290,7 +291,7 @@ describe('an upload', () => {
       offsetUs: NOW_US - 1_000_000,
       quality: ClockState.ESTIMATED,
     });
-    expect(second).toMatchObject({ quality: ClockState.UNSYNCHRONIZED, firstUs: NOW_US + 3_599_000_000 });
+    expect(second).toMatchObject({ quality: TimeQuality.FUTURE, firstUs: NOW_US + 3_599_000_000 });
     expect(third).toMatchObject({ firstUs: 5_000_000, offsetUs: 0, quality: ClockState.SYNCHRONIZED });
     expect(bench.core.counters.fromFuture).toBe(1);
   });

@@ -8,7 +8,7 @@ import {
   type RejectionReason,
 } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
-import type { CatalogueSeries, CheckedItem } from '../store/store.js';
+import type { CatalogueSeries, CheckedItem, Quality } from '../store/store.js';
 import { lineSequence } from '../store/thinned-item.js';
 import type { CommittedBatch } from './committed.js';
 import type { DeviceSession, EpochSession } from './device-session.js';
@@ -41,7 +41,7 @@ export class PendingItem implements CheckedItem, CommittedBatch {
   firstUs = 0;
   lastUs = 0;
   offsetUs = 0;
-  quality: ClockState = ClockState.UNSPECIFIED;
+  quality: Quality = ClockState.UNSPECIFIED;
   entries: readonly LedgerEntry[] = NO_ENTRIES;
   series: readonly (CatalogueSeries | undefined)[];
   /** Absent for a declaration, and for an item that is known to be stored. */

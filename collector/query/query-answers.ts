@@ -1,15 +1,16 @@
 import type { Writable } from 'node:stream';
 import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
-import type {
-  ListAlertsResponse,
-  ListDevicesResponse,
-  ListSeriesResponse,
-  QueryReadingsResponse,
-  QueryRollupsResponse,
-  QueryServiceClient,
-  Series,
+import {
+  type ListAlertsResponse,
+  type ListDevicesResponse,
+  type ListSeriesResponse,
+  type QueryReadingsResponse,
+  type QueryRollupsResponse,
+  type QueryServiceClient,
+  type Series,
+  TimeQuality,
 } from '@tributary/proto/gen/tributary/v1/query';
-import { ClockState, ValueType } from '@tributary/proto/gen/tributary/v1/series';
+import { ValueType } from '@tributary/proto/gen/tributary/v1/series';
 import { formatInstant, formatUs } from './instant-format.js';
 import { ask } from './query-client.js';
 import { type Cell, type Format, type Row, RowWriter } from './row-writer.js';
@@ -180,7 +181,7 @@ function readingRows(message: QueryReadingsResponse): Row[] {
     ...cells,
     time: formatInstant(base + BigInt(offset), unitExponent),
     value: type === ValueType.STRING ? (strings[index] ?? '') : typedValue(view.getFloat64(index * 8, true), type),
-    clock: word(ClockState[quality[quality.length === 1 ? 0 : index] ?? 0]),
+    clock: word(TimeQuality[quality[quality.length === 1 ? 0 : index] ?? 0]),
   }));
 }
 

@@ -1,4 +1,5 @@
 import { SeriesReadings } from '@tributary/core/rules/series-readings';
+import { TimeQuality } from '@tributary/proto/gen/tributary/v1/query';
 import { FUTURE_TOLERANCE_US } from '../ingest/check-item.js';
 import type { CommittedBatch } from '../ingest/committed.js';
 import type { RollupBuffer } from '../rollups/rollup-buffer.js';
@@ -20,14 +21,15 @@ export class Digest {
 
   /**
    * Readings from the future (`nowUs` is the collector's wall clock) move no rule: one of them would make a rule take all
-   * that comes before that time for old, and say nothing for years.
+   * that comes before that time for old, and say nothing for years. What was of the future when it came stays so, so that a
+   * replay judges as it was judged the first time.
    */
   take(committed: CommittedBatch, nowUs: number): void {
     const { batch, deviceId, series } = committed;
     const readings = this.#readings;
     readings.openBatch(batch, committed.offsetUs);
     this.#rules?.open(committed);
-    const isFuture = committed.lastUs > nowUs + FUTURE_TOLERANCE_US;
+    const isFuture = committed.quality === TimeQuality.FUTURE || committed.lastUs > nowUs + FUTURE_TOLERANCE_US;
     if (isFuture) this.readingsFromFuture += batch.readings;
     for (const group of batch.groups) {
       readings.openGroup(group);

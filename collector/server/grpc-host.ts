@@ -7,6 +7,7 @@ import {
 } from '@grpc/grpc-js';
 import type { Address } from '@tributary/core/config/address';
 import { HealthImplementation } from 'grpc-health-check';
+import { widenConnections } from './connection-window.js';
 import { reflectionService } from './reflection.js';
 import { TlsFront, type TlsFrontOptions } from './tls-front.js';
 
@@ -55,6 +56,7 @@ export class GrpcHost {
             'grpc.max_connection_age_grace_ms': CONNECTION_AGE_GRACE_MS,
           }),
     });
+    widenConnections(this.#server);
     for (const { definition, implementation } of services) this.#server.addService(definition, implementation);
     this.#serviceNames = ['', ...new Set(services.map(({ definition }) => serviceName(definition)))];
     this.#health = new HealthImplementation();

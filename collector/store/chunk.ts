@@ -1,7 +1,6 @@
 import { crc32 } from 'node:zlib';
-import type { ClockState } from '@tributary/proto/gen/tributary/v1/series';
 import type { ItemKind, Lane } from '@tributary/proto/gen/tributary/v1/telemetry';
-import type { CheckedItem } from './store.js';
+import type { CheckedItem, Quality } from './store.js';
 
 /*
  * A chunk is a run of items with consecutive sequences, of one device and epoch, in one blob:
@@ -180,7 +179,7 @@ export function chunkEnd(items: readonly CheckedItem[], from: number): number {
 export class ChunkCursor {
   sequence = 0;
   kind: ItemKind = 0;
-  quality: ClockState = 0;
+  quality: Quality = 0;
   lane: Lane = 0;
   checksum = 0;
   readings = 0;

@@ -1,6 +1,6 @@
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type { EpochState } from '@tributary/proto/gen/tributary/v1/device';
-import type { Device, EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
+import type { Device, EpochAudit, TimeQuality } from '@tributary/proto/gen/tributary/v1/query';
 import type {
   ClockAnchor,
   ClockState,
@@ -80,6 +80,9 @@ export interface CatalogueSeries {
   declaration: SeriesDeclaration;
 }
 
+/** How well the times of an item are known, as frozen when it came: of what is later than the clock was then, just that. */
+export type Quality = ClockState | TimeQuality.FUTURE;
+
 /** An item that ingest has checked. */
 export interface CheckedItem extends Item {
   /** Event times in microseconds since the Unix epoch, as resolved now and frozen; 0 for what is not a batch. */
@@ -87,7 +90,7 @@ export interface CheckedItem extends Item {
   lastUs: number;
   /** What was added to the batch's times, in microseconds; 0 in the absolute segment. */
   offsetUs: number;
-  quality: ClockState;
+  quality: Quality;
   /** The lane that it came in. Kept, so that a replay judges history as history. */
   lane: Lane;
   /** Of a declaration; of a thinned batch what it replaces. */

@@ -24,6 +24,18 @@ import { Alert } from "./alert.js";
 import { ValueType } from "./series.js";
 import { LossReason } from "./telemetry.js";
 
+/** How well the times of readings are known. 0 to 4 are the ClockState with which they were resolved when they came. */
+export enum TimeQuality {
+  UNSPECIFIED = 0,
+  SYNCHRONIZED = 1,
+  ESTIMATED = 2,
+  UNSYNCHRONIZED = 3,
+  PLACED = 4,
+  /** FUTURE - Later than the collector's clock was when they came, whatever the device says of its own. Rules are not shown them. */
+  FUTURE = 5,
+  UNRECOGNIZED = -1,
+}
+
 export interface ListDevicesRequest {
   pageSize: number;
   pageToken: string;
@@ -108,7 +120,7 @@ export interface QueryReadingsResponse {
   values: Uint8Array;
   /** For series of strings, one a reading. */
   strings: string[];
-  /** ClockState of each reading's time, one byte each; or a single one for all. */
+  /** TimeQuality of each reading, one byte each; or a single one for all. */
   quality: Uint8Array;
 }
 

@@ -1,0 +1,386 @@
+import { DecodeArena } from '@tributary/proto/batch/arena';
+import { decodeBatch } from '@tributary/proto/batch/decode';
+import type { LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
+import { itemChecksum } from '@tributary/proto/items/item';
+import type { Database } from 'better-sqlite3';
+import { BufferCore } from './buffer-core.js';
+import {
+  type AnchorRow,
+  anchorOfRow,
+  type SegmentRow,
+  type SeriesRow,
+  segmentOfRow,
+  seriesOfRow,
+} from './catalogue-rows.js';
+import { type HighWaterMark, reservedAbove } from './high-water-mark.js';
+import { type BufferState, freshState } from './item-table.js';
+import type { LogFile } from './log-file.js';
+import { CORRUPT } from './loss-entries.js';
+import { RawPages } from './raw-pages.js';
+import { type RawRow, rowsOfPage } from './raw-rows.js';
+import { isSameEpoch, stateInFile, stateInLog } from './raw-state.js';
+import { rowBytes } from './row-size.js';
+import { SqliteItemTable } from './sqlite-item-table.js';
+
+/** A start may take so long at the most; 1 GiB is read in that time from an SD card. What is not reached is declared. */
+export const SALVAGE_MS_MAX = 30_000;
+/** Rows of one transaction into the new file. */
+const CHUNK_ROWS = 4_096;
+/** How many pages are read between two looks at the clock. */
+const PAGES_PER_LOOK = 256;
+/** More gaps than this come from something else than damage; then one entry speaks of all. */
+const GAPS_MAX = 4_096;
+/** What is dropped at once when more rows come to light than the quota has room for. */
+const SLICE_ROWS = 512;
+/** Ids beyond these are damage. */
+const SERIES_MAX = 1_000_000;
+const ALERTS_MAX = 10_000;
+
+export interface SalvageOptions {
+  /** The file; nothing is written to it. */
+  path: string;
+  /** Its log, or undefined if there is none. */
+  log: LogFile | undefined;
+  mark: HighWaterMark | undefined;
+  /** Nothing that was committed can be missing at the end of the log. */
+  isTailSure: boolean;
+  /** The counters, where the process that used the file still has them. */
+  known: Readonly<BufferState> | undefined;
+  quotaBytes: number;
+  newEpoch: () => Uint8Array;
+  /** Monotonic, in milliseconds. */
+  nowMs: () => number;
+  limitMs?: number;
+}
+
+/** What became of a damaged file. */
+export interface SalvageReport {
+  /** Undefined when neither the counters nor the mark could be read: then no row can be verified. */
+  epoch: Uint8Array | undefined;
+  items: number;
+  readings: number;
+  series: number;
+  segments: number;
+  alerts: number;
+  /** All of the file was read. */
+  isComplete: boolean;
+  declared: LedgerEntry[];
+}
+
+/**
+ * Carries every row that passes its checksum over to a new database (open, with the tables, empty). The pages are read one
+ * by one, not through SQLite, so that damage in one place costs what lies there and nothing else; it does not matter whether
+ * a page is still in use, since an item that was deleted has gone up or was declared, and stored beats declared.
+ * Throws what SQLite throws when the new file cannot be written.
+ */
+export function salvage(into: Database, options: SalvageOptions): SalvageReport {
+  const pages = new RawPages(options.path, options.log);
+  try {
+    return new Salvage(into, pages, options).run();
+  } finally {
+    pages.close();
+  }
+}
+
+class Salvage {
+  readonly #db: Database;
+  readonly #table: SqliteItemTable;
+  readonly #pages: RawPages;
+  readonly #options: SalvageOptions;
+  readonly #deadlineMs: number;
+  readonly #series = new Map<number, SeriesRow>();
+  readonly #segments = new Map<number, SegmentRow>();
+  readonly #anchors = new Map<number, AnchorRow>();
+  /** Rows of the first version have no checksum: they stand in where there is nothing better. */
+  readonly #unproved = { series: new Map<number, SeriesRow>(), segments: new Map<number, SegmentRow>() };
+  readonly #arena = new DecodeArena();
+  #state: BufferState | undefined;
+  #epoch: Uint8Array | undefined;
+  #isTailSure: boolean;
+  #rows = 0;
+  #bytes = 0;
+  /** Rows below it went again to keep within the quota. */
+  #floor = 0;
+  #alerts = 0;
+  #seriesMax = 0;
+  #segmentMax = 0;
+
+  constructor(db: Database, pages: RawPages, options: SalvageOptions) {
+    this.#db = db;
+    this.#table = new SqliteItemTable(db);
+    this.#pages = pages;
+    this.#options = options;
+    this.#deadlineMs = options.nowMs() + (options.limitMs ?? SALVAGE_MS_MAX);
+    this.#isTailSure = options.isTailSure;
+    this.#seriesMax = options.mark?.series ?? 0;
+    this.#segmentMax = options.mark?.segments ?? 0;
+  }
+
+  run(): SalvageReport {
+    this.#findEpoch();
+    this.#db.exec('BEGIN IMMEDIATE');
+    const isComplete = this.#scan();
+    this.#putCatalogue();
+    const { state, declared } = this.#account();
+    this.#table.putState(state);
+    this.#table.commit();
+    const core = new BufferCore(this.#table, this.#options.quotaBytes, state.epoch);
+    core.declare(declared);
+    return {
+      epoch: this.#epoch,
+      items: state.itemsStored,
+      readings: state.readingsStored,
+      series: this.#series.size,
+      segments: this.#segments.size,
+      alerts: this.#alerts,
+      isComplete,
+      declared,
+    };
+  }
+
+  /** The counters of the last commit that can be read, and which epoch the rows are of. */
+  #findEpoch(): void {
+    const { known, mark } = this.#options;
+    const frames = this.#pages.log?.frames ?? [];
+    const lastBegin = frames.findLastIndex((frame, at) => frame.isCommit && at < frames.length - 1) + 1;
+    const inLog = stateInLog(this.#pages, 0, frames.length);
+    const inFile = stateInFile(this.#pages);
+    const found = [inLog?.state, inFile].filter((state) => state !== undefined);
+    const ofMark = mark === undefined ? undefined : found.find((state) => isSameEpoch(state.epoch, mark.epoch));
+    this.#state = known ?? ofMark ?? found[0];
+    this.#epoch = this.#state?.epoch ?? mark?.epoch;
+    const isNewest = frames.length === 0 ? inFile !== undefined : inLog !== undefined && inLog.frame >= lastBegin;
+    this.#isTailSure = known !== undefined || (this.#isTailSure && isNewest && this.#state === found[0]);
+  }
+
+  /** False when time ran out. */
+  #scan(): boolean {
+    const { pages } = this.#pages;
+    for (const page of this.#pages.pagesOfLog) this.#takePage(page);
+    for (let page = 1; page <= pages; page++) {
+      if (page % PAGES_PER_LOOK === 0 && this.#options.nowMs() > this.#deadlineMs) return false;
+      this.#takePage(page);
+    }
+    return true;
+  }
+
+  #takePage(page: number): void {
+    for (const { image, frames } of this.#pages.images(page)) {
+      for (const row of rowsOfPage(image, page, (number) => this.#pages.page(number, frames))) this.#takeRow(row);
+    }
+  }
+
+  /** Rows of all tables look different from each other. */
+  #takeRow({ rowId, values }: RawRow): void {
+    const kinds = values.map((value) =>
+      value === null ? '0' : Buffer.isBuffer(value) ? 'b' : typeof value === 'string' ? 's' : 'n',
+    );
+    const shape = kinds.join('');
+    if (shape === '0nnnnb' || shape === '0nnnnbn')
+      this.#takeItem(rowId, values as [null, number, number, number, number, Buffer, number?]);
+    else if (rowId < 1 || rowId > SERIES_MAX) return;
+    else if (shape === '0sssnn' || shape === '0sssn')
+      this.#takeSeries([rowId, ...values.slice(1)] as unknown as SeriesRow);
+    else if (shape === '0snnnnn' || shape === '0snnnn')
+      this.#takeSegment([rowId, ...values.slice(1)] as unknown as SegmentRow);
+    else if (shape === '0nnnnnn') {
+      const row = [rowId, ...values.slice(1)] as AnchorRow;
+      if (anchorOfRow(row) !== undefined) this.#anchors.set(rowId, row);
+    } else if (shape === '0bnn') this.#takeAlert(rowId, values as [null, Buffer, number, number]);
+  }
+
+  #takeItem(sequence: number, values: [null, number, number, number, number, Buffer, number?]): void {
+    const [, kind, checksum, readings, readingsBefore, body, isProtected] = values;
+    const { known } = this.#options;
+    if (
+      this.#epoch === undefined ||
+      sequence <= this.#floor ||
+      sequence > (known?.highestSequence ?? Number.MAX_SAFE_INTEGER)
+    )
+      return;
+    if (!isWithin(kind, 0xff) || !isWithin(readings, 0xffff_ffff) || !isWithin(readingsBefore, Number.MAX_SAFE_INTEGER))
+      return;
+    if (itemChecksum(this.#epoch, sequence, kind, readings, readingsBefore, body) !== checksum) return;
+    const sql = 'INSERT OR IGNORE INTO items VALUES (?, ?, ?, ?, ?, ?, ?)';
+    const { changes } = this.#db
+      .prepare(sql)
+      .run(sequence, kind, checksum, readings, readingsBefore, body, isProtected === 1 ? 1 : 0);
+    if (changes === 0) return;
+    if (this.#options.mark === undefined) this.#noteIds(body);
+    this.#bytes += rowBytes(body.length);
+    if (this.#bytes > this.#options.quotaBytes) this.#dropOldest();
+    if (++this.#rows % CHUNK_ROWS === 0) this.#db.exec('COMMIT; BEGIN IMMEDIATE');
+  }
+
+  /** More may come to light than was in use. The oldest have most likely gone up; they are declared like what is missing. */
+  #dropOldest(): void {
+    const headers = this.#table.headers(1, Number.MAX_SAFE_INTEGER, SLICE_ROWS);
+    for (const { bodyBytes } of headers) this.#bytes -= rowBytes(bodyBytes);
+    this.#floor = headers.at(-1)!.sequence;
+    this.#table.deleteRange(1, this.#floor);
+  }
+
+  /** Without a mark only the rows know how many series and segments there were. */
+  #noteIds(body: Uint8Array): void {
+    try {
+      const batch = decodeBatch(body, this.#arena);
+      this.#segmentMax = Math.max(this.#segmentMax, batch.segment);
+      for (const group of batch.groups) {
+        for (const { seriesId } of group.columns) this.#seriesMax = Math.max(this.#seriesMax, seriesId);
+      }
+    } catch {
+      // A declaration, or a form that this version does not know.
+    }
+    this.#arena.reset();
+  }
+
+  #takeSeries(row: SeriesRow): void {
+    if ((row as unknown[]).length === 5) this.#unproved.series.set(row[0], row);
+    else if (seriesOfRow(row) !== undefined) this.#series.set(row[0], row);
+  }
+
+  #takeSegment(row: SegmentRow): void {
+    if ((row as unknown[]).length === 6) this.#unproved.segments.set(row[0], row);
+    else if (segmentOfRow(row) !== undefined) this.#segments.set(row[0], row);
+  }
+
+  #takeAlert(id: number, [, incidentId, state, number]: [null, Buffer, number, number]): void {
+    if (this.#alerts >= ALERTS_MAX || incidentId.length === 0 || incidentId.length > 64 || !isWithin(state, 0xff))
+      return;
+    if (!isWithin(number, Number.MAX_SAFE_INTEGER)) return;
+    const sql = 'INSERT OR IGNORE INTO alerts VALUES (?, ?, ?, ?)';
+    this.#alerts += this.#db.prepare(sql).run(id, incidentId, state, number).changes;
+  }
+
+  /** Ids count up without a gap and are never used again, so what is missing gets a name that says so. */
+  #putCatalogue(): void {
+    const seriesMax = Math.min(SERIES_MAX, Math.max(this.#seriesMax, 0, ...tail(this.#series.keys())));
+    for (let id = 1; id <= seriesMax; id++) {
+      const old = this.#unproved.series.get(id);
+      const declaration = this.#series.has(id)
+        ? seriesOfRow(this.#series.get(id)!)!
+        : old !== undefined && isObject(old[3])
+          ? { id, name: old[1], unit: old[2], labels: JSON.parse(old[3]) as Record<string, string>, type: old[4] }
+          : { id, name: `lost-series-${id}`, unit: '', labels: {}, type: 1 };
+      this.#table.putSeries(declaration);
+    }
+    const segmentMax = Math.min(SERIES_MAX, Math.max(this.#segmentMax, 0, ...tail(this.#segments.keys())));
+    for (let id = 1; id <= segmentMax; id++) {
+      const old = this.#unproved.segments.get(id);
+      const unknown = { id, bootId: 'lost', offsetUs: 0, observedAtUs: 0, uncertaintyUs: 0, state: 3 };
+      const known = this.#segments.get(id);
+      if (known !== undefined) this.#table.putSegment(segmentOfRow(known)!);
+      else if (old === undefined) this.#table.putSegment(unknown);
+      else
+        this.#table.putSegment({
+          id,
+          bootId: old[1],
+          offsetUs: old[2],
+          observedAtUs: old[3],
+          uncertaintyUs: old[4],
+          state: old[5],
+        });
+    }
+    for (let id = 1; this.#anchors.has(id); id++) this.#table.putAnchor(anchorOfRow(this.#anchors.get(id)!)!);
+  }
+
+  /** The counters of the new file, and what has to be declared. */
+  #account(): { state: BufferState; declared: LedgerEntry[] } {
+    const { mark, newEpoch } = this.#options;
+    const epoch = this.#epoch;
+    if (epoch === undefined) return { state: freshState(newEpoch()), declared: [] };
+    const before = this.#state ?? freshState(epoch);
+    const marked = mark !== undefined && isSameEpoch(mark.epoch, epoch) ? mark : undefined;
+    const gaps = new GapList(epoch);
+    const counts = { itemsStored: 0, readingsStored: 0, bytesStored: 0 };
+    for (let from = 1; ; ) {
+      const headers = this.#table.headers(from, Number.MAX_SAFE_INTEGER, 256);
+      for (const header of headers) {
+        gaps.until(header.sequence, header.readingsBefore, header.sequence - 1 <= this.#floor || gaps.sequence === 0);
+        gaps.reach(header.sequence, header.readingsBefore + header.readings);
+        counts.itemsStored++;
+        counts.readingsStored += header.readings;
+        counts.bytesStored += rowBytes(header.bodyBytes);
+      }
+      if (headers.length < 256) break;
+      from = headers.at(-1)!.sequence + 1;
+    }
+    const highest = Math.max(
+      before.highestSequence,
+      before.reservedSequence,
+      marked?.highestSequence ?? 0,
+      gaps.sequence,
+    );
+    const produced = Math.max(
+      before.readingsProduced,
+      before.reservedReadings,
+      marked?.readingsProduced ?? 0,
+      gaps.readings,
+    );
+    gaps.until(highest + 1, produced, !this.#isTailSure);
+    gaps.reach(highest, produced);
+    const state = { ...before, ...counts, inDoubt: [], reservedSequence: 0, reservedReadings: 0, crashBound: 0 };
+    const isExact = this.#isTailSure && highest === before.highestSequence;
+    const reserved = isExact
+      ? undefined
+      : (marked ??
+        reservedAbove(
+          { ...before, highestSequence: highest, readingsProduced: produced },
+          { sequences: 0, readings: 0 },
+        ));
+    state.highestSequence = Math.max(highest, reserved?.reservedSequence ?? 0);
+    state.readingsProduced = Math.max(produced, reserved?.reservedReadings ?? 0);
+    gaps.until(state.highestSequence + 1, state.readingsProduced, true);
+    return { state: { ...state, isSending: true, isClosed: false, isSuspect: true }, declared: gaps.entries };
+  }
+}
+
+/** What is missing between rows that are there. */
+class GapList {
+  readonly entries: LedgerEntry[] = [];
+  readonly #epoch: Uint8Array;
+  sequence = 0;
+  readings = 0;
+
+  constructor(epoch: Uint8Array) {
+    this.#epoch = epoch;
+  }
+
+  /** The sequences before `sequence` are missing; with them go the readings up to `readingsBefore`. */
+  until(sequence: number, readingsBefore: number, bound: boolean): void {
+    if (sequence <= this.sequence + 1) return;
+    const first = this.sequence + 1;
+    const readings = Math.max(0, readingsBefore - this.readings);
+    const last = this.entries.at(-1);
+    if (last !== undefined && this.entries.length >= GAPS_MAX) {
+      last.last = sequence - 1;
+      last.readings += readings;
+      last.bound = true;
+    } else this.entries.push({ epoch: this.#epoch, first, last: sequence - 1, readings, bound, reason: CORRUPT });
+  }
+
+  reach(sequence: number, readings: number): void {
+    this.sequence = sequence;
+    this.readings = Math.max(this.readings, readings);
+  }
+}
+
+function isWithin(value: number, max: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= max;
+}
+
+function isObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+/** The highest of some ids, as a list of one or none. */
+function tail(ids: Iterable<number>): number[] {
+  let highest: number | undefined;
+  for (const id of ids) highest = Math.max(highest ?? 0, id);
+  return highest === undefined ? [] : [highest];
+}
