@@ -4,7 +4,6 @@ import { runCommand } from '@tributary/core/errors/command-failure';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { Command } from 'commander';
 import { agentSchema } from './config/schema.js';
-import { fullPolicy } from './runtime/full-policy.js';
 import { agentVersion } from './runtime/version.js';
 
 /** A second signal, or a stop that takes longer than this, ends the process at once: readings in the buffer are safe. */
@@ -52,7 +51,8 @@ async function run(file: string): Promise<void> {
   const config = loadConfig(file, agentSchema);
   // The buffer opens in its own thread while the rest is being loaded.
   const { SqliteBuffer } = await import('./buffer/sqlite-buffer.js');
-  const buffer = SqliteBuffer.open({ path: config.buffer.path, ...fullPolicy(config.buffer) });
+  const { bufferOptions } = await import('./runtime/buffer-options.js');
+  const buffer = SqliteBuffer.open(bufferOptions(config));
   // Until the agent takes it, nobody else waits for it.
   buffer.catch(() => {});
   const { createLogger } = await import('@tributary/core/log/logger');

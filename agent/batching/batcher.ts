@@ -12,7 +12,10 @@ export interface BatcherHost {
   registry: SeriesRegistry;
   /** Microseconds on the device's monotonic line. */
   nowUs(): number;
-  /** The segment of the monotonic line that times are on now. A change closes the open batch. */
+  /**
+   * The segment of the monotonic line that times are on now, or `PENDING_SEGMENT`. A change closes the open batch; batches
+   * from before the first was known are of that one, and wait for it.
+   */
   segmentId(): number;
   /** Whether a series' readings are to be kept longest; asked once for each series of a group. */
   isProtected?(spec: SeriesSpec): boolean;
@@ -20,6 +23,9 @@ export interface BatcherHost {
   /** A batch was closed, or there is a new deadline: look at `take` and `nextDeadlineUs` soon. */
   wake(): void;
 }
+
+/** No segment is declared yet, since the buffer cannot be opened. */
+export const PENDING_SEGMENT = -1;
 
 /** A batch on loan. */
 export interface TakenBatch {
@@ -183,6 +189,8 @@ export class Batcher {
     while (this.#assembled.length === 0) {
       const closed = this.#closed[0];
       if (closed === undefined) return undefined;
+      if (closed.segment === PENDING_SEGMENT) closed.segment = this.#host.segmentId();
+      if (closed.segment === PENDING_SEGMENT) return undefined;
       const assembled = assemble(closed, this.#host.registry);
       if (assembled === undefined) return undefined;
       this.#closed.shift();

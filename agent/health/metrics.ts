@@ -90,6 +90,36 @@ const metrics: readonly Metric[] = [
     value: ({ buffer }) => buffer.bytesWritten,
   },
   {
+    name: 'buffer_written_block_bytes_total',
+    help: 'Bytes of whole blocks that the file system wrote for the buffer.',
+    kind: 'counter',
+    value: ({ buffer }) => buffer.blockBytesWritten,
+  },
+  {
+    name: 'buffer_written_bytes_per_reading',
+    help: 'Bytes that reach the flash for each reading, since the start.',
+    kind: 'gauge',
+    value: ({ buffer }) => buffer.wear?.bytesPerReading,
+  },
+  {
+    name: 'buffer_written_bytes_per_day',
+    help: 'Bytes that reach the flash in a day, at the rate since the start.',
+    kind: 'gauge',
+    value: ({ buffer }) => buffer.wear?.bytesPerDay,
+  },
+  {
+    name: 'buffer_card_life_years',
+    help: 'How long new flash of the configured endurance lasts at the rate since the start.',
+    kind: 'gauge',
+    value: ({ buffer }) => buffer.wear?.projectedYears,
+  },
+  {
+    name: 'buffer_usable',
+    help: 'Whether the buffer can be used now; readings wait in memory while it is 0.',
+    kind: 'gauge',
+    value: ({ buffer }) => (buffer.trouble === undefined ? 1 : 0),
+  },
+  {
     name: 'buffer_append_failures_total',
     help: 'Appends to the buffer that failed and were tried again.',
     kind: 'counter',

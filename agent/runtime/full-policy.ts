@@ -8,7 +8,10 @@ export function fullPolicy({
   quota,
   freeSpace,
   thinning,
-}: AgentConfig['buffer']): Pick<SqliteBufferOptions, 'quotaBytes' | 'freeDiskBytesMin' | 'thinningWindowMs'> {
+}: Pick<AgentConfig['buffer'], 'quota' | 'freeSpace' | 'thinning'>): Pick<
+  SqliteBufferOptions,
+  'quotaBytes' | 'freeDiskBytesMin' | 'thinningWindowMs'
+> {
   return {
     quotaBytes: quota,
     ...(freeSpace === undefined ? {} : { freeDiskBytesMin: freeSpace }),
