@@ -32,10 +32,10 @@ describe('the configuration of an agent', () => {
       buffer: {
         path: '/etc/tributary/buffer.db',
         quota: 256 * 1024 ** 2,
-        durability: 'immediate',
-        lossWindow: 10_000,
         protect: [],
         thinning: { window: 60_000 },
+        durability: 'immediate',
+        lossWindow: 10_000,
         cardEndurance: 4 * 1024 ** 4,
       },
       batching: { maxAge: 1000, maxAgeOffline: 5000, maxReadings: 1000, maxBytes: 16_384 },

@@ -3,7 +3,7 @@ import { fullPolicy, seriesProtection } from './full-policy.js';
 
 describe('what a configuration says of a full buffer', () => {
   it('is the quota, the free space and the window', () => {
-    const buffer = { path: 'buffer.db', quota: 1 << 20, protect: [], thinning: { window: 60_000 } };
+    const buffer = { quota: 1 << 20, thinning: { window: 60_000 } };
     expect(fullPolicy(buffer)).toEqual({ quotaBytes: 1 << 20, thinningWindowMs: 60_000 });
     expect(fullPolicy({ ...buffer, freeSpace: 5 << 20, thinning: 'off' })).toEqual({
       quotaBytes: 1 << 20,
