@@ -29,6 +29,7 @@ import { poisonBatch } from './fault-32-poison-batch.js';
 import { clockSteps } from './fault-38-clock-steps.js';
 import { bootsWithoutTime } from './fault-39-boots-without-time.js';
 import { soak } from './fault-44-soak.js';
+import { backupAndRestore } from './fault-47-backup-and-restore.js';
 import { sigterm } from './fault-48-sigterm.js';
 
 /** The rows of the fault list that can be run, in order of their numbers; one line each. */
@@ -63,5 +64,6 @@ export const faults: readonly Fault[] = [
   clockSteps,
   bootsWithoutTime,
   soak,
+  backupAndRestore,
   sigterm,
 ];
