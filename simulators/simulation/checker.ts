@@ -140,7 +140,8 @@ export class Checker {
       throw new Violation('I6', `${key} was stored with bytes that the device never had`, where);
     }
     const produced = this.#put.get(`${key}/${item.checksum}`);
-    if (produced === undefined || item.lane !== Lane.LIVE || this.#copiedEpochs.has(epoch)) return;
+    // What a copy of the buffer has kept from this one's epoch comes in the next one, however old it is.
+    if (produced === undefined || item.lane !== Lane.LIVE || this.isCopied(device)) return;
     const said = this.#watermarks.get(`${epoch}/${produced.segment}`);
     // What was under way before comes late when its commit does.
     if (said === undefined || produced.oldestUs >= said.us || produced.sentAfter < said.announcement) return;

@@ -78,6 +78,19 @@ function acknowledgesForks(store: MemoryStore): SimStore {
   };
 }
 
+/** Forgets what it has sent as soon as it needs room, and thins it. */
+class ForgetfulBuffer extends BufferCore {
+  override append(...append: Parameters<BufferCore['append']>): ReturnType<BufferCore['append']> {
+    super.stopSending([]);
+    super.markInDoubt([]);
+    return super.append(...append);
+  }
+}
+
+/** Small enough to be full in most outages, with all that is in it in one window. */
+const FULL_QUOTA_BYTES = 8192;
+const THINNING_WINDOW_MS = 3_600_000;
+
 /** Mistakes that a simulation must find, or it finds nothing. They are wrapped around the real parts. */
 export const PLANTED_BUGS: Readonly<Record<string, { what: string; options: RunOptions }>> = {
   'acknowledge-before-commit': {
@@ -95,5 +108,12 @@ export const PLANTED_BUGS: Readonly<Record<string, { what: string; options: RunO
   'acknowledge-fork': {
     what: 'a collector that acknowledges a fork',
     options: { wrapStore: acknowledgesForks },
+  },
+  'thin-in-doubt': {
+    what: 'an agent that thins what is in doubt',
+    options: {
+      openBuffer: (table, quotaBytes, newEpoch) =>
+        new ForgetfulBuffer(table, Math.min(quotaBytes, FULL_QUOTA_BYTES), newEpoch, THINNING_WINDOW_MS),
+    },
   },
 };

@@ -35,7 +35,7 @@ const minutes = numberOf('minutes', texts.minutes, isPositive, 'a number above 0
 const threads = numberOf('threads', texts.threads, (value) => isNatural(value) && value > 0, 'a whole number above 0');
 const { bug } = texts;
 if (bug !== undefined && PLANTED_BUGS[bug] === undefined) leave(`--bug ${bug}: there is none of this name`);
-const part: SeedPart = { durationMs: minutes * 60_000 };
+const part: SeedPart = { durationMs: Math.round(minutes * 60_000) };
 if (texts.agents !== undefined) part.agents = listOf('agents', texts.agents);
 if (texts.faults !== undefined) part.faults = texts.faults === 'none' ? [] : listOf('faults', texts.faults);
 
