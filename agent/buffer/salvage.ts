@@ -21,6 +21,7 @@ import { type RawRow, rowsOfPage } from './raw-rows.js';
 import { isSameEpoch, stateInFile, stateInLog } from './raw-state.js';
 import { rowBytes } from './row-size.js';
 import { SqliteItemTable } from './sqlite-item-table.js';
+import { decodeThinnedBatch, THINNED_BATCH } from './thinned-batch.js';
 
 /** A start may take so long at the most; 1 GiB is read in that time from an SD card. What is not reached is declared. */
 export const SALVAGE_MS_MAX = 30_000;
@@ -120,6 +121,7 @@ class Salvage {
     this.#findEpoch();
     this.#db.exec('BEGIN IMMEDIATE');
     const isComplete = this.#scan();
+    this.#dropReplaced();
     this.#putCatalogue();
     const { state, declared } = this.#account();
     this.#table.putState(state);
@@ -162,6 +164,22 @@ class Salvage {
       this.#takePage(page);
     }
     return true;
+  }
+
+  /** A row may have come to light again that was thinned: what was kept of it is in the item that took its place. */
+  #dropReplaced(): void {
+    for (let from = 1; ; ) {
+      const headers = this.#table.headers(from, Number.MAX_SAFE_INTEGER, 256);
+      for (const { kind, sequence } of headers) {
+        if (kind !== THINNED_BATCH) continue;
+        const [{ body }] = this.#table.items(sequence, 1, 1);
+        for (const { epoch, first, last } of decodeThinnedBatch(body).replaced) {
+          if (this.#epoch !== undefined && isSameEpoch(epoch, this.#epoch)) this.#table.deleteRange(first, last);
+        }
+      }
+      if (headers.length < 256) return;
+      from = headers.at(-1)!.sequence + 1;
+    }
   }
 
   #takePage(page: number): void {
@@ -254,7 +272,10 @@ class Salvage {
 
   /** Ids count up without a gap and are never used again, so what is missing gets a name that says so. */
   #putCatalogue(): void {
-    const seriesMax = Math.min(SERIES_MAX, Math.max(this.#seriesMax, 0, ...tail(this.#series.keys())));
+    const seriesMax = Math.min(
+      SERIES_MAX,
+      Math.max(this.#seriesMax, highestOf(this.#series.keys()), highestOf(this.#unproved.series.keys())),
+    );
     for (let id = 1; id <= seriesMax; id++) {
       const old = this.#unproved.series.get(id);
       const declaration = this.#series.has(id)
@@ -264,7 +285,10 @@ class Salvage {
           : { id, name: `lost-series-${id}`, unit: '', labels: {}, type: 1 };
       this.#table.putSeries(declaration);
     }
-    const segmentMax = Math.min(SERIES_MAX, Math.max(this.#segmentMax, 0, ...tail(this.#segments.keys())));
+    const segmentMax = Math.min(
+      SERIES_MAX,
+      Math.max(this.#segmentMax, highestOf(this.#segments.keys()), highestOf(this.#unproved.segments.keys())),
+    );
     for (let id = 1; id <= segmentMax; id++) {
       const old = this.#unproved.segments.get(id);
       const unknown = { id, bootId: 'lost', offsetUs: 0, observedAtUs: 0, uncertaintyUs: 0, state: 3 };
@@ -378,9 +402,9 @@ function isObject(text: string): boolean {
   }
 }
 
-/** The highest of some ids, as a list of one or none. */
-function tail(ids: Iterable<number>): number[] {
-  let highest: number | undefined;
-  for (const id of ids) highest = Math.max(highest ?? 0, id);
-  return highest === undefined ? [] : [highest];
+/** 0 for none. */
+function highestOf(ids: Iterable<number>): number {
+  let highest = 0;
+  for (const id of ids) highest = Math.max(highest, id);
+  return highest;
 }

@@ -22,6 +22,7 @@ export function statusTable(status: AgentStatus): string {
     ...(buffer.wear === undefined ? [] : [['flash wear', wearOf(buffer.wear)] satisfies [string, string]]),
     ['readings', `${readings.taken} taken, ${readings.pending} in memory`],
     ['dropped', counts(readings.dropped)],
+    ['thinned', `${buffer.readingsThinned} readings`],
     ['evicted', `${buffer.readingsEvicted} readings`],
     ['quarantined', `${buffer.itemsQuarantined} items`],
     ['alerts', `${alerts.received} received, newest ${alerts.cursor}`],
@@ -41,7 +42,7 @@ function backlog({ trend, readingsPerSecond = 0, etaSeconds = 0 }: AgentStatus['
     case 'draining':
       return `gone in ${age(etaSeconds)}, at ${rate} readings/s`;
     case 'growing':
-      return `growing by ${rate} readings/s`;
+      return readingsPerSecond === 0 ? 'not shrinking' : `growing by ${rate} readings/s`;
     default:
       return 'not known yet';
   }

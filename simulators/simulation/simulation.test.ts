@@ -1,24 +1,33 @@
+import { availableParallelism } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { PLANTED_BUGS } from './planted-bugs.js';
-import { type RunResult, runSeed } from './run-seed.js';
+import { type RunOptions, type RunResult, runSeed } from './run-seed.js';
+import { runSeeds } from './run-seeds.js';
+import { commandOf, relevantLines, shrink } from './shrink.js';
 
-/** Simulated time of a seed: some ten outages. */
-const durationMs = 4 * 60_000;
+/** Simulated time of a seed: some fifteen faults. */
+const durationMs = 12 * 60_000;
+
+/** So many seeds are enough to find any planted mistake. */
+const SEEDS_MAX = 200;
 
 describe('the simulation', () => {
-  it('loses and doubles nothing in thirty seeds of outages, crashes and full buffers', async () => {
-    const totals = { outages: 0, crashes: 0, declared: 0, duplicates: 0, readings: 0 };
-    for (let seed = 1; seed <= 30; seed++) {
-      const result = await runSeed(seed, { durationMs });
-      expect(result.failure, `seed ${seed}`).toBeUndefined();
+  it('loses and doubles nothing in a hundred seeds of faults on every side', { timeout: 300_000 }, async () => {
+    const totals = { outages: 0, crashes: 0, declared: 0, duplicates: 0, readings: 0, faults: 0 };
+    const failures: string[] = [];
+    const data = { part: { durationMs }, bug: undefined, twinEvery: 0, isShrunk: false };
+    await runSeeds(1, 100, availableParallelism(), data, ({ result }) => {
       for (const name of Object.keys(totals) as (keyof typeof totals)[]) totals[name] += result[name];
-    }
+      if (result.failure !== undefined) failures.push(`seed ${result.seed}: ${result.failure.detail}`);
+    });
+    expect(failures).toEqual([]);
     // The faults that the promise is about did happen.
+    expect(totals.faults).toBeGreaterThan(1000);
     expect(totals.outages).toBeGreaterThan(100);
-    expect(totals.crashes).toBeGreaterThan(30);
+    expect(totals.crashes).toBeGreaterThan(100);
     expect(totals.declared).toBeGreaterThan(100);
     expect(totals.duplicates).toBeGreaterThan(10);
-    expect(totals.readings).toBeGreaterThan(100_000);
+    expect(totals.readings).toBeGreaterThan(50_000);
   });
 
   it('runs a seed twice in exactly the same way, and another seed in another', async () => {
@@ -39,22 +48,44 @@ describe('the simulation', () => {
 });
 
 describe('the checker finds', () => {
-  for (const [bug, options] of Object.entries(PLANTED_BUGS)) {
-    it(`${bug}, in the step where it shows`, async () => {
-      const failure = await firstFailure({ ...options, durationMs });
-      expect(failure?.failure?.invariant).toBe('I1');
-      expect(failure?.failure?.history.length).toBeGreaterThan(10);
+  for (const { what, options } of Object.values(PLANTED_BUGS)) {
+    it(`${what}, in the step where it shows`, { timeout: 120_000 }, async () => {
+      const found = await firstFailure({ ...options, durationMs });
+      expect(found?.failure?.invariant).toBe('I1');
+      expect(found?.failure?.history.length).toBeGreaterThan(10);
     });
 
-    it(`${bug}, by the balance at the end alone`, async () => {
-      const failure = await firstFailure({ ...options, durationMs, isOnlyEndChecked: true });
-      expect(failure?.failure?.invariant).toMatch(/^I[12]$/);
+    it(`${what}, by the balance at the end alone`, { timeout: 120_000 }, async () => {
+      const found = await firstFailure({ ...options, durationMs, isOnlyEndChecked: true });
+      expect(found?.failure?.invariant).toMatch(/^I[12]$/);
     });
   }
 });
 
-async function firstFailure(options: Parameters<typeof runSeed>[1]): Promise<RunResult | undefined> {
-  for (let seed = 1; seed <= 50; seed++) {
+describe('a failure', () => {
+  it('is made smaller, and the smaller one fails again in the same way', { timeout: 120_000 }, async () => {
+    const bug = 'delete-before-acknowledge';
+    const options = { ...PLANTED_BUGS[bug].options, durationMs };
+    const found = (await firstFailure(options, 3))!;
+    const { part, failure } = await shrink(found, options);
+    expect(part.durationMs).toBeLessThan(durationMs);
+    expect(part.faults!.length).toBeLessThan(found.faultsPlanned / 2);
+    expect(failure.invariant).toBe(found.failure!.invariant);
+    const again = await runSeed(found.seed, { ...PLANTED_BUGS[bug].options, ...part });
+    expect(again.failure?.detail).toBe(failure.detail);
+    expect(commandOf(found.seed, part, bug)).toBe(
+      `npm run simulate -- --from ${found.seed} --seeds 1 --minutes ${part.durationMs / 60_000} ` +
+        (part.agents === undefined ? '' : `--agents ${part.agents.join(',')} `) +
+        `--faults ${part.faults!.join(',') || 'none'} --bug ${bug}`,
+    );
+    const lines = relevantLines(failure, 50);
+    expect(lines.length).toBeGreaterThan(0);
+    expect(lines.some((line) => line.includes(failure.concerns.device!))).toBe(true);
+  });
+});
+
+async function firstFailure(options: RunOptions, from = 1): Promise<RunResult | undefined> {
+  for (let seed = from; seed < from + SEEDS_MAX; seed++) {
     const result = await runSeed(seed, options);
     if (result.failure !== undefined) return result;
   }
