@@ -1,5 +1,6 @@
 import { Scene } from '../e2e/scene.js';
 import { pause } from '../rig/pause.js';
+import { CheapDevices } from './cheap-devices.js';
 import { addCounts, type Fault, type FaultContext, type FaultOutcome, NOTHING } from './fault.js';
 import { KEEP_ALL, NumberedDevice } from './numbered-device.js';
 import { soakFaults } from './soak-faults.js';
@@ -23,6 +24,13 @@ const SHORT_MINUTES = 0.25;
 /** The first part is for faults that end the collector; then its memory is measured, after it has grown warm. */
 const ENDING_PART = 0.2;
 const WARM_PART = 0.15;
+
+/**
+ * A young collector grows until the caches of its store are full, which takes 120,000 items; at the soak's own rate that
+ * is an hour. So it is given them at once, before its memory is measured.
+ */
+const FILLING = { devices: 4, batches: 50_000, batchReadings: 40, series: 4, streamItems: 50 };
+const FILLING_SHORT_BATCHES = 500;
 
 /** Between two faults, at the most, and what a fault lasts that lasts. */
 const CALM_MS_MAX = 6000;
@@ -72,6 +80,7 @@ async function soaked(scene: Scene, context: FaultContext): Promise<FaultOutcome
   const struck = new Map<string, number>();
   let strikes = 0;
   let watches: SoakWatch[] = [];
+  let filling: CheapDevices | undefined;
   const tell = () => {
     const done = `${(elapsed() * minutes).toFixed(1)} of ${minutes} minutes, ${strikes} faults`;
     log([done, ...watches.map((watch) => watch.text())].join('; '));
@@ -83,6 +92,14 @@ async function soaked(scene: Scene, context: FaultContext): Promise<FaultOutcome
       const isMeasured = elapsed() > ENDING_PART;
       const possible = soakFaults.filter(({ endsCollector }) => !isMeasured || endsCollector !== true);
       const fault = possible[Math.floor(random() * possible.length)]!;
+      if (isMeasured && filling === undefined) {
+        const batches = isShort ? FILLING_SHORT_BATCHES : FILLING.batches;
+        filling = await CheapDevices.prepare(scene.rig, scene.collectorPort, { ...FILLING, batches, name: 'filling' });
+        await filling.register();
+        await filling.send();
+        filling.close();
+        log(`${filling.readings} readings have filled the caches`);
+      }
       if (watches.length === 0 && elapsed() > ENDING_PART + WARM_PART) {
         watches = [
           new SoakWatch('collector', scene.collectorProcess.pid),
@@ -107,6 +124,10 @@ async function soaked(scene: Scene, context: FaultContext): Promise<FaultOutcome
     const compared = await device.settle();
     counts = addCounts(counts, compared.counts);
     problems.push(...compared.problems.map((problem) => `${device.name}: ${problem}`));
+  }
+  for (const name of filling?.names ?? []) {
+    const { produced, stored, declared, missing, doubled } = await scene.observer.sums(name);
+    counts = addCounts(counts, { produced, stored, declared, missing, duplicates: doubled, altered: 0 });
   }
   const kinds = [...struck].map(([name, count]) => `${count} ${name}`).join(', ');
   const figures = [`${minutes} minutes, ${strikes} faults (${kinds})`, ...watches.map((watch) => watch.text())];
