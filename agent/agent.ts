@@ -7,17 +7,22 @@ import { formatSpiffeId } from '@tributary/core/identity/spiffe-id';
 import { loadTlsFiles, type TlsMaterial } from '@tributary/core/identity/tls-files';
 import type { Logger } from 'pino';
 import { DEFAULT_BATCH_BOUNDS } from './batching/batch-bounds.js';
-import { Batcher } from './batching/batcher.js';
-import type { Buffer as EdgeBuffer } from './buffer/buffer.js';
+import { Batcher, PENDING_SEGMENT } from './batching/batcher.js';
+import type { BufferIdentity, Buffer as EdgeBuffer } from './buffer/buffer.js';
 import { SqliteBuffer } from './buffer/sqlite-buffer.js';
 import type { AgentConfig } from './config/schema.js';
 import type { AgentStatus } from './health/agent-status.js';
+import { flashWear } from './health/flash-wear.js';
 import { AgentCatalogue } from './runtime/agent-catalogue.js';
 import { deviceAttributes } from './runtime/attributes.js';
 import { BatchTimer } from './runtime/batch-timer.js';
 import { BatchWriter } from './runtime/batch-writer.js';
-import { whenThereIsRoom } from './runtime/disk-room.js';
+import { bufferOptions } from './runtime/buffer-options.js';
+import { CrashWindow } from './runtime/crash-window.js';
+import { whenTheDiskTakes } from './runtime/disk-patience.js';
 import { DropCounter } from './runtime/drop-counter.js';
+import { EventualBuffer } from './runtime/eventual-buffer.js';
+import { seriesProtection } from './runtime/full-policy.js';
 import { type HealthServers, serveHealth } from './runtime/health-servers.js';
 import { type HostTime, hostTime } from './runtime/host-time.js';
 import { SegmentKeeper } from './runtime/segment-keeper.js';
@@ -62,16 +67,16 @@ const stopUploadMs = 5000;
 const stopBufferMs = 5000;
 
 /**
- * Starts an agent: resolves when the buffer is open and the sources are running, which waits for room on the disk. Rejects
- * with a `TributaryError` when the buffer is another agent's, or the certificates cannot be used; nothing is left running
- * then.
+ * Starts an agent: resolves when the sources are running and the buffer is open. On a disk that refuses it is opened later,
+ * and readings wait in memory until then. Rejects with a `TributaryError` when the buffer is another agent's or a newer
+ * one's, or the certificates cannot be used; nothing is left running then.
  */
 export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<Agent> {
   const { log, clock = systemClock, scheduler = systemScheduler, random = systemRandom } = deps;
   const startedMs = scheduler.nowMs();
   const startedAt = new Date(clock.wallUs() / 1000).toISOString();
   const version = agentVersion();
-  const open = () => SqliteBuffer.open({ path: config.buffer.path, quotaBytes: config.buffer.quota });
+  const open = () => SqliteBuffer.open(bufferOptions(config));
   const opening = deps.buffer ?? open();
   const tls = await tlsOrClose(config, opening);
   const device = formatSpiffeId(tls.identity);
@@ -80,23 +85,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
 
   // The buffer, and what is declared in it.
   const disk = { scheduler, random, log };
-  let first: Promise<EdgeBuffer> | undefined = opening;
-  const buffer = await whenThereIsRoom(() => {
-    const attempt = first ?? open();
-    first = undefined;
-    return attempt;
-  }, disk);
+  const buffer = await EventualBuffer.open(opening, open, disk);
   const { identity } = buffer;
-  if (identity.opened === 'recovered') {
-    const { salvaged, isSuspect } = identity;
-    log.error(
-      { path: config.buffer.path, ...salvaged },
-      'a damaged buffer was moved aside; what passes was carried over',
-    );
-    if (!isSuspect) log.error('its epoch could not be read: what it had is lost and cannot be declared');
-  } else if (identity.isSuspect) {
-    log.error({ path: config.buffer.path }, 'the end of the buffer is lost; what may be missing is declared');
-  }
   const catalogue = new AgentCatalogue(identity, {
     buffer,
     scheduler,
@@ -108,7 +98,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     },
   });
   const host = deps.host ?? hostTime();
-  const segments = new SegmentKeeper({ catalogue, clock, host, log, line: identity.line });
+  const segments = new SegmentKeeper({ catalogue, clock, host, log, line: () => buffer.identity.line });
 
   // From sources through batches into the buffer.
   const drops = new DropCounter();
@@ -117,7 +107,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     {
       registry: catalogue,
       nowUs: () => clock.monotonicUs(),
-      segmentId: () => segments.id,
+      segmentId: () => (segments.isKnown ? segments.id : PENDING_SEGMENT),
+      isProtected: seriesProtection(config.buffer.protect),
       drop: (reason, readings) => {
         drops.count(reason, readings);
         if (reason === 'memory') writer.overflowed(readings);
@@ -139,6 +130,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     random,
     log,
     nowUs: () => clock.monotonicUs(),
+    crashWindow: new CrashWindow(batcher, config.batching.maxReadings),
     segment: () => segments.id,
     prepare: () => {
       // So that a sleep costs no more than the batch that was open.
@@ -156,20 +148,18 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const timer = new BatchTimer({ batcher, writer, clock, scheduler });
   const sources = new SourceRunner(config.sources, { batcher, clock, scheduler, random, log, drops });
 
-  try {
-    await whenThereIsRoom(() => segments.begin(), disk);
-  } catch (error) {
-    await buffer.close();
-    throw error;
-  }
+  // What batches refer to is declared before the sources run; where the disk refuses that, behind their back.
+  const ending = new AbortController();
+  const declared = await declareFirst();
   sources.start();
-  log.info({ device, version, epoch: Buffer.from(identity.epoch).toString('hex') }, 'the agent is sampling');
+  log.info({ device, version, epoch: Buffer.from(buffer.identity.epoch).toString('hex') }, 'the agent is sampling');
 
   // Everything that can wait until the sources are running.
   let health: HealthServers | undefined;
   let stopping: Promise<void> | undefined;
   const upstreamStarted = startUpstream();
   upstreamStarted.catch((thrown: unknown) => {
+    if (stopping !== undefined) return;
     log.error({ details: TributaryError.from(thrown).message }, 'nothing can be uploaded; readings are only buffered');
   });
   const stopLooking = repeat(scheduler, clockLookMs, () => {
@@ -177,8 +167,50 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     if (upstream !== undefined && segments.takeExchangeDue()) upstream.uplink.registerAgain();
   });
 
+  function logOpening({ opened, isSuspect, salvaged }: BufferIdentity): void {
+    const facts = { path: config.buffer.path, ...salvaged };
+    if (opened === 'recovered') {
+      log.error(facts, 'a damaged buffer was moved aside; what passes its checksum was carried over');
+      if (!isSuspect) log.error(facts, 'its epoch could not be read: what it had is lost and cannot be declared');
+    } else if (isSuspect) log.error(facts, 'the end of the buffer is lost; what may be missing is declared');
+  }
+
+  /** Resolves when the buffer has the segment, or has refused it; what it answers resolves when it has it. */
+  async function declareFirst(): Promise<{ done: Promise<void> }> {
+    const wasOpen = buffer.isOpen;
+    const done = buffer.opened.then(async (opened) => {
+      logOpening(opened);
+      if (!wasOpen) {
+        catalogue.adopt(opened);
+        watermark.newEpoch(opened.highestSequence);
+      }
+      await whenTheDiskTakes(
+        () => segments.begin(),
+        disk,
+        ending.signal,
+        () => refused(),
+      );
+      // Batches may wait for it.
+      timer.wake();
+    });
+    let refused = () => {};
+    if (wasOpen) {
+      const waited = new Promise<void>((resolve) => {
+        refused = resolve;
+      });
+      await Promise.race([done, waited]).catch(async (error: unknown) => {
+        await buffer.close();
+        throw error;
+      });
+    }
+    done.catch(() => {});
+    return { done };
+  }
+
   async function startUpstream(): Promise<void> {
+    if (!segments.isKnown) await startHealth();
     const { createUpstream } = await import('./runtime/upstream.js');
+    await declared.done;
     const made = await createUpstream({
       config,
       tls,
@@ -222,13 +254,19 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     // What was declared while this was being loaded.
     upstream.uplink.catalogue(catalogue);
     upstream.uplink.start();
-    health = await serveHealth(config, status, log);
+    await startHealth();
+  }
+
+  async function startHealth(): Promise<void> {
+    health ??= await serveHealth(config, status, log);
     if (stopping !== undefined) await health.close();
   }
 
   async function status(): Promise<AgentStatus> {
     const nowMs = scheduler.nowMs();
     const stored = await buffer.status();
+    const uptimeSeconds = (nowMs - startedMs) / 1000;
+    const wear = flashWear(stored, writer.counters.readings, uptimeSeconds, config.buffer.cardEndurance);
     const state = upstream?.uplink.state ?? { state: 'stopped' as const };
     const counters = upstream?.uplink.counters;
     const lastSuccessMs = counters?.lastSuccessMs;
@@ -237,7 +275,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       device,
       collector: formatAddress(config.collector.address),
       startedAt,
-      uptimeSeconds: (nowMs - startedMs) / 1000,
+      uptimeSeconds,
       rssBytes: process.memoryUsage.rss(),
       sources: sources.reports,
       readings: {
@@ -254,13 +292,17 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         items: stored.itemsWaiting,
         readings: stored.readingsWaiting,
         bytes: stored.bytesWaiting,
-        quotaBytes: stored.quotaBytes,
+        quotaBytes: config.buffer.quota,
         oldestSequence: stored.oldestSequence,
         highestSequence: stored.highestSequence,
         readingsProduced: stored.readingsProduced,
         readingsEvicted: stored.readingsEvicted,
+        readingsThinned: stored.readingsThinned,
         itemsQuarantined: stored.itemsQuarantined,
         bytesWritten: stored.bytesWritten,
+        blockBytesWritten: stored.blockBytesWritten,
+        ...(wear === undefined ? {} : { wear }),
+        ...(buffer.trouble === undefined ? {} : { trouble: buffer.trouble }),
         appendFailures: writer.counters.appendFailures,
       },
       uplink: {
@@ -292,6 +334,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   async function stop(): Promise<void> {
     log.info('the agent stops');
     stopLooking();
+    ending.abort(new TributaryError('cancelled', 'the agent stops'));
     await within(scheduler, stopSourcesMs, sources.stop());
     batcher.flush();
     // An append that hangs in a disk's driver cannot be given up, only left behind.

@@ -54,7 +54,8 @@ async function run(file: string): Promise<void> {
   const config = loadConfig(file, agentSchema);
   // The buffer opens in its own thread while the rest is being loaded.
   const { SqliteBuffer } = await import('./buffer/sqlite-buffer.js');
-  const buffer = SqliteBuffer.open({ path: config.buffer.path, quotaBytes: config.buffer.quota });
+  const { bufferOptions } = await import('./runtime/buffer-options.js');
+  const buffer = SqliteBuffer.open(bufferOptions(config));
   // Until the agent takes it, nobody else waits for it.
   buffer.catch(() => {});
   const { createLogger } = await import('@tributary/core/log/logger');

@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander';
 import { type CollectorConfig, collectorSchema } from './config/schema.js';
 import { addPkiCommand } from './identity/pki-command.js';
 import { addQueryCommands } from './query/commands.js';
+import { addBackupCommands } from './store/backup-command.js';
 import { commandErrorOf, StoreError } from './store/store-error.js';
 
 const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
@@ -40,6 +41,7 @@ program
 
 addPkiCommand(program);
 addQueryCommands(program);
+addBackupCommands(program);
 
 await runCommand(async () => {
   try {

@@ -60,6 +60,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
   const bug = (error: unknown, doing: string) => logger.error({ err: error }, `${doing}: an error that nobody foresaw`);
 
   let damagesFound = 0;
+  let cursorsAhead = 0;
   let fail: (error: Error) => void = () => {};
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
@@ -92,6 +93,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
       watchers: () => alerts.watchers,
       front: () => listening?.front,
       damagesFound: () => damagesFound,
+      cursorsAhead: () => cursorsAhead,
     });
     let readiness: Readiness = { ready: false, why: 'starting' };
     // Before the replay, so that whoever probes sees that the process lives.
@@ -134,7 +136,14 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
         { definition: uploadDefinition, implementation: uploadService({ core, clock, trustDomain, logger }) },
         {
           definition: AlertServiceService,
-          implementation: alertService({ store, hub: alerts, identityOf, scheduler, logger }),
+          implementation: alertService({
+            store,
+            hub: alerts,
+            identityOf,
+            scheduler,
+            logger,
+            cursorAhead: () => cursorsAhead++,
+          }),
         },
         { definition: QueryServiceService, implementation: queryService({ store, identityOf, scheduler, logger }) },
       ],
@@ -144,11 +153,12 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     const port = await host.listen(config.listen);
     closings.push(() => host.close(0));
     readiness = { ready: true };
-    const age = config.retention.readings;
-    const readingsAgeMs = age === 'forever' ? undefined : age;
-    const upkeep = new Upkeep({ store, clock, scheduler, logger, readingsAgeMs });
+    const upkeep = new Upkeep({ store, clock, scheduler, logger, retention: config.retention });
     upkeep.start();
-    const ticking = setInterval(() => core.tick(clock.wallUs()), TICK_MS);
+    const ticking = setInterval(() => {
+      core.tick(clock.wallUs());
+      pump.probe();
+    }, TICK_MS);
 
     const address = { host: config.listen.host, port };
     logger.info({ listen: formatAddress(address), rules: rules.length }, 'the collector takes readings');

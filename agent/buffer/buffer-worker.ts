@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { EPOCH_BYTES } from '@tributary/proto/items/item';
@@ -7,6 +6,7 @@ import type { BufferIdentity } from './buffer.js';
 import type { BufferCallName, BufferCalls, BufferReply, BufferRequest, BufferThreadOptions } from './buffer-calls.js';
 import { BufferEngine } from './buffer-engine.js';
 import { packItems, unpackBatches } from './packed-items.js';
+import { threadWrites } from './thread-writes.js';
 
 // The thread that has the buffer's file: it runs one call after another, and deletes what was acknowledged when nothing
 // else has come for a while.
@@ -16,7 +16,7 @@ const { idleDeleteMs, ...options } = workerData as BufferThreadOptions;
 /** A disk that has refused what was deferred is not asked again at once. */
 const FLUSH_RETRY_MS = 1_000;
 
-const bytesBefore = bytesWrittenByThread();
+const before = threadWrites();
 let engine: BufferEngine;
 let told: BufferIdentity | undefined;
 let idle: NodeJS.Timeout | undefined;
@@ -55,7 +55,14 @@ const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => 
   addAnchor: (anchor) => engine.run((core) => core.addAnchor(anchor)),
   openEpoch: () => engine.openEpoch(),
   storeAlerts: (alerts) => engine.run((core) => core.storeAlerts(alerts)),
-  status: () => ({ ...engine.run((core) => core.status()), bytesWritten: bytesWrittenByThread() - bytesBefore }),
+  status: () => {
+    const { callBytes, blockBytes } = threadWrites();
+    return {
+      ...engine.run((core) => core.status()),
+      bytesWritten: callBytes - before.callBytes,
+      blockBytesWritten: blockBytes - before.blockBytes,
+    };
+  },
   close: () => {
     clearTimeout(idle);
     engine.run((core) => core.endRun());
@@ -134,17 +141,5 @@ function onDisk(act: () => void): boolean {
   } catch (error) {
     if (!(error instanceof TributaryError)) throw error;
     return false;
-  }
-}
-
-/**
- * Bytes that this thread has given to write calls, as Linux counts them (proc(5), `wchar`): the database, its log and
- * nothing else but a few bytes a message. Whole pages of the file system are more. 0 where there is no such file.
- */
-function bytesWrittenByThread(): number {
-  try {
-    return Number(/^wchar: (\d+)$/m.exec(readFileSync('/proc/thread-self/io', 'latin1'))?.[1] ?? 0);
-  } catch {
-    return 0;
   }
 }

@@ -101,6 +101,8 @@ export interface BufferCounts {
 export interface BufferStatus extends BufferCounts {
   /** Bytes that the database and its log were told to write since the start. */
   bytesWritten: number;
+  /** Bytes of the file system's blocks that this has made the disk write; 0 where that is not counted. */
+  blockBytesWritten: number;
 }
 
 /**

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { seededRandom } from '@tributary/core/clock/random';
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
 import { afterAll, describe, expect, it } from 'vitest';
+import { decodeDeclaration } from './loss-entries.js';
 import { SqliteBuffer } from './sqlite-buffer.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'tributary-sqlite-buffer-'));
@@ -142,6 +143,92 @@ describe('a process that is killed while it appends', () => {
       const status = await buffer.status();
       expect(status.itemsWaiting).toBe(items.length);
       expect(status.itemsQuarantined).toBe(0);
+      await buffer.close();
+    }
+  });
+});
+
+/** As an agent with deferred durability: appends, sends what is new, and has every other message answered. */
+const deferredWriter = `
+  const [module, path, lossWindowMs] = process.argv.slice(1);
+  const { SqliteBuffer } = await import(module);
+  const buffer = await SqliteBuffer.open({ path, quotaBytes: 1_000_000, lossWindowMs: Number(lossWindowMs) });
+  const say = (...words) => new Promise((resolve) => process.stdout.write(words.join(' ') + '\\n', resolve));
+  await say('open');
+  let sent = 0;
+  for (let at = 0; ; at++) {
+    const body = crypto.getRandomValues(new Uint8Array(24));
+    const { sequences } = await buffer.append([{ readings: 1 + (at % 5), body }]);
+    await say('appended', sequences[0], Date.now());
+    if (at % 5 === 0) {
+      const { items } = await buffer.read(sent + 1, 1_000_000, 1_000);
+      for (const item of items) await say('sent', item.sequence, item.checksum, item.kind);
+      sent = items.at(-1)?.sequence ?? sent;
+      if (at % 2 === 0) await buffer.acknowledge([{ first: 1, last: sent }], buffer.identity.epoch);
+    }
+    if (at % 50 === 49) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+`;
+
+const LOSS_WINDOW_MS = 150;
+/** A thread that should run has to wait for its turn, on a machine that is busy. */
+const TURN_MS = 1_000;
+
+describe('a process that is killed while durability is deferred', () => {
+  it('uses no sequence twice, and loses nothing that is older than the loss window', async () => {
+    const kills = Number(process.env.TRIBUTARY_KILLS ?? 10);
+    const random = seededRandom(20240302);
+    const path = newPath();
+    const module = new URL('./sqlite-buffer.js', import.meta.url).href;
+    /** What has reached the collector, and what somebody declares. */
+    const checksums = new Map<number, number>();
+    const declared: { first: number; last: number }[] = [];
+    let produced = 0;
+    for (let kill = 0; kill < kills; kill++) {
+      const args = ['--input-type=module', '-e', deferredWriter, module, path, String(LOSS_WINDOW_MS)];
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+      const closed = once(child, 'close');
+      const appended: { sequence: number; atMs: number }[] = [];
+      const arrived = new Set<number>();
+      let killedMs = 0;
+      for await (const line of createInterface({ input: child.stdout })) {
+        const [what, sequence, value] = line.split(' ');
+        if (what === 'open') {
+          setTimeout(
+            () => {
+              killedMs = Date.now();
+              child.kill('SIGKILL');
+            },
+            random() * (TURN_MS + 500),
+          );
+        } else if (what === 'appended') appended.push({ sequence: Number(sequence), atMs: Number(value) });
+        else {
+          const had = checksums.get(Number(sequence));
+          expect(had === undefined || had === Number(value), `bytes of ${sequence}`).toBe(true);
+          checksums.set(Number(sequence), Number(value));
+          arrived.add(Number(sequence));
+        }
+      }
+      await closed;
+      const buffer = await SqliteBuffer.open({ path, quotaBytes: 1_000_000, lossWindowMs: LOSS_WINDOW_MS });
+      expect(buffer.identity.opened).not.toBe('recovered');
+      expect(buffer.identity.highestSequence).toBeGreaterThanOrEqual(Math.max(0, ...checksums.keys()));
+      expect(buffer.identity.readingsProduced).toBeGreaterThanOrEqual(produced);
+      produced = buffer.identity.readingsProduced;
+      const items = await all(buffer);
+      for (const item of items) {
+        const had = checksums.get(item.sequence);
+        expect(had === undefined || had === item.checksum, `bytes of ${item.sequence}`).toBe(true);
+        checksums.set(item.sequence, item.checksum);
+        if (item.kind === 2) declared.push(...decodeDeclaration(item.body));
+      }
+      for (const { sequence, atMs } of appended) {
+        if (killedMs - atMs > LOSS_WINDOW_MS + TURN_MS) expect(checksums.has(sequence), `${sequence}`).toBe(true);
+      }
+      for (let sequence = 1; sequence <= buffer.identity.highestSequence; sequence++) {
+        const isDeclared = declared.some(({ first, last }) => first <= sequence && sequence <= last);
+        expect(checksums.has(sequence) || isDeclared, `${sequence} is stored or declared`).toBe(true);
+      }
       await buffer.close();
     }
   });

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { failpoint } from '@tributary/core/failpoint/failpoint';
 import type {
   ClockAnchor,
   SegmentDeclaration,
@@ -50,7 +51,9 @@ export class SqliteItemTable implements ItemTable {
   }
 
   commit(): void {
+    failpoint('buffer-before-commit');
     this.#sql('COMMIT').run();
+    failpoint('buffer-after-commit');
     if (this.#synchronousAsserted) return;
     // Until the first write the pragma answers what was set, not what is used.
     const synchronous = this.#db.pragma('synchronous', { simple: true });
@@ -89,6 +92,7 @@ export class SqliteItemTable implements ItemTable {
 
   deleteRange(first: number, last: number): void {
     this.#sql('DELETE FROM items WHERE sequence BETWEEN ? AND ?').run(first, last);
+    failpoint('buffer-delete');
   }
 
   headers(first: number, last: number, limit: number): ItemHeader[] {

@@ -95,9 +95,78 @@ const bufferSchema = v.strictObject({
     v.pipe(
       // Below a mebibyte the catalogue and the log of the file leave no room for readings.
       byteSize({ minBytes: 1024 ** 2, maxBytes: 1024 ** 4 }),
-      v.description('how large the file may get; beyond it the oldest readings are evicted and declared; 1MiB to 1TiB'),
+      v.description(
+        'how large the file may get; beyond it the oldest readings are thinned, then dropped, and declared; 1MiB to 1TiB',
+      ),
     ),
     '256MiB',
+  ),
+  durability: v.optional(
+    v.pipe(
+      v.picklist(['immediate', 'deferred'], 'not a kind of durability; write immediate or deferred'),
+      v.description(
+        'immediate: a batch is on disk before it is sent; deferred: it is written only if it is not acknowledged within lossWindow, which spares the flash',
+      ),
+    ),
+    'immediate',
+  ),
+  lossWindow: v.optional(
+    v.pipe(
+      // Below a second there is nothing to defer; beyond an hour nobody would call it a window.
+      duration({ minMs: 1000, maxMs: 3_600_000 }),
+      v.description(
+        'with durability: deferred, how long a batch may wait in memory for its acknowledgement, 1s to 1h: what a power cut can take along; twice collector.streamAge or more, or batches are written before their answer comes',
+      ),
+    ),
+    '10s',
+  ),
+  cardEndurance: v.optional(
+    v.pipe(
+      byteSize({ minBytes: 1024 ** 3, maxBytes: 1024 ** 5 }),
+      v.description(
+        "bytes that the buffer's flash can take over its life, 1GiB to 1024TiB, from which its remaining life is projected; the default is a 32 GB card of 1,000 erase cycles that writes eight times what it is told",
+      ),
+    ),
+    '4TiB',
+  ),
+  freeSpace: v.optional(
+    v.pipe(
+      // A checkpoint of the buffer's own log needs a mebibyte.
+      byteSize({ minBytes: 1024 ** 2, maxBytes: 1024 ** 4 }),
+      v.description(
+        'what the buffer leaves free of the file system, as if it were full, 1MiB to 1TiB; by default a sixteenth of it, at most 64MiB',
+      ),
+    ),
+  ),
+  thinning: v.optional(
+    v.union(
+      [
+        v.literal('off', 'write off, or an object with a window'),
+        v.strictObject({
+          window: v.optional(
+            v.pipe(
+              // A day of a series would be four readings; below a second there is nothing to leave out.
+              duration({ minMs: 1000, maxMs: 86_400_000 }),
+              v.description('of so much time, 1s to 24h, a series keeps its first, last, smallest and largest reading'),
+            ),
+            '1m',
+          ),
+        }),
+      ],
+      'not a setting; write off, or an object with a window, such as { window: 1m }',
+    ),
+    { window: '1m' },
+  ),
+  protect: v.optional(
+    v.pipe(
+      v.array(text('a series', 'temperature.*', 128)),
+      // Each new series is matched with each of them.
+      v.maxLength(256, 'too many; at most 256'),
+      v.description(
+        'series that a full buffer thins never and drops last; * and ? stand for any characters, at most 256',
+      ),
+    ),
+    [],
   ),
 });
 

@@ -1,4 +1,5 @@
 import type { SourceState } from '../sensors/source.js';
+import type { FlashWear } from './flash-wear.js';
 
 /** What an agent says about itself: over the status socket, and the numbers of it as metrics. All counts since its start. */
 export interface AgentStatus {
@@ -29,8 +30,14 @@ export interface AgentStatus {
     highestSequence: number;
     readingsProduced: number;
     readingsEvicted: number;
+    readingsThinned: number;
     itemsQuarantined: number;
     bytesWritten: number;
+    blockBytesWritten: number;
+    /** Absent until it is known. */
+    wear?: FlashWear;
+    /** Why the buffer cannot be used now; the other values are the last that were known. */
+    trouble?: string;
     /** Appends that failed and were tried again. */
     appendFailures: number;
   };

@@ -35,8 +35,12 @@ const status: AgentStatus = {
     highestSequence: 5,
     readingsProduced: 50,
     readingsEvicted: 7,
+    readingsThinned: 5,
     itemsQuarantined: 0,
     bytesWritten: 10_000,
+    blockBytesWritten: 40_000,
+    wear: { bytesPerReading: 518.2, bytesPerDay: 448_000_000, projectedYears: 26.9 },
+    trouble: 'no space is left for the buffer',
     appendFailures: 0,
   },
   uplink: {
@@ -111,6 +115,8 @@ describe('a status for a person', () => {
     expect(table).toContain('source board  waiting: no such device\n');
     expect(table).toContain('backlog       gone in 10 min, at 12.5 readings/s\n');
     expect(table).toContain('last success  13 s ago\n');
+    expect(table).toContain('trouble       no space is left for the buffer\n');
+    expect(table).toContain('flash wear    518.2 B a reading, 427.2 MiB a day: a new card lasts 26.9 years\n');
   });
 });
 
@@ -129,6 +135,9 @@ describe('metrics', () => {
       expect(text).toContain('tributary_agent_backlog_eta_seconds 600\n');
       expect(text).toContain('tributary_agent_backlog_drain_readings_per_second 12.5\n');
       expect(text).toContain('tributary_agent_last_success_age_seconds 12.5\n');
+      expect(text).toContain('tributary_agent_buffer_written_bytes_per_reading 518.2\n');
+      expect(text).toContain('tributary_agent_buffer_card_life_years 26.9\n');
+      expect(text).toContain('tributary_agent_buffer_usable 0\n');
       expect(text).toContain('tributary_agent_source_running{source="sim"} 1\n');
     }
     expect((await fetch(`${base}/`)).status).toBe(404);

@@ -72,6 +72,12 @@ const metrics: readonly Metric[] = [
     value: ({ buffer }) => buffer.readingsEvicted,
   },
   {
+    name: 'readings_thinned_total',
+    help: 'Readings that were left out when the oldest batches of a full buffer were thinned.',
+    kind: 'gauge',
+    value: ({ buffer }) => buffer.readingsThinned,
+  },
+  {
     name: 'items_quarantined',
     help: 'Items that the collector has refused for good.',
     kind: 'gauge',
@@ -82,6 +88,36 @@ const metrics: readonly Metric[] = [
     help: 'Bytes that the buffer has told the disk to write.',
     kind: 'counter',
     value: ({ buffer }) => buffer.bytesWritten,
+  },
+  {
+    name: 'buffer_written_block_bytes_total',
+    help: 'Bytes of whole blocks that the file system wrote for the buffer.',
+    kind: 'counter',
+    value: ({ buffer }) => buffer.blockBytesWritten,
+  },
+  {
+    name: 'buffer_written_bytes_per_reading',
+    help: 'Bytes that reach the flash for each reading, since the start.',
+    kind: 'gauge',
+    value: ({ buffer }) => buffer.wear?.bytesPerReading,
+  },
+  {
+    name: 'buffer_written_bytes_per_day',
+    help: 'Bytes that reach the flash in a day, at the rate since the start.',
+    kind: 'gauge',
+    value: ({ buffer }) => buffer.wear?.bytesPerDay,
+  },
+  {
+    name: 'buffer_card_life_years',
+    help: 'How long new flash of the configured endurance lasts at the rate since the start.',
+    kind: 'gauge',
+    value: ({ buffer }) => buffer.wear?.projectedYears,
+  },
+  {
+    name: 'buffer_usable',
+    help: 'Whether the buffer can be used now; readings wait in memory while it is 0.',
+    kind: 'gauge',
+    value: ({ buffer }) => (buffer.trouble === undefined ? 1 : 0),
   },
   {
     name: 'buffer_append_failures_total',

@@ -1,5 +1,6 @@
 import { formatByteSize } from '@tributary/core/config/byte-size';
 import type { AgentStatus } from './agent-status.js';
+import type { FlashWear } from './flash-wear.js';
 
 /** A status for a person: two columns, one line a fact. */
 export function statusTable(status: AgentStatus): string {
@@ -17,8 +18,11 @@ export function statusTable(status: AgentStatus): string {
     ['waiting', `${buffer.readings} readings in ${buffer.items} items, ${mebibytes(buffer.bytes)}`],
     ['backlog', backlog(uplink.backlog)],
     ['buffer', `${mebibytes(buffer.bytes)} of ${formatByteSize(buffer.quotaBytes)}`],
+    ...(buffer.trouble === undefined ? [] : [['trouble', buffer.trouble] satisfies [string, string]]),
+    ...(buffer.wear === undefined ? [] : [['flash wear', wearOf(buffer.wear)] satisfies [string, string]]),
     ['readings', `${readings.taken} taken, ${readings.pending} in memory`],
     ['dropped', counts(readings.dropped)],
+    ['thinned', `${buffer.readingsThinned} readings`],
     ['evicted', `${buffer.readingsEvicted} readings`],
     ['quarantined', `${buffer.itemsQuarantined} items`],
     ['alerts', `${alerts.received} received, newest ${alerts.cursor}`],
@@ -42,6 +46,11 @@ function backlog({ trend, readingsPerSecond = 0, etaSeconds = 0 }: AgentStatus['
     default:
       return 'not known yet';
   }
+}
+
+function wearOf({ bytesPerReading, bytesPerDay, projectedYears }: FlashWear): string {
+  const years = projectedYears >= 100 ? 'over 100 years' : `${projectedYears.toFixed(1)} years`;
+  return `${bytesPerReading.toFixed(1)} B a reading, ${mebibytes(bytesPerDay)} a day: a new card lasts ${years}`;
 }
 
 function counts(values: Record<string, number>): string {

@@ -22,7 +22,7 @@ import type { SeriesSpec } from '../sensors/source.js';
 const seriesMax = 10_000;
 
 /** The buffer's disk is the only thing that can fail here; it is tried again soon, because batches wait for it. */
-const retryPolicy = { baseMs: 250, capMs: 30_000 };
+const retryPolicy = { baseMs: 250, capMs: 5_000 };
 
 /** Nothing to wait for: asked for before each append. */
 const restored = Promise.resolve();
@@ -110,6 +110,20 @@ export class AgentCatalogue implements SeriesRegistry {
   #refuse(spec: SeriesSpec, type: ColumnType): SeriesAnswer {
     this.#deps.log.debug({ series: spec.name }, `a series has one type for its whole life; this one is ${type}`);
     return 'refused';
+  }
+
+  /** The buffer is there at last: what it has is declared, and what was asked for meanwhile is declared behind it. */
+  adopt(identity: BufferIdentity): void {
+    const { epoch, series, segments, anchors } = identity;
+    this.#epoch = epoch;
+    this.#restored = progressOf(identity);
+    this.#series = series;
+    this.#segments = segments;
+    this.#anchors = anchors;
+    for (const each of series) this.#remember(each);
+    this.#deps.changed();
+    this.#cancelRetry?.();
+    void this.#declare();
   }
 
   /** Declares a segment; rejects with a `TributaryError` when the buffer cannot be written. */

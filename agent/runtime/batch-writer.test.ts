@@ -7,6 +7,7 @@ import { Batcher } from '../batching/batcher.js';
 import type { Buffer as EdgeBuffer, EncodedBatch, Loss } from '../buffer/buffer.js';
 import { ManualScheduler } from '../sensors/manual-scheduler.js';
 import { BatchWriter } from './batch-writer.js';
+import { CrashWindow } from './crash-window.js';
 
 /** A batcher of one series, and a disk that fails as often as it is told. */
 function surroundings(failures: number) {
@@ -54,6 +55,7 @@ function surroundings(failures: number) {
     buffer,
     scheduler,
     random: seededRandom(1),
+    crashWindow: new CrashWindow(batcher, 10),
     log: pino({ level: 'silent' }),
     prepare: async () => {},
     appended: (sequences) => told.push(...sequences),
@@ -100,6 +102,8 @@ describe('writing batches', () => {
     world.scheduler.advance(5000);
     await drained;
     expect(world.writer.counters.readingsLost).toBe(20);
+    // The disk took that much at last.
+    expect(world.lost).toEqual([20]);
     expect(world.writer.pendingReadings).toBe(0);
   });
 

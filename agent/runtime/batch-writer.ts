@@ -9,16 +9,21 @@ import type { Logger } from 'pino';
 import type { Batcher } from '../batching/batcher.js';
 import type { Buffer as EdgeBuffer, EncodedBatch } from '../buffer/buffer.js';
 import type { LineTime } from '../uplink/uplink.js';
+import type { CrashWindow } from './crash-window.js';
 
 /** One commit carries what closed while the last one ran; more at once would only delay the first. */
 const groupBatchesMax = 64;
 const groupBytesMax = 1_048_576;
 
-/** The disk may be full for a while or gone for good; the batcher's bound keeps memory in check meanwhile. */
-const retryPolicy = { baseMs: 250, capMs: 30_000 };
+/**
+ * The disk may be full for a while or gone for good; the batcher's bound keeps memory in check meanwhile. Each attempt is
+ * cheap, and ten seconds after room was made readings are on the disk again.
+ */
+const retryPolicy = { baseMs: 250, capMs: 5_000 };
 
-/** Written as a number, because the generated enumeration would load gRPC: the buffer could not take it. */
+/** Written as numbers, because the generated enumeration would load gRPC: the buffer could not take it; the stop lost it. */
 const evicted: LossReason = 1;
+const crashWindow: LossReason = 5;
 
 export interface BatchWriterDeps {
   batcher: Batcher;
@@ -28,6 +33,8 @@ export interface BatchWriterDeps {
   log: Logger;
   /** Before each append: what the batches refer to must be declared. */
   prepare(): Promise<void>;
+  /** Keeps what a crash takes along within a bound that goes with each append. */
+  crashWindow: CrashWindow;
   /** On disk, with the oldest time in each batch. */
   appended(sequences: readonly number[], oldest: readonly LineTime[]): void;
   /** Everything that came before `us` on the monotonic line is in the buffer. */
@@ -63,6 +70,8 @@ export class BatchWriter {
   #writing: Promise<void> | undefined;
   #giveUp = false;
   #overflow = 0;
+  /** Readings that the stop could not bring into the buffer. */
+  #abandoned = 0;
   #pumped: (() => void) | undefined;
   #endWait: (() => void) | undefined;
 
@@ -114,10 +123,27 @@ export class BatchWriter {
     cancel();
     this.#giveUp = true;
     const readings = batcher.pendingReadings;
+    if (readings > 0) {
+      this.counters.readings += readings;
+      this.counters.readingsLost += readings;
+      this.#abandoned += readings;
+      log.error({ readings }, 'readings are lost: their series could not be declared before the stop');
+    }
+    await this.#declareAbandoned();
+  }
+
+  /** If this fails too, the buffer will not be closed in order, and the next start declares a bound. */
+  async #declareAbandoned(): Promise<void> {
+    const readings = this.#abandoned + this.#overflow;
     if (readings === 0) return;
-    this.counters.readings += readings;
-    this.counters.readingsLost += readings;
-    log.error({ readings }, 'readings are lost: their series could not be declared before the stop');
+    try {
+      await this.#deps.buffer.lose([{ readings, reason: crashWindow }]);
+      this.#abandoned = 0;
+      this.#overflow = 0;
+    } catch (thrown) {
+      const details = TributaryError.from(thrown).message;
+      this.#deps.log.error({ readings, details }, 'what the stop has lost cannot be declared now');
+    }
   }
 
   /** Never rejects. */
@@ -140,7 +166,7 @@ export class BatchWriter {
       const { readings } = taken.batch;
       try {
         const body = encodeBatch(taken.batch);
-        group.batches.push({ body, readings });
+        group.batches.push({ body, readings, isProtected: taken.isProtected });
         group.oldest.push(oldestTime(taken.batch));
         bytes += body.length;
         this.counters.closed++;
@@ -158,12 +184,13 @@ export class BatchWriter {
 
   /** Whether the group is in the buffer; it is not when that was given up. */
   async #append({ batches, oldest }: Group): Promise<boolean> {
+    const crashBound = this.#deps.crashWindow.taken(batches);
     while (!this.#giveUp) {
       try {
         await this.#deps.prepare();
-        const { sequences, evictedReadings } = await this.#deps.buffer.append(batches, {
-          line: { segment: this.#deps.segment(), us: this.#deps.nowUs() },
-        });
+        const line = { segment: this.#deps.segment(), us: this.#deps.nowUs() };
+        const { sequences, evictedReadings } = await this.#deps.buffer.append(batches, { crashBound, line });
+        this.#deps.crashWindow.written();
         this.#backoff.succeeded();
         this.#forget(batches);
         if (evictedReadings > 0) {
@@ -182,6 +209,7 @@ export class BatchWriter {
     }
     const readings = this.#forget(batches);
     this.counters.readingsLost += readings;
+    this.#abandoned += readings;
     this.#deps.log.error({ readings }, 'readings are lost: the buffer could not be written before the stop');
     return false;
   }

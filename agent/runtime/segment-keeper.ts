@@ -45,7 +45,7 @@ export interface SegmentKeeperDeps {
   host: HostTime;
   log: Logger;
   /** How far the line of an earlier start had come. */
-  line: LineMoment | undefined;
+  line(): LineMoment | undefined;
 }
 
 /**
@@ -55,7 +55,7 @@ export interface SegmentKeeperDeps {
  */
 export class SegmentKeeper {
   readonly #deps: SegmentKeeperDeps;
-  readonly #watch: ClockWatch;
+  #watch: ClockWatch;
   #current: SegmentDeclaration | undefined;
   /** One thing is written after the other. */
   #writing: Promise<void> | undefined;
@@ -64,17 +64,29 @@ export class SegmentKeeper {
 
   constructor(deps: SegmentKeeperDeps) {
     this.#deps = deps;
-    const last = deps.catalogue.segments.findLast(({ bootId }) => bootId === deps.host.bootId);
-    const first = lookAtClocks(deps.clock, deps.host);
+    this.#watch = this.#takeUp();
+  }
+
+  /** Goes on with the segment of an earlier start in this boot, if the catalogue has one that is still the one of now. */
+  #takeUp(): ClockWatch {
+    const { catalogue, clock, host } = this.#deps;
+    const last = catalogue.segments.findLast(({ bootId }) => bootId === host.bootId);
+    const first = lookAtClocks(clock, host);
     const known = last && this.#lineOf(last).at(first.monotonicUs);
-    this.#watch = new ClockWatch(first, known && isVouched(known) ? known.offsetUs : undefined);
-    if (last !== undefined && this.#goesOn(last)) this.#current = last;
+    const watch = new ClockWatch(first, known && isVouched(known) ? known.offsetUs : undefined);
+    if (last !== undefined && this.#goesOn(last, watch)) this.#current = last;
+    return watch;
   }
 
   /** The id of the segment now. Throws before `begin` has resolved. */
   get id(): number {
     if (this.#current === undefined) throw new Error('no segment was declared yet');
     return this.#current.id;
+  }
+
+  /** Whether there is a segment. */
+  get isKnown(): boolean {
+    return this.#current !== undefined;
   }
 
   /**
@@ -90,9 +102,12 @@ export class SegmentKeeper {
 
   /** Declares what there is to declare at a start. Rejects with a `TributaryError` when the buffer cannot be written. */
   async begin(): Promise<void> {
-    const { catalogue, line } = this.#deps;
+    const { catalogue } = this.#deps;
+    // The buffer may have been opened since.
+    if (this.#current === undefined) this.#watch = this.#takeUp();
     const seen = this.#watch.observation;
     if (this.#current === undefined) {
+      const line = this.#deps.line();
       // Where the line before ended is known now or never.
       if (line !== undefined) await this.#end(line.segment, line.us);
       this.#current = await catalogue.addSegment(this.#segmentOf(seen));
@@ -160,8 +175,7 @@ export class SegmentKeeper {
   }
 
   /** Whether a segment of an earlier start in this boot is the one of now. */
-  #goesOn(segment: SegmentDeclaration): boolean {
-    const { hasSlept, observation } = this.#watch;
+  #goesOn(segment: SegmentDeclaration, { hasSlept, observation }: ClockWatch): boolean {
     if (hasSlept !== undefined) return !hasSlept;
     const line = this.#lineOf(segment);
     const latest = line.at(line.lastUs);

@@ -16,13 +16,18 @@ import type { AlertHub } from './alert-hub.js';
 import { CallStream } from './call-stream.js';
 
 export interface AlertServiceOptions {
-  store: Pick<Store, 'findDevice' | 'acknowledgeAlerts'>;
+  store: Pick<Store, 'findDevice' | 'resumeAlerts' | 'acknowledgeAlerts'>;
   hub: AlertHub;
   /** Who calls, from the certificate; throws a `CallError` for nobody. */
   identityOf: (call: AuthenticatedCall) => Identity;
   scheduler: Scheduler;
   logger: Logger;
+  /** A device's cursor was above every number of the store. */
+  cursorAhead: () => void;
 }
+
+/** Half of the numbers that can be counted exactly: the other half is for the alerts behind it. */
+const CURSOR_MAX = 2 ** 52;
 
 /** Alerts of the device that calls, and of no other. */
 export function alertService(options: AlertServiceOptions): AlertServiceServer {
@@ -40,9 +45,15 @@ export function alertService(options: AlertServiceOptions): AlertServiceServer {
     const stream = new CallStream(call, scheduler);
     const gone = new AbortController();
     for (const event of ['cancelled', 'close', 'error']) call.on(event, () => gone.abort());
+    const { cursor } = call.request;
+    if (cursor > CURSOR_MAX) throw new CallError('invalid', `cursor: ${cursor}; numbers go up to ${CURSOR_MAX}`);
     const deviceId = await ownId(call);
+    if (cursor > 0 && (await store.resumeAlerts(deviceId, cursor))) {
+      options.cursorAhead();
+      logger.warn({ deviceId, cursor }, 'a device has seen more alerts than the store has; was it restored?');
+    }
     const sink = (value: Alert) => stream.write({ message: { $case: 'alert', value } });
-    await hub.watch(deviceId, call.request.cursor, sink, gone.signal);
+    await hub.watch(deviceId, cursor, sink, gone.signal);
   }
 
   return {

@@ -55,6 +55,21 @@ const retention = v.strictObject({
     ),
     '30d',
   ),
+  // A year, and the same month of the year before. A series takes 62 MB a year.
+  rollups: v.optional(
+    v.pipe(
+      v.union([v.literal('forever'), duration({ minMs: DAY_MS, maxMs: 36_500 * DAY_MS })]),
+      v.description('rollups that begin before are removed; or forever'),
+    ),
+    '400d',
+  ),
+  alerts: v.optional(
+    v.pipe(
+      v.union([v.literal('forever'), duration({ minMs: DAY_MS, maxMs: 36_500 * DAY_MS })]),
+      v.description('alerts that are older are removed, unless they still fire; or forever'),
+    ),
+    '400d',
+  ),
 });
 
 const limits = v.strictObject({

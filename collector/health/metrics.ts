@@ -24,6 +24,8 @@ export interface MetricSources {
   derived: () => DerivedCounters | undefined;
   watchers: () => number;
   front: () => TlsFront | undefined;
+  /** How often a device's cursor was above every alert's number. */
+  cursorsAhead: () => number;
   /** How often stored bytes were found changed. */
   damagesFound: () => number;
 }
@@ -35,7 +37,14 @@ export interface CollectorMetrics {
 }
 
 /** Prometheus metrics, `tributary_collector_*`. Ingest counts in plain numbers; they are read when somebody asks. */
-export function collectorMetrics({ core, derived, watchers, front, damagesFound }: MetricSources): CollectorMetrics {
+export function collectorMetrics({
+  core,
+  derived,
+  watchers,
+  front,
+  damagesFound,
+  cursorsAhead,
+}: MetricSources): CollectorMetrics {
   const registry = new Registry();
   const total = (name: string, help: string, read: () => number) => {
     new Counter({
@@ -167,6 +176,11 @@ export function collectorMetrics({ core, derived, watchers, front, damagesFound 
     'batches_failed_total',
     'Stored batches that rollups and rules lack because of a bug; the log has it.',
     () => derived()?.batchesFailed ?? 0,
+  );
+  total(
+    'alert_cursors_ahead_total',
+    'Watches from beyond the newest alert: the store was put back to an earlier state.',
+    cursorsAhead,
   );
   total('damages_found_total', 'Times that stored bytes were found changed.', damagesFound);
   gauge('rollup_rows_waiting', 'Rollup rows that are not saved yet.', () => derived()?.rollupRowsWaiting ?? 0);

@@ -25,6 +25,7 @@ export class CommitPump implements CommitPort {
   readonly #options: CommitPumpOptions;
   #core: PumpedCore | undefined;
   #refusing: string | undefined;
+  #probing = false;
 
   constructor(options: CommitPumpOptions) {
     this.#options = options;
@@ -63,6 +64,26 @@ export class CommitPump implements CommitPort {
         finish(() => this.#core?.commitFailed(error));
       },
     );
+  }
+
+  /**
+   * While the store refuses, asks it whether it takes commits again: nobody may send meanwhile, because a balancer has taken
+   * this collector out. To be called about once a second.
+   */
+  probe(): void {
+    if (this.#refusing === undefined || this.#probing) return;
+    this.#probing = true;
+    this.#options.store
+      .probe()
+      .then(
+        () => this.#noteStore(undefined),
+        (error: unknown) => {
+          if (!(error instanceof StoreError)) this.#options.bug(error, 'probing the store');
+        },
+      )
+      .finally(() => {
+        this.#probing = false;
+      });
   }
 
   #noteStore(failure: StoreError | undefined): void {

@@ -12,7 +12,7 @@ export type RegisterResult =
   | { outcome: 'invalid'; detail: string }
   /** The buffer is a copy of another: the device must open a new epoch. */
   | { outcome: 'conflict'; detail: string }
-  | { outcome: 'too-many-series'; detail: string };
+  | { outcome: 'too-many-series' | 'too-many-epochs'; detail: string };
 
 export interface RegisterDependencies {
   store: Pick<Store, 'register'>;

@@ -14,6 +14,8 @@ interface Totals {
 
 export interface AuditReport {
   text: string;
+  /** In one line, for a person. */
+  summary: string;
   /** Nothing is missing and nothing stands twice. */
   passes: boolean;
 }
@@ -22,7 +24,11 @@ export interface AuditReport {
 export function reportAudit(epochs: readonly EpochAudit[], json: boolean): AuditReport {
   const totals = sum(epochs);
   const passes = totals.missing === 0 && totals.doubled === 0;
-  if (json) return { text: `${JSON.stringify({ epochs: epochs.map(plainEpoch), totals, ok: passes })}\n`, passes };
+  const summary = verdict(totals, passes);
+  if (json) {
+    const text = `${JSON.stringify({ epochs: epochs.map(plainEpoch), totals, ok: passes })}\n`;
+    return { text, summary, passes };
+  }
   const lines = epochs.map((epoch) => {
     const declared = epoch.declared.map(
       ({ reason, readings, bound }) => `${reasonName(reason)} ${bound ? 'at most ' : ''}${readings}`,
@@ -37,7 +43,7 @@ export function reportAudit(epochs: readonly EpochAudit[], json: boolean): Audit
       `  waiting on the device ${epoch.waiting}, repeated and dropped ${epoch.duplicatesDropped}`,
     ].join('\n');
   });
-  return { text: `${[...lines, verdict(totals, passes)].join('\n')}\n`, passes };
+  return { text: `${[...lines, summary].join('\n')}\n`, summary, passes };
 }
 
 function boundText(bound: number): string {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -172,6 +172,25 @@ describe('the query commands', () => {
     );
     expect(ended).toBe(status.PERMISSION_DENIED);
     client.close();
+  });
+});
+
+describe('a backup', () => {
+  it('is made beside a collector that runs, and not put back over its store', async () => {
+    const copy = join(root, 'copies', 'collector.db');
+    expect(await run('backup', '--config', configFile, '--to', copy)).toEqual({
+      code: 0,
+      out: `${copy}: OK: produced 6 = stored 6 + declared 0; nothing missing, nothing doubled\n`,
+      err: '',
+    });
+    const refused = await run('restore', '--config', configFile, '--from', copy);
+    expect(refused.code).toBeGreaterThan(0);
+    expect(refused.err).toContain(`${storePath} is there; move it aside`);
+    const elsewhere = join(root, 'restored.yaml');
+    writeFileSync(elsewhere, readFileSync(configFile, 'utf8').replace(storePath, join(root, 'restored.db')));
+    expect((await run('restore', '--config', elsewhere, '--from', copy)).code).toBe(0);
+    const audit = await run('audit', '--store', join(root, 'restored.db'), '--json');
+    expect(lines(audit.out)).toMatchObject([{ ok: true, totals: { produced: 6, stored: 6 } }]);
   });
 });
 

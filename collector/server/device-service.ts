@@ -33,6 +33,8 @@ export function deviceService(options: DeviceServiceOptions): UntypedServiceImpl
           logger.warn({ ...name, detail: result.detail }, 'the buffer of a device is a copy; it must open a new epoch');
           throw new CallError('conflict', result.detail);
         case 'too-many-series':
+        case 'too-many-epochs':
+          logger.warn({ ...name, detail: result.detail }, 'a device was refused: it is beyond a limit');
           throw new CallError('exhausted', result.detail);
       }
     }),

@@ -24,6 +24,12 @@ export const SEGMENTS_PER_EPOCH_MAX = 16_384;
  */
 export const ANCHORS_PER_EPOCH_MAX = 65_536;
 
+/**
+ * Epochs that a device may register at the most, ever: each is rows that stay. One a week for twenty years; a device that
+ * needs more opens epochs in a loop, and somebody should look at its card.
+ */
+export const EPOCHS_PER_DEVICE_MAX = 1024;
+
 /** A device's name as its certificate gives it; the tenant is empty where there is none. */
 export interface DeviceName {
   tenant: string;
@@ -51,7 +57,7 @@ export type RegistrationOutcome =
   | { outcome: 'registered'; device: RegisteredDevice }
   /** An id is already declared as something else: the buffer is a copy, and must open a new epoch. */
   | { outcome: 'conflict'; detail: string }
-  | { outcome: 'too-many-series'; detail: string };
+  | { outcome: 'too-many-series' | 'too-many-epochs'; detail: string };
 
 /** What ingest must know of a device while it is connected. */
 export interface RegisteredDevice {
@@ -229,6 +235,12 @@ export interface Store {
   appendAlerts(alerts: readonly AlertRecord[]): Promise<AlertRecord[]>;
   /** Alerts of a device with a number above the cursor, in order. */
   readAlerts(deviceId: number, cursor: number, limit: number): Promise<Alert[]>;
+  /**
+   * A device watches from this cursor. Where it is above every number that was given, the store has been put back to an
+   * earlier state: numbers then go on above the cursor, also those of alerts that the device has not acknowledged, so
+   * that it misses none. Answers whether that was so.
+   */
+  resumeAlerts(deviceId: number, cursor: number): Promise<boolean>;
   acknowledgeAlerts(deviceId: number, cursor: number): Promise<void>;
   /** In the order in which they were stored; by transition time where a range is given. `next` is 0 at the end. */
   listAlerts(
@@ -263,6 +275,15 @@ export interface Store {
    * What has no time of its own goes with the batches around it. What is not digested stays until it is.
    */
   expire(beforeUs: number): Promise<number>;
+  /**
+   * Removes rollups that begin before one time, and alerts whose transition was before another, but no alert that still
+   * fires; answers how many.
+   */
+  expireDerived(rollupsBeforeUs: number, alertsBeforeUs: number): Promise<{ rollups: number; alerts: number }>;
+  /**
+   * Writes something that changes nothing, durably: whether the store takes commits again. Rejects with what a commit would.
+   */
+  probe(): Promise<void>;
   /** Merges small neighbours that are digested; answers bytes saved. */
   compact(): Promise<number>;
   close(): Promise<void>;

@@ -7,8 +7,8 @@ export interface UpkeepOptions {
   clock: Clock;
   scheduler: Scheduler;
   logger: Logger;
-  /** Readings whose event time is older are removed; undefined for never. */
-  readingsAgeMs: number | undefined;
+  /** What is older is removed, by event time; 'forever' for never. */
+  retention: Record<'readings' | 'rollups' | 'alerts', number | 'forever'>;
 }
 
 /** Retention is counted in days: an hour late is on time. */
@@ -43,10 +43,14 @@ export class Upkeep {
   }
 
   async #expire(): Promise<void> {
-    const { store, clock, logger, readingsAgeMs } = this.#options;
-    if (readingsAgeMs === undefined) return;
-    const readings = await store.expire(clock.wallUs() - readingsAgeMs * 1000);
-    if (readings > 0) logger.info({ readings }, 'readings were removed because of their age');
+    const { store, clock, logger, retention } = this.#options;
+    const before = (age: number | 'forever') =>
+      age === 'forever' ? Number.NEGATIVE_INFINITY : clock.wallUs() - age * 1000;
+    const readings = retention.readings === 'forever' ? 0 : await store.expire(before(retention.readings));
+    const { rollups, alerts } = await store.expireDerived(before(retention.rollups), before(retention.alerts));
+    if (readings + rollups + alerts > 0) {
+      logger.info({ readings, rollups, alerts }, 'readings, rollups and alerts were removed because of their age');
+    }
   }
 
   #every(name: string, firstMs: number, intervalMs: number, work: () => Promise<void>): void {

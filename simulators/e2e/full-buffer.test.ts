@@ -33,17 +33,22 @@ describe('a buffer that is full', () => {
     // A crash in the meantime changes no count.
     await scene.killAgent('small');
 
-    expect(await scene.settle('small', small)).toBe(table.readings);
-    expect(await scene.observer.sums()).toMatchObject({
+    const produced = await scene.settle('small', small);
+    const sums = await scene.observer.sums();
+    // But for what the crash may have taken, which counts as produced.
+    expect(produced).toBe(table.readings + sums.bounded);
+    expect(sums).toMatchObject({
       epochs: 1,
-      produced: table.readings,
+      produced,
       stored: table.readings - buffer.readingsEvicted,
       declared: buffer.readingsEvicted,
       missing: 0,
       doubled: 0,
     });
     const [epoch] = await scene.observer.audit();
-    expect(epoch!.declared).toEqual([{ reason: LossReason.EVICTED, readings: buffer.readingsEvicted, bound: false }]);
+    expect(epoch!.declared.filter(({ bound }) => !bound)).toEqual([
+      { reason: LossReason.EVICTED, readings: buffer.readingsEvicted, bound: false },
+    ]);
 
     // What is left of each column is its end, unaltered. The table's times ascend, so the rows need no order.
     const found = await scene.observer.readings('small');

@@ -8,6 +8,8 @@ export interface DeadBuffer {
   highestSequence: number;
   /** Readings that were ever committed to it, in its epoch. */
   readingsProduced: number;
+  /** What the next start of an agent will count as produced and declare as a bound: readings that a crash may have taken. */
+  crashBound: number;
   items: number;
   readingsWaiting: number;
   /** Of what waits, as encoded. */
@@ -26,8 +28,12 @@ export function readDeadBuffer(path: string): DeadBuffer {
     const db = new Database(copy);
     try {
       const state = db
-        .prepare('SELECT hex(epoch) AS epoch, highest_sequence AS highest, readings_produced AS produced FROM state')
-        .get() as { epoch: string; highest: number; produced: number } | undefined;
+        .prepare(
+          `SELECT hex(epoch) AS epoch, highest_sequence AS highest, readings_produced AS produced,
+            CASE WHEN closed THEN 0 WHEN reserved_sequence > highest_sequence THEN reserved_readings ELSE crash_bound
+            END AS crashBound FROM state`,
+        )
+        .get() as { epoch: string; highest: number; produced: number; crashBound: number } | undefined;
       const sums = 'count(*) AS items, coalesce(sum(readings), 0) AS readings, coalesce(sum(length(body)), 0) AS bytes';
       const waiting = db.prepare(`SELECT ${sums} FROM items`).get() as {
         items: number;
@@ -38,6 +44,7 @@ export function readDeadBuffer(path: string): DeadBuffer {
         epoch: (state?.epoch ?? '').toLowerCase(),
         highestSequence: state?.highest ?? 0,
         readingsProduced: state?.produced ?? 0,
+        crashBound: state?.crashBound ?? 0,
         items: waiting.items,
         readingsWaiting: waiting.readings,
         bodyBytes: waiting.bytes,

@@ -12,6 +12,10 @@ export const KEEP_ALL = { retention: { readings: 'forever' } };
 /** An agent of a scene that reads numbered rows, and the ledger of what it committed. */
 export class NumberedDevice {
   readonly ledger: NumberedReadings;
+  /** Readings that starts after a crash have counted as produced, whatever the crash took. */
+  #bounded = 0;
+  /** What the next one will count so, and what the disk says now. */
+  #next = { bound: 0, produced: 0 };
 
   constructor(
     readonly scene: Scene,
@@ -23,7 +27,8 @@ export class NumberedDevice {
   }
 
   get bufferPath(): string {
-    return this.scene.rig.path(`${this.name}.db`);
+    const { buffer } = this.settings as { buffer?: { path?: string } };
+    return buffer?.path ?? this.scene.rig.path(`${this.name}.db`);
   }
 
   /** Begins a life with a table of its own; resolves when it samples. Answers how long that took, in milliseconds. */
@@ -43,7 +48,11 @@ export class NumberedDevice {
 
   /** Notes what the buffer of the life that has just ended had committed. */
   note(): void {
-    this.ledger.committed(readDeadBuffer(this.bufferPath).readingsProduced);
+    const { readingsProduced: produced, crashBound: bound } = readDeadBuffer(this.bufferPath);
+    // A life that ended before its first transaction has counted nothing yet.
+    if (produced > this.#next.produced) this.#bounded += this.#next.bound;
+    this.#next = { bound, produced };
+    this.ledger.committed(produced - this.#bounded);
   }
 
   /** Ends the latest life in order, empties the buffer over a sound link, and compares. */
@@ -59,8 +68,11 @@ export class NumberedDevice {
     const sums = await observer.sums(this.name);
     const { counts, problems } = this.ledger.compare(await observer.readings(this.name), sums.declared);
     // The product's own proof must agree with the ledger outside.
-    if (sums.produced !== counts.produced)
-      problems.push(`audit says ${sums.produced} produced, not ${counts.produced}`);
+    const produced = counts.produced + sums.bounded;
+    if (sums.produced !== produced) problems.push(`audit says ${sums.produced} produced, not ${produced}`);
+    if (sums.bounded !== this.#bounded) {
+      problems.push(`audit says that crashes took at most ${sums.bounded}, and ${this.#bounded} were written down`);
+    }
     if (sums.stored !== counts.stored + counts.duplicates + counts.altered) {
       problems.push(`audit says ${sums.stored} stored, and ${counts.stored} were found`);
     }

@@ -1,6 +1,5 @@
 import type { Random } from '@tributary/core/clock/random';
 import type { Scene } from '../e2e/scene.js';
-import { pause } from '../rig/pause.js';
 import type { NumberedDevice } from './numbered-device.js';
 
 /**

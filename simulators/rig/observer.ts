@@ -24,7 +24,10 @@ export interface AuditSums {
   epochs: number;
   produced: number;
   stored: number;
+  /** Exactly so many. */
   declared: number;
+  /** At the most so many: what a crash of the agent may have taken, counted as produced in full. */
+  bounded: number;
   missing: number;
   doubled: number;
   duplicatesDropped: number;
@@ -55,7 +58,10 @@ export class Observer {
       epochs: epochs.length,
       produced: sum((epoch) => epoch.produced),
       stored: sum((epoch) => epoch.stored),
-      declared: sum((epoch) => epoch.declared.reduce((total, { readings }) => total + readings, 0)),
+      declared: sum((epoch) =>
+        epoch.declared.reduce((total, { readings, bound }) => total + (bound ? 0 : readings), 0),
+      ),
+      bounded: sum((epoch) => epoch.declared.reduce((total, { readings, bound }) => total + (bound ? readings : 0), 0)),
       missing: sum((epoch) => epoch.missing),
       doubled: sum((epoch) => epoch.doubled),
       duplicatesDropped: sum((epoch) => epoch.duplicatesDropped),

@@ -177,7 +177,7 @@ export class TimedDevice {
       changed: () => {},
     });
     const { machine } = this;
-    const keeper = new SegmentKeeper({ catalogue, clock: machine, host: machine, log, line: identity.line });
+    const keeper = new SegmentKeeper({ catalogue, clock: machine, host: machine, log, line: () => identity.line });
     const startId = Uint8Array.from({ length: 16 }, () => Math.floor(this.#random() * 256));
     const registration = new Registration({ startId, agentVersion: '0', attributes: {} }, identity, 8192);
     return [catalogue, keeper, registration];

@@ -69,6 +69,20 @@ export function describeDerived(under: UnderTest): void {
       expect(await store.undigested()).toMatchObject([{ deviceId, position: 0 }]);
     });
 
+    it('removes rollups that are old, however many there are', async () => {
+      const { deviceId, epochs } = await register(store, 'd');
+      const seriesId = epochs[0].series[1]?.seriesId as number;
+      const rows = Array.from({ length: 6000 }, (_, at) => ({
+        ...rollupOf(deviceId, at * 60, [[at * 6e7, 1]]),
+        seriesId,
+      }));
+      await store.saveDerived({ marks: [], rollups: rollups(rows), ruleStates: [] });
+      const never = Number.NEGATIVE_INFINITY;
+      expect(await store.expireDerived(5999 * 60 * SECOND_US, never)).toEqual({ rollups: 5999, alerts: 0 });
+      const left = await store.readRollups(deviceId, seriesId, 60, -1e15, 1e15);
+      expect([...left.start]).toEqual([5999 * 60]);
+    });
+
     it('takes values at the ends of the doubles', async () => {
       const { deviceId } = await register(store, 'd');
       const rows = [Number.MAX_VALUE, -Number.MAX_VALUE, Number.MAX_VALUE].map((value) =>
@@ -118,6 +132,37 @@ export function describeDerived(under: UnderTest): void {
       expect((await register(store, 'd')).alertCursor).toBe(2);
       await store.acknowledgeAlerts(deviceId, 1000);
       expect((await register(store, 'd')).alertCursor).toBe(2);
+    });
+
+    it('goes on above the cursor of a device that has seen more than it has, and loses none', async () => {
+      const { deviceId } = await register(store, 'd');
+      const records = [1, 2, 3].map((incident) => alert(deviceId, incident, AlertState.FIRING));
+      await store.appendAlerts(records);
+      await store.acknowledgeAlerts(deviceId, 1);
+      expect(await store.resumeAlerts(deviceId, 3)).toBe(false);
+      expect(await store.resumeAlerts(deviceId, 70)).toBe(true);
+      expect(await store.resumeAlerts(deviceId, 70)).toBe(false);
+      await store.appendAlerts([alert(deviceId, 4, AlertState.FIRING)]);
+      store = await under.reopen();
+      const resumed = await store.readAlerts(deviceId, 70, 10);
+      expect(resumed.map(({ number }) => number)).toEqual([71, 72, 73]);
+      expect(resumed.map(({ incidentId }) => incidentId[0])).toEqual([2, 3, 4]);
+      expect((await register(store, 'd')).alertCursor).toBe(70);
+      const { alerts } = await store.listAlerts({ deviceId, firingOnly: false }, 0, 10);
+      expect(alerts.map(({ number }) => number)).toEqual([1, 71, 72, 73]);
+    });
+
+    it('removes those that are old, and none that still fires', async () => {
+      const { deviceId } = await register(store, 'd');
+      const records = [1, 2, 3].map((incident) => alert(deviceId, incident, AlertState.FIRING));
+      await store.appendAlerts([...records, alert(deviceId, 1, AlertState.RESOLVED)]);
+      const beforeUs = NOW_US + 3 * SECOND_US;
+      const never = Number.NEGATIVE_INFINITY;
+      expect(await store.expireDerived(never, beforeUs)).toEqual({ rollups: 0, alerts: 2 });
+      expect((await store.readAlerts(deviceId, 0, 10)).map(({ number }) => number)).toEqual([2, 3]);
+      expect(await store.expireDerived(never, beforeUs)).toEqual({ rollups: 0, alerts: 0 });
+      // Numbers are not given again.
+      expect((await store.appendAlerts([alert(deviceId, 9, AlertState.FIRING)]))[0].alert.number).toBe(5);
     });
 
     it('lists by device, time and whether it still fires, in pages', async () => {

@@ -1,6 +1,6 @@
 import { ClockState } from '@tributary/proto/gen/tributary/v1/series';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { ItemOutcome, type Store } from '../store.js';
+import { EPOCHS_PER_DEVICE_MAX, ItemOutcome, type Store } from '../store.js';
 import {
   batch,
   batches,
@@ -129,6 +129,26 @@ export function describeIngest(under: UnderTest): void {
       const outcome = await store.register(registration('d', { seriesPerDeviceMax: 1 }));
       expect(outcome).toMatchObject({ outcome: 'too-many-series', detail: expect.stringContaining('door') });
       expect(await store.findDevice({ tenant: '', device: 'd' })).toBeUndefined();
+    });
+  });
+
+  describe('epochs', () => {
+    it('are limited, and those that are known stay', async () => {
+      const [said] = registration('d').epochs;
+      const epochOf = (number: number) => {
+        const epoch = new Uint8Array(16);
+        new DataView(epoch.buffer).setUint32(0, number);
+        return { ...said, epoch };
+      };
+      const lists: (typeof said)[][] = [];
+      for (let first = 1; first <= EPOCHS_PER_DEVICE_MAX; first += 64) {
+        lists.push(Array.from({ length: 64 }, (_, at) => epochOf(first + at)));
+      }
+      for (const epochs of lists) await register(store, 'd', { epochs });
+      const refused = await store.register(registration('d', { epochs: [epochOf(EPOCHS_PER_DEVICE_MAX + 1)] }));
+      expect(refused).toMatchObject({ outcome: 'too-many-epochs', detail: expect.stringContaining('1024') });
+      expect((await register(store, 'd', { epochs: [epochOf(3)] })).epochs).toHaveLength(1);
+      expect((await store.audit(undefined)).length).toBe(EPOCHS_PER_DEVICE_MAX);
     });
   });
 

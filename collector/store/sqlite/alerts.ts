@@ -23,6 +23,7 @@ export class AlertTable {
   readonly #acknowledge;
   readonly #list;
   readonly #append;
+  readonly #resume;
 
   constructor(db: Database.Database) {
     this.#isKnown = db
@@ -55,6 +56,27 @@ export class AlertTable {
            WHERE r.device_id = a.device_id AND r.incident_id = a.incident_id AND r.state = ${AlertState.RESOLVED})))
        ORDER BY alert_id LIMIT :limit`,
     );
+    const numbers = db.prepare<[number], { alert_number: number; alert_cursor: number }>(
+      'SELECT alert_number, alert_cursor FROM devices WHERE device_id = ?',
+    );
+    const unacknowledged = db.prepare<[number, number], AlertRow>(
+      'SELECT alert_id, number, message FROM alerts WHERE device_id = ? AND number > ? ORDER BY number DESC',
+    );
+    const renumber = db.prepare('UPDATE alerts SET number = ?, message = ? WHERE alert_id = ?');
+    const raise = db.prepare('UPDATE devices SET alert_number = ?, alert_cursor = ? WHERE device_id = ?');
+    this.#resume = db.transaction((deviceId: number, cursor: number): boolean => {
+      const device = numbers.get(deviceId);
+      if (device === undefined || cursor <= device.alert_number) return false;
+      // From the highest on, so that no two have the same number in between.
+      const shift = cursor - device.alert_cursor;
+      const rows = unacknowledged.all(deviceId, device.alert_cursor);
+      for (const row of rows) {
+        const number = row.number + shift;
+        renumber.run(number, Alert.encode({ ...Alert.decode(row.message), number }).finish(), row.alert_id);
+      }
+      raise.run(device.alert_number + shift, cursor, deviceId);
+      return true;
+    }).immediate;
     this.#append = db.transaction((records: readonly AlertRecord[]) => this.#appendAll(records)).immediate;
   }
 
@@ -95,6 +117,14 @@ export class AlertTable {
   /** Alerts of a device with a number above the cursor, in order. */
   readAfter(deviceId: number, cursor: number, limit: number): Alert[] {
     return this.#readAfter.all(deviceId, cursor, limit).map(toAlert);
+  }
+
+  /**
+   * Makes numbers begin above a cursor that is higher than any number given: see {@link Store.resumeAlerts}. Alerts that
+   * the device has not acknowledged here get new numbers too.
+   */
+  resume(deviceId: number, cursor: number): boolean {
+    return this.#resume(deviceId, cursor);
   }
 
   acknowledge(deviceId: number, cursor: number): void {

@@ -5,6 +5,7 @@ import { CatalogueTable } from './catalogue.js';
 import { ChunkReads } from './chunk-reads.js';
 import { Committer } from './commit.js';
 import { Compaction } from './compaction.js';
+import { DerivedRetention } from './derived-retention.js';
 import { DeviceCache } from './device-cache.js';
 import { Quota } from './quota.js';
 import { Registrar } from './registration.js';
@@ -20,6 +21,7 @@ export function writerOperations(db: Database.Database, bytesMax = Number.POSITI
   const derived = new DerivedTables(db);
   const alerts = new AlertTable(db);
   const retention = new Retention(db);
+  const derivedRetention = new DerivedRetention(db);
   const compaction = new Compaction(db);
   return {
     register: quota.bound(registrar.register.bind(registrar)),
@@ -27,8 +29,12 @@ export function writerOperations(db: Database.Database, bytesMax = Number.POSITI
     saveDerived: derived.save.bind(derived),
     clearRollups: derived.clear.bind(derived),
     appendAlerts: alerts.append.bind(alerts),
+    resumeAlerts: alerts.resume.bind(alerts),
     acknowledgeAlerts: alerts.acknowledge.bind(alerts),
+    probe: quota.probe.bind(quota),
     expireStep: retention.expireStep.bind(retention),
+    expireRollupsStep: derivedRetention.expireRollupsStep.bind(derivedRetention),
+    expireAlertsStep: derivedRetention.expireAlertsStep.bind(derivedRetention),
     compactStep: compaction.compactStep.bind(compaction),
   };
 }

@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3';
+import { StoreError } from '../store-error.js';
 
 /** SQLite's own limit, which is no limit. */
 const PAGES_MAX = 0xffff_fffe;
@@ -11,10 +12,19 @@ const PAGES_MAX = 0xffff_fffe;
 export class Quota {
   readonly #bind: () => void;
   readonly #lift: () => void;
+  readonly #probe: () => void;
 
   constructor(db: Database.Database, bytesMax: number) {
     const pageBytes = db.pragma('page_size', { simple: true }) as number;
     const pages = Math.min(PAGES_MAX, Math.max(1, Math.floor(bytesMax / pageBytes)));
+    const touch = db.prepare(
+      'UPDATE devices SET last_seen_us = last_seen_us WHERE device_id = (SELECT min(device_id) FROM devices)',
+    );
+    this.#probe = () => {
+      const [used, free] = ['page_count', 'freelist_count'].map((name) => db.pragma(name, { simple: true }) as number);
+      if (used - free >= pages) throw new StoreError('full', `the store has reached its quota of ${bytesMax} bytes`);
+      touch.run();
+    };
     if (pages === PAGES_MAX) {
       this.#bind = () => {};
       this.#lift = () => {};
@@ -24,6 +34,11 @@ export class Quota {
     const lift = db.prepare(`PRAGMA max_page_count = ${PAGES_MAX}`);
     this.#bind = () => void bind.get();
     this.#lift = () => void lift.get();
+  }
+
+  /** Rewrites a row as it is, durably. Throws what a commit would when there is no room. */
+  probe(): void {
+    this.#probe();
   }
 
   /** The operation, bound by the quota. */

@@ -6,9 +6,11 @@ import type {
   ValueType,
 } from '@tributary/proto/gen/tributary/v1/series';
 import type Database from 'better-sqlite3';
+import { nextFencingToken } from '../fencing-token.js';
 import {
   ANCHORS_PER_EPOCH_MAX,
   type CatalogueSeries,
+  EPOCHS_PER_DEVICE_MAX,
   type RegisteredEpoch,
   type Registration,
   type RegistrationOutcome,
@@ -62,7 +64,7 @@ export class Registrar {
     );
     this.#insertDevice = db.prepare<unknown[], DeviceRow>(
       `INSERT INTO devices (tenant, device, start_id, fencing_token, agent_version, attributes, first_seen_us, last_seen_us)
-       VALUES (?, ?, ?, 1, ?, ?, ?, ?) RETURNING device_id, start_id, fencing_token, alert_cursor`,
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING device_id, start_id, fencing_token, alert_cursor`,
     );
     this.#updateDevice = db.prepare(
       `UPDATE devices SET start_id = ?, fencing_token = ?, agent_version = ?, attributes = ?,
@@ -115,6 +117,12 @@ export class Registrar {
     const epochs: RegisteredEpoch[] = [];
     for (const said of registration.epochs) {
       const epochId = this.#epochs.intern(deviceId, said.epoch);
+      // They are numbered from 1 without a gap. What is known already is taken however many there are.
+      if (epochId > EPOCHS_PER_DEVICE_MAX && this.#cache.epoch(deviceId, epochId)?.highestSequence === 0) {
+        const hex = Buffer.from(said.epoch).toString('hex');
+        const detail = `epoch ${hex} is beyond the ${EPOCHS_PER_DEVICE_MAX} that a device may have; see why it opens so many`;
+        throw new Refused({ outcome: 'too-many-epochs', detail });
+      }
       const epoch = this.#cache.epoch(deviceId, epochId);
       if (epoch === undefined) throw new Error('an epoch vanished within its transaction');
       noteSaid(epoch, said.readingsProduced, said.readingsWaiting, 0);
@@ -147,10 +155,12 @@ export class Registrar {
     const text = labelsText(attributes);
     const known = this.#selectDevice.get(name.tenant, name.device);
     if (known === undefined) {
-      return this.#insertDevice.get(name.tenant, name.device, startId, agentVersion, text, nowUs, nowUs) as DeviceRow;
+      const first = nextFencingToken(0, startId);
+      const values = [name.tenant, name.device, startId, first, agentVersion, text, nowUs, nowUs];
+      return this.#insertDevice.get(...values) as DeviceRow;
     }
     const isSameStart = Buffer.compare(known.start_id, startId) === 0;
-    const token = isSameStart ? known.fencing_token : known.fencing_token + 1;
+    const token = isSameStart ? known.fencing_token : nextFencingToken(known.fencing_token, startId);
     this.#updateDevice.run(startId, token, agentVersion, text, nowUs, known.device_id);
     const cached = this.#cache.device(known.device_id);
     if (cached !== undefined) cached.fencingToken = token;

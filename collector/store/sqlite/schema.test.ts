@@ -104,6 +104,7 @@ describe('the SQLite file', () => {
       code = toStoreError(error)?.code;
     }
     expect(code).toBe('full');
+    expect(() => operations.probe()).not.toThrow();
     const count = db.prepare('SELECT max(last_sequence) FROM chunks').pluck();
     expect(count.get()).toBe(50);
     const records = Array.from({ length: 200 }, (_, at) => alert(1, at, AlertState.FIRING));

@@ -273,6 +273,11 @@ function open(path: string, timeoutMs: number, prepare: (db: Database.Database) 
   }
 }
 
+/** Whether a database says of itself that it is a store. */
+export function isStore(db: Database.Database): boolean {
+  return db.pragma('application_id', { simple: true }) === APPLICATION_ID;
+}
+
 function prepareSchema(db: Database.Database, path: string): void {
   const application = db.pragma('application_id', { simple: true });
   const version = db.pragma('user_version', { simple: true }) as number;

@@ -25,6 +25,7 @@ import type { AlertFilter } from './alerts.js';
 import type { Damage, ReadPage } from './chunk-reads.js';
 import { FENCED } from './commit.js';
 import type { CompactCursor } from './compaction.js';
+import type { DerivedRetentionStep } from './derived-retention.js';
 import type { ReaderOperations, WriterOperations } from './engine.js';
 import type { ExpireCursor } from './retention.js';
 import { packRollups, unpackRollups } from './rollups.js';
@@ -132,6 +133,10 @@ export class SqliteStore implements Store {
     return this.#reader.call('readAlerts', [deviceId, cursor, limit]);
   }
 
+  resumeAlerts(deviceId: number, cursor: number): Promise<boolean> {
+    return this.#writer.call('resumeAlerts', [deviceId, cursor]);
+  }
+
   acknowledgeAlerts(deviceId: number, cursor: number): Promise<void> {
     return this.#writer.call('acknowledgeAlerts', [deviceId, cursor]);
   }
@@ -193,6 +198,26 @@ export class SqliteStore implements Store {
       cursor = step.next;
     } while (cursor !== undefined);
     return readings;
+  }
+
+  async expireDerived(rollupsBeforeUs: number, alertsBeforeUs: number): Promise<{ rollups: number; alerts: number }> {
+    const rollups = await this.#expireSteps('expireRollupsStep', rollupsBeforeUs);
+    return { rollups, alerts: await this.#expireSteps('expireAlertsStep', alertsBeforeUs) };
+  }
+
+  async #expireSteps(operation: 'expireRollupsStep' | 'expireAlertsStep', beforeUs: number): Promise<number> {
+    let removed = 0;
+    let after: number | undefined = 0;
+    while (after !== undefined) {
+      const step: DerivedRetentionStep = await this.#writer.call(operation, [beforeUs, after]);
+      removed += step.removed;
+      after = step.next;
+    }
+    return removed;
+  }
+
+  probe(): Promise<void> {
+    return this.#writer.call('probe', []);
   }
 
   async compact(): Promise<number> {

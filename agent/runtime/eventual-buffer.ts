@@ -1,0 +1,218 @@
+import { TributaryError } from '@tributary/core/errors/tributary-error';
+import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
+import type {
+  ClockAnchor,
+  SegmentDeclaration,
+  SequenceRange,
+  SeriesDeclaration,
+} from '@tributary/proto/gen/tributary/v1/series';
+import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { Item } from '@tributary/proto/items/item';
+import type {
+  AppendNotes,
+  AppendOutcome,
+  BufferCounts,
+  BufferIdentity,
+  BufferStatus,
+  Buffer as EdgeBuffer,
+  EncodedBatch,
+  Loss,
+} from '../buffer/buffer.js';
+import { type DiskPatience, isPassing, whenTheDiskTakes } from './disk-patience.js';
+
+/** Of a buffer that is not open yet. */
+const NOBODY: BufferIdentity = {
+  epoch: new Uint8Array(16),
+  highestSequence: 0,
+  readingsProduced: 0,
+  series: [],
+  segments: [],
+  anchors: [],
+  isSuspect: false,
+  alertCursor: 0,
+  opened: 'clean',
+};
+
+const NOTHING: BufferStatus = {
+  epoch: NOBODY.epoch,
+  highestSequence: 0,
+  oldestSequence: 0,
+  itemsWaiting: 0,
+  readingsWaiting: 0,
+  bytesWaiting: 0,
+  quotaBytes: 0,
+  readingsProduced: 0,
+  readingsEvicted: 0,
+  readingsThinned: 0,
+  itemsQuarantined: 0,
+  bytesWritten: 0,
+  blockBytesWritten: 0,
+};
+
+/**
+ * A buffer on a disk that may not let itself be opened yet: until it does, every call rejects with what the disk says, and
+ * opening is tried again and again. The agent samples meanwhile.
+ */
+export class EventualBuffer implements EdgeBuffer {
+  #buffer: EdgeBuffer | undefined;
+  /** What the disk said last. */
+  #refusal: TributaryError | undefined;
+  /** As it was when the buffer could last be asked. */
+  #status = NOTHING;
+  #opened: Promise<BufferIdentity> | undefined;
+  readonly #closing = new AbortController();
+
+  /**
+   * Resolves once the buffer is open, or the disk has refused it for the first time. Rejects with a `TributaryError` where
+   * no waiting helps: `busy`, `unsupported`. `first` is an opening that is under way.
+   */
+  static async open(
+    first: Promise<EdgeBuffer>,
+    again: () => Promise<EdgeBuffer>,
+    patience: DiskPatience,
+  ): Promise<EventualBuffer> {
+    const buffer = new EventualBuffer();
+    let opening: Promise<EdgeBuffer> | undefined = first;
+    await new Promise<void>((resolve, reject) => {
+      const attempt = () => {
+        const current = opening ?? again();
+        opening = undefined;
+        return current;
+      };
+      const refused = (error: TributaryError) => {
+        buffer.#refusal = error;
+        resolve();
+      };
+      buffer.#opened = whenTheDiskTakes(attempt, patience, buffer.#closing.signal, refused).then((opened) =>
+        buffer.#take(opened),
+      );
+      buffer.#opened.then(
+        () => resolve(),
+        (thrown: unknown) => {
+          const error = TributaryError.from(thrown);
+          buffer.#refusal = error;
+          // Later than the start there is nobody to tell but the log and the status.
+          if (!buffer.#closing.signal.aborted) {
+            patience.log.error(
+              { details: error.message },
+              'the buffer cannot be opened before the agent is started anew',
+            );
+          }
+          reject(error);
+        },
+      );
+    });
+    return buffer;
+  }
+
+  private constructor() {}
+
+  /** Resolves when it is open; rejects where it never will be. */
+  get opened(): Promise<BufferIdentity> {
+    return this.#opened!;
+  }
+
+  get isOpen(): boolean {
+    return this.#buffer !== undefined;
+  }
+
+  /** Why the buffer cannot be used, if the disk has refused it at the last asking. */
+  get trouble(): string | undefined {
+    return this.#refusal?.message;
+  }
+
+  /** Empty until it is open. */
+  get identity(): BufferIdentity {
+    return this.#buffer?.identity ?? NOBODY;
+  }
+
+  append(batches: readonly EncodedBatch[], notes?: AppendNotes): Promise<AppendOutcome> {
+    return this.#run((buffer) => buffer.append(batches, notes));
+  }
+
+  read(fromSequence: number, maxBytes: number, maxItems: number): Promise<{ items: Item[]; counts: BufferCounts }> {
+    return this.#run((buffer) => buffer.read(fromSequence, maxBytes, maxItems));
+  }
+
+  acknowledge(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void> {
+    return this.#run((buffer) => buffer.acknowledge(ranges, epoch));
+  }
+
+  markInDoubt(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void> {
+    return this.#run((buffer) => buffer.markInDoubt(ranges, epoch));
+  }
+
+  stopSending(ranges: readonly SequenceRange[], epoch: Uint8Array): Promise<void> {
+    return this.#run((buffer) => buffer.stopSending(ranges, epoch));
+  }
+
+  quarantine(sequence: number, reason: RejectionReason, detail: string, epoch: Uint8Array): Promise<void> {
+    return this.#run((buffer) => buffer.quarantine(sequence, reason, detail, epoch));
+  }
+
+  lose(losses: readonly Loss[]): Promise<void> {
+    return this.#run((buffer) => buffer.lose(losses));
+  }
+
+  declare(entries: readonly LedgerEntry[]): Promise<void> {
+    return this.#run((buffer) => buffer.declare(entries));
+  }
+
+  addSeries(series: readonly Omit<SeriesDeclaration, 'id'>[]): Promise<SeriesDeclaration[]> {
+    return this.#run((buffer) => buffer.addSeries(series));
+  }
+
+  addSegment(segment: Omit<SegmentDeclaration, 'id'>): Promise<SegmentDeclaration> {
+    return this.#run((buffer) => buffer.addSegment(segment));
+  }
+
+  addAnchor(anchor: Omit<ClockAnchor, 'id'>): Promise<ClockAnchor> {
+    return this.#run((buffer) => buffer.addAnchor(anchor));
+  }
+
+  openEpoch(): Promise<BufferIdentity> {
+    return this.#run((buffer) => buffer.openEpoch());
+  }
+
+  storeAlerts(alerts: readonly Alert[]): Promise<Alert[]> {
+    return this.#run((buffer) => buffer.storeAlerts(alerts));
+  }
+
+  /** Also while the disk refuses, and after the end: as it was before, zeros at first. A person looks at it then above all. */
+  async status(): Promise<BufferStatus> {
+    if (this.#closing.signal.aborted) return this.#status;
+    try {
+      this.#status = await this.#run((buffer) => buffer.status());
+    } catch (thrown) {
+      if (!isPassing(TributaryError.from(thrown))) throw thrown;
+    }
+    return this.#status;
+  }
+
+  /** Ends the attempts, or closes the buffer. */
+  async close(): Promise<void> {
+    this.#closing.abort(new TributaryError('cancelled', 'the buffer is closed'));
+    await this.#opened?.catch(() => {});
+    await this.#buffer?.close();
+  }
+
+  #take(buffer: EdgeBuffer): BufferIdentity {
+    this.#buffer = buffer;
+    this.#refusal = undefined;
+    return buffer.identity;
+  }
+
+  async #run<T>(call: (buffer: EdgeBuffer) => Promise<T>): Promise<T> {
+    const buffer = this.#buffer;
+    if (buffer === undefined) throw this.#refusal ?? new TributaryError('disk', 'the buffer is being opened');
+    try {
+      const answer = await call(buffer);
+      this.#refusal = undefined;
+      return answer;
+    } catch (thrown) {
+      const error = TributaryError.from(thrown);
+      if (isPassing(error)) this.#refusal = error;
+      throw error;
+    }
+  }
+}
