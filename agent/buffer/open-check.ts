@@ -88,7 +88,9 @@ export function lostTail(
   const mark = check?.mark !== undefined && isSameEpoch(check.mark.epoch, epoch) ? check.mark : undefined;
   const isKnown = previous !== undefined || mark?.isOpen === false;
   const reached = previous ?? mark;
-  const isBehind = reached !== undefined && highestSequence < reached.highestSequence;
+  // What was reserved on the disk may have been used in memory alone; whoever reserved it declares it.
+  const used = Math.max(highestSequence, state.reservedSequence);
+  const isBehind = reached !== undefined && used < reached.highestSequence;
   if (!isBehind && (check === undefined || check.isTailSure)) return undefined;
   const above = isKnown
     ? { reservedSequence: reached!.highestSequence, reservedReadings: reached!.readingsProduced }
