@@ -23,9 +23,13 @@ import { resetAtByte } from './fault-23-reset-at-byte.js';
 import { acknowledgementLost } from './fault-24-acknowledgement-lost.js';
 import { longThinLink } from './fault-25-long-thin-link.js';
 import { collectorStopped } from './fault-26-collector-stopped.js';
+import { frozenSubscribers } from './fault-27-frozen-subscribers.js';
 import { connectionsAgedOut } from './fault-28-connections-aged-out.js';
 import { collectorRestarting } from './fault-29-collector-restarting.js';
+import { fleetReturns } from './fault-30-fleet-returns.js';
+import { backlogAgainstLive } from './fault-31-backlog-against-live.js';
 import { poisonBatch } from './fault-32-poison-batch.js';
+import { oneDeviceTooMany } from './fault-33-one-device-too-many.js';
 import { clockSteps } from './fault-38-clock-steps.js';
 import { bootsWithoutTime } from './fault-39-boots-without-time.js';
 import { soak } from './fault-44-soak.js';
@@ -58,9 +62,13 @@ export const faults: readonly Fault[] = [
   acknowledgementLost,
   longThinLink,
   collectorStopped,
+  frozenSubscribers,
   connectionsAgedOut,
   collectorRestarting,
+  fleetReturns,
+  backlogAgainstLive,
   poisonBatch,
+  oneDeviceTooMany,
   clockSteps,
   bootsWithoutTime,
   soak,
