@@ -10,6 +10,7 @@ import { collectorStopped } from './fault-26-collector-stopped.js';
 import { connectionsAgedOut } from './fault-28-connections-aged-out.js';
 import { collectorRestarting } from './fault-29-collector-restarting.js';
 import { soak } from './fault-44-soak.js';
+import { bufferModel } from './fault-45-buffer-model.js';
 import { sigterm } from './fault-48-sigterm.js';
 
 /** The rows of the fault list that can be run, in order of their numbers; one line each. */
@@ -25,5 +26,6 @@ export const faults: readonly Fault[] = [
   connectionsAgedOut,
   collectorRestarting,
   soak,
+  bufferModel,
   sigterm,
 ];
