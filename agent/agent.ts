@@ -25,6 +25,7 @@ import { EventualBuffer } from './runtime/eventual-buffer.js';
 import { seriesProtection } from './runtime/full-policy.js';
 import { type HealthServers, serveHealth } from './runtime/health-servers.js';
 import { type HostTime, hostTime } from './runtime/host-time.js';
+import { reportOpening } from './runtime/opening-report.js';
 import { SegmentKeeper } from './runtime/segment-keeper.js';
 import { SourceRunner } from './runtime/source-runner.js';
 import type { Upstream } from './runtime/upstream.js';
@@ -131,7 +132,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     log,
     nowUs: () => clock.monotonicUs(),
     crashWindow: new CrashWindow(batcher, config.batching.maxReadings),
-    segment: () => segments.id,
+    segment: () => (segments.isKnown ? segments.id : undefined),
     prepare: () => {
       // So that a sleep costs no more than the batch that was open.
       segments.look();
@@ -143,7 +144,10 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       if (highest !== undefined) upstream?.uplink.appended(highest);
       timer.wake();
     },
-    writtenUntil: (us) => watermark.complete({ segment: segments.id, us }),
+    writtenUntil: (us) => {
+      // Batches of absolute times need no segment, and may be in the buffer before there is one.
+      if (segments.isKnown) watermark.complete({ segment: segments.id, us });
+    },
   });
   const timer = new BatchTimer({ batcher, writer, clock, scheduler });
   const sources = new SourceRunner(config.sources, { batcher, clock, scheduler, random, log, drops });
@@ -171,7 +175,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   async function declareFirst(): Promise<{ done: Promise<void> }> {
     const wasOpen = buffer.isOpen;
     const done = buffer.opened.then(async (opened) => {
-      if (opened.opened === 'recovered') log.error({ path: config.buffer.path }, 'a damaged buffer was moved aside');
+      reportOpening(opened, config.buffer.path, log);
       if (!wasOpen) {
         catalogue.adopt(opened);
         watermark.newEpoch(opened.highestSequence);

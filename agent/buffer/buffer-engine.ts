@@ -42,6 +42,8 @@ export interface BufferEngineOptions {
   nowMs?: () => number;
   /** A start after an unclean end looks at every row for so long; the rest is looked at as it is read. */
   checkMsMax?: number;
+  /** Every row is looked at after an orderly end, too. */
+  checksAlways?: boolean;
   /** A salvage takes so long at the most. */
   salvageMsMax?: number;
 }
@@ -75,6 +77,7 @@ export class BufferEngine {
   #previous: BufferCore | undefined;
   #identity: BufferIdentity;
   #mark: HighWaterMark | undefined;
+  #quarantinedBefore = 0;
   #log = { logBytes: 0, logSalt: 0 };
 
   /** Throws a `TributaryError`: `busy`, `unsupported`, `disk-full` or `disk`. */
@@ -96,6 +99,11 @@ export class BufferEngine {
   /** As of the opening, of `openEpoch`, or of the recovery from damage: a new object then. */
   get identity(): BufferIdentity {
     return this.#identity;
+  }
+
+  /** Items that had been set aside before this opening. */
+  get quarantinedBefore(): number {
+    return this.#quarantinedBefore;
   }
 
   /** As `Buffer.append`. Throws a `TributaryError` `disk-full` or `disk` when nothing was written. */
@@ -183,7 +191,7 @@ export class BufferEngine {
 
   /** Opens the file and carries over what only memory knew. Throws what SQLite throws. */
   #open(replace = false): BufferIdentity {
-    const { path, quotaBytes, newEpoch, thinningWindowMs, nowMs, salvageMsMax } = this.#options;
+    const { path, quotaBytes, newEpoch, nowMs, salvageMsMax, thinningWindowMs } = this.#options;
     const isFirst = this.#identity === undefined;
     const options = { newEpoch, nowMs, salvageMsMax, known: this.#previous?.state };
     const file = (replace ? replaceBufferFile : openBufferFile)(path, quotaBytes, options);
@@ -237,7 +245,8 @@ export class BufferEngine {
     const tail = salvaged === undefined ? lostTail(core.state, check, undefined) : undefined;
     if (tail !== undefined) core.amend(tail.change, tail.entries);
     if (tail !== undefined) core.markInDoubt([{ first: 1, last: core.state.highestSequence }]);
-    if (opened !== 'unclean') return;
+    this.#quarantinedBefore = core.state.itemsQuarantined;
+    if (opened !== 'unclean' && this.#options.checksAlways !== true) return;
     const { nowMs = () => performance.now(), checkMsMax = CHECK_MS_MAX } = this.#options;
     checkEveryRow(core, nowMs, checkMsMax);
   }
@@ -326,16 +335,16 @@ export class BufferEngine {
   }
 }
 
-/** What is left free on a file system of this size if nothing else was asked for: a sixteenth, 1 MiB to 64 MiB. */
-function freeBytesByDefault(totalBytes: number): number {
-  return Math.min(FREE_BYTES_DEFAULT_MAX, Math.max(FREE_BYTES_DEFAULT_MIN, totalBytes / FREE_PART_DEFAULT));
-}
-
 function identityOf(core: BufferCore, { opened, salvaged }: OpenedFile): BufferIdentity {
   const identity = core.identity(opened);
   if (salvaged === undefined) return identity;
   const { items, readings, declared, isComplete } = salvaged;
   return { ...identity, salvaged: { items, readings, gaps: declared.length, isComplete } };
+}
+
+/** What is left free on a file system of this size if nothing else was asked for: a sixteenth, 1 MiB to 64 MiB. */
+function freeBytesByDefault(totalBytes: number): number {
+  return Math.min(FREE_BYTES_DEFAULT_MAX, Math.max(FREE_BYTES_DEFAULT_MIN, totalBytes / FREE_PART_DEFAULT));
 }
 
 function unavailable(path: string, error: unknown): TributaryError {

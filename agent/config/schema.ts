@@ -101,6 +101,34 @@ const bufferSchema = v.strictObject({
     ),
     '256MiB',
   ),
+  durability: v.optional(
+    v.pipe(
+      v.picklist(['immediate', 'deferred'], 'not a kind of durability; write immediate or deferred'),
+      v.description(
+        'immediate: a batch is on disk before it is sent; deferred: it is written only if it is not acknowledged within lossWindow, which spares the flash',
+      ),
+    ),
+    'immediate',
+  ),
+  lossWindow: v.optional(
+    v.pipe(
+      // Below a second there is nothing to defer; beyond an hour nobody would call it a window.
+      duration({ minMs: 1000, maxMs: 3_600_000 }),
+      v.description(
+        'with durability: deferred, how long a batch may wait in memory for its acknowledgement, 1s to 1h: what a power cut can take along; twice collector.streamAge or more, or batches are written before their answer comes',
+      ),
+    ),
+    '10s',
+  ),
+  cardEndurance: v.optional(
+    v.pipe(
+      byteSize({ minBytes: 1024 ** 3, maxBytes: 1024 ** 5 }),
+      v.description(
+        "bytes that the buffer's flash can take over its life, 1GiB to 1024TiB, from which its remaining life is projected; the default is a 32 GB card of 1,000 erase cycles that writes eight times what it is told",
+      ),
+    ),
+    '4TiB',
+  ),
   freeSpace: v.optional(
     v.pipe(
       // A checkpoint of the buffer's own log needs a mebibyte.
@@ -139,34 +167,6 @@ const bufferSchema = v.strictObject({
       ),
     ),
     [],
-  ),
-  durability: v.optional(
-    v.pipe(
-      v.picklist(['immediate', 'deferred'], 'not a kind of durability; write immediate or deferred'),
-      v.description(
-        'immediate: a batch is on disk before it is sent; deferred: it is written only if it is not acknowledged within lossWindow, which spares the flash',
-      ),
-    ),
-    'immediate',
-  ),
-  lossWindow: v.optional(
-    v.pipe(
-      // Below a second there is nothing to defer; beyond an hour nobody would call it a window.
-      duration({ minMs: 1000, maxMs: 3_600_000 }),
-      v.description(
-        'with durability: deferred, how long a batch may wait in memory for its acknowledgement, 1s to 1h: what a power cut can take along; twice collector.streamAge or more, or batches are written before their answer comes',
-      ),
-    ),
-    '10s',
-  ),
-  cardEndurance: v.optional(
-    v.pipe(
-      byteSize({ minBytes: 1024 ** 3, maxBytes: 1024 ** 5 }),
-      v.description(
-        "bytes that the buffer's flash can take over its life, 1GiB to 1024TiB, from which its remaining life is projected; the default is a 32 GB card of 1,000 erase cycles that writes eight times what it is told",
-      ),
-    ),
-    '4TiB',
   ),
 });
 

@@ -42,7 +42,7 @@ function backlog({ trend, readingsPerSecond = 0, etaSeconds = 0 }: AgentStatus['
     case 'draining':
       return `gone in ${age(etaSeconds)}, at ${rate} readings/s`;
     case 'growing':
-      return `growing by ${rate} readings/s`;
+      return readingsPerSecond === 0 ? 'not shrinking' : `growing by ${rate} readings/s`;
     default:
       return 'not known yet';
   }

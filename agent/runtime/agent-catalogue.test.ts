@@ -1,6 +1,6 @@
 import { seededRandom } from '@tributary/core/clock/random';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
-import type { SegmentDeclaration, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
+import type { ClockAnchor, SegmentDeclaration, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import type { BufferIdentity, Buffer as EdgeBuffer } from '../buffer/buffer.js';
@@ -15,6 +15,8 @@ class ModelCatalogue {
   epoch = new Uint8Array(16);
   series: SeriesDeclaration[] = [];
   segments: SegmentDeclaration[] = [];
+  anchors: ClockAnchor[] = [];
+  anchorFailuresAfter = -1;
   failures = 0;
   segmentFailuresAfter = -1;
 
@@ -26,7 +28,7 @@ class ModelCatalogue {
       readingsProduced: 0,
       series: [...series],
       segments: [...segments],
-      anchors: [],
+      anchors: [...this.anchors],
       isSuspect: false,
       alertCursor: 0,
       opened: 'clean',
@@ -52,10 +54,18 @@ class ModelCatalogue {
     return added;
   }
 
+  async addAnchor(anchor: Omit<ClockAnchor, 'id'>): Promise<ClockAnchor> {
+    if (this.anchorFailuresAfter-- === 0) throw new TributaryError('disk', 'no');
+    const added = { ...anchor, id: this.anchors.length + 1 };
+    this.anchors.push(added);
+    return added;
+  }
+
   begin(): void {
     this.epoch = new Uint8Array(16).fill(9);
     this.series = [];
     this.segments = [];
+    this.anchors = [];
   }
 }
 
@@ -127,6 +137,24 @@ describe('the catalogue of an agent', () => {
     ]);
     expect(model.segments).toEqual(catalogue.segments);
     expect(specs.map((each) => catalogue.idOf(each))).toEqual([1, 2, 3]);
+  });
+
+  it('keeps the anchors that are written when a later one is not, and gives a new buffer all of them', async () => {
+    const { model, catalogue, changes } = surroundings();
+    await catalogue.addSegment({ bootId: 'x', offsetUs: 1, observedAtUs: 2, uncertaintyUs: 3, state: 3 });
+    const anchor = { segment: 1, atUs: 5, offsetUs: 1, uncertaintyUs: 3, state: 2 };
+    model.anchorFailuresAfter = 2;
+    const three = [anchor, { ...anchor, atUs: 6 }, { ...anchor, atUs: 7 }];
+    const before = changes();
+    await expect(catalogue.addAnchors(three)).rejects.toMatchObject({ code: 'disk' });
+    expect(changes()).toBe(before + 1);
+    expect(catalogue.anchors.map(({ id, atUs }) => [id, atUs])).toEqual([
+      [1, 5],
+      [2, 6],
+    ]);
+    model.begin();
+    await catalogue.restore();
+    expect(model.anchors).toEqual(catalogue.anchors);
   });
 
   it('declares no segment twice, whoever asks at the same time and however often an attempt fails', async () => {

@@ -41,8 +41,8 @@ export interface BatchWriterDeps {
   writtenUntil(us: number): void;
   /** Microseconds on the device's monotonic line. */
   nowUs(): number;
-  /** The segment that this line is in now. */
-  segment(): number;
+  /** The segment that this line is in now; undefined while none is declared. */
+  segment(): number | undefined;
 }
 
 export interface BatchCounters {
@@ -188,8 +188,9 @@ export class BatchWriter {
     while (!this.#giveUp) {
       try {
         await this.#deps.prepare();
-        const line = { segment: this.#deps.segment(), us: this.#deps.nowUs() };
-        const { sequences, evictedReadings } = await this.#deps.buffer.append(batches, { crashBound, line });
+        const segment = this.#deps.segment();
+        const line = segment === undefined ? {} : { line: { segment, us: this.#deps.nowUs() } };
+        const { sequences, evictedReadings } = await this.#deps.buffer.append(batches, { crashBound, ...line });
         this.#deps.crashWindow.written();
         this.#backoff.succeeded();
         this.#forget(batches);

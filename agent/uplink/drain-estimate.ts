@@ -10,8 +10,8 @@ export interface DrainCounts {
 /** Where the backlog is going. */
 export interface DrainForecast {
   /**
-   * `current`: no more waits than what half a minute brings. `unknown`: not watched for long enough. `draining` and
-   * `growing` say whether more is acknowledged than produced.
+   * `current`: no more waits than what half a minute brings. `unknown`: not watched for long enough. `draining`: more
+   * is acknowledged than produced; `growing`: not more.
    */
   trend: 'current' | 'draining' | 'growing' | 'unknown';
   /** Acknowledged minus produced, readings a second; undefined while it is not known. */

@@ -1,5 +1,6 @@
 /** What of the limits the pipe keeps within. */
 export interface PipeLimits {
+  liveStreamBytesFirst: number;
   backfillStreamsMax: number;
   backfillBytesUnderWayMin: number;
   backfillBytesUnderWayMax: number;
@@ -9,33 +10,46 @@ export interface PipeLimits {
   streamDurationMs: number;
 }
 
-/** What had arrived when a stream was opened, and when that was known. */
+/** What was so when a stream was opened. */
 export interface PipeMark {
+  openedMs: number;
+  /** What backfill had under way. */
+  aheadBytes: number;
+  /** What had arrived, and since when that was known. */
   arrivedBytes: number;
-  atMs: number;
+  arrivedAtMs: number;
 }
 
-/** Of as many answers the fastest counts: long enough to outlive a hiccup, short enough to follow a link that got slower. */
-const samplesMax = 8;
+/** What went before a stream's answer, its own bytes included, and how long that took. */
+interface Sample {
+  bytes: number;
+  ms: number;
+}
 
-/** A rate that rises by a quarter when twice as much is under way says that the pipe was not full. */
-const riseMin = 1.25;
+/** Enough for a slope among answers that take now more, now less; few enough to follow a link that changes. */
+const samplesMax = 16;
+
+/** With less between the smallest and the largest, a slope would be made of chance. */
+const spreadMin = 1.5;
 
 /**
  * How much may be under way on this connection, measured from its answers. Writes say nothing: the machine takes a megabyte
- * for a link that moves eight kilobytes a second. So the rate is what was answered over the time that it took, and
- * backfill may have as much under way as the pipe holds and a short queue in front of it: a link is kept busy, and a live
- * item never waits behind more than that queue. Every few answers twice as much is tried, since a pipe that has become
- * wider, or a store that has become faster, shows itself only when more is sent.
+ * for a link that moves eight kilobytes a second. What is measured is how much later an answer comes for each byte that is
+ * under way before it. That is the time the link takes for a byte; a long way or a slow store delays every answer alike.
+ * Backfill may have as much under way as the pipe holds and a short queue in front of it, so that a link is kept busy
+ * and a live item never waits behind more than that queue. When all of the latest answers were for as much, more is tried,
+ * or less: nothing else would show that a link has become wider, or narrower.
  */
 export class PipeEstimate {
   readonly #limits: PipeLimits;
-  readonly #rates: number[] = [];
+  #samples: Sample[] = [];
+  #rates: number[] = [];
   #roundTripMs: number | undefined;
   #underWayMax: number;
   #arrivedBytes = 0;
   #arrivedAtMs = 0;
-  #sinceProbe = 0;
+  /** What had arrived when more was tried: only streams from after it show what that brought. */
+  #triedAtBytes = 0;
 
   constructor(limits: PipeLimits) {
     this.#limits = limits;
@@ -44,10 +58,11 @@ export class PipeEstimate {
 
   /** A new connection: another way, perhaps another collector. */
   reset(): void {
-    this.#rates.length = 0;
+    this.#samples = [];
+    this.#rates = [];
     this.#roundTripMs = undefined;
     this.#underWayMax = 2 * this.#limits.backfillBytesUnderWayMin;
-    this.#sinceProbe = 0;
+    this.#triedAtBytes = 0;
   }
 
   /** A small question was answered; what the collector itself took is not in it. */
@@ -59,7 +74,7 @@ export class PipeEstimate {
     return this.#roundTripMs;
   }
 
-  /** Bytes a second; undefined before the first full stream was answered. */
+  /** What arrived lately, bytes a second; undefined before the first full stream was answered. */
   get bytesPerSecond(): number | undefined {
     return this.#rates.length === 0 ? undefined : Math.max(...this.#rates) * 1000;
   }
@@ -83,13 +98,15 @@ export class PipeEstimate {
   /** What a live stream carries at the most: what the link moves while a stream may last. */
   get liveStreamBytes(): number {
     const rate = this.bytesPerSecond;
-    if (rate === undefined) return Number.POSITIVE_INFINITY;
-    return Math.max(this.#limits.backfillBytesUnderWayMin, (rate * this.#limits.streamDurationMs) / 1000);
+    const { liveStreamBytesFirst, backfillBytesUnderWayMin, streamDurationMs } = this.#limits;
+    if (rate === undefined) return liveStreamBytesFirst;
+    return Math.max(backfillBytesUnderWayMin, (rate * streamDurationMs) / 1000);
   }
 
-  /** A stream is opened; `isEmpty` when nothing else is under way. */
-  mark(nowMs: number, isEmpty: boolean): PipeMark {
-    return { arrivedBytes: this.#arrivedBytes, atMs: isEmpty ? nowMs : this.#arrivedAtMs };
+  /** A stream is opened while backfill has `aheadBytes` under way. */
+  mark(nowMs: number, aheadBytes: number): PipeMark {
+    const arrivedAtMs = aheadBytes === 0 ? nowMs : this.#arrivedAtMs;
+    return { openedMs: nowMs, aheadBytes, arrivedBytes: this.#arrivedBytes, arrivedAtMs };
   }
 
   /** A stream's bytes have arrived. `isFull`: it carried what it might, so the pipe alone decided how long that took. */
@@ -97,25 +114,43 @@ export class PipeEstimate {
     this.#arrivedBytes += bytes;
     this.#arrivedAtMs = nowMs;
     if (bytes === 0) return;
-    const best = this.#rates.length === 0 ? 0 : Math.max(...this.#rates);
-    const rate = (this.#arrivedBytes - mark.arrivedBytes) / Math.max(1, nowMs - mark.atMs);
-    // A stream that had nothing more to carry says only that the pipe is not slower than that.
-    if (!isFull && rate < best) return;
-    this.#rates.push(rate);
-    if (this.#rates.length > samplesMax) this.#rates.shift();
-    if (rate >= best * riseMin) this.#widen();
-    else if (++this.#sinceProbe >= samplesMax) this.#widen();
-    else this.#fit();
+    const rate = (this.#arrivedBytes - mark.arrivedBytes) / Math.max(1, nowMs - mark.arrivedAtMs);
+    if (isFull) this.#rates = [...this.#rates.slice(1 - samplesMax), rate];
+    const sample = { bytes: mark.aheadBytes + bytes, ms: nowMs - mark.openedMs };
+    this.#samples = [...this.#samples.slice(1 - samplesMax), sample];
+    if (mark.arrivedBytes >= this.#triedAtBytes) this.#adjust();
   }
 
-  #widen(): void {
-    this.#sinceProbe = 0;
-    this.#underWayMax = Math.min(2 * this.#underWayMax, this.#limits.backfillBytesUnderWayMax);
-  }
-
-  #fit(): void {
+  #adjust(): void {
     const { backfillBytesUnderWayMin, backfillBytesUnderWayMax, backfillQueueMs } = this.#limits;
-    const bytes = Math.max(...this.#rates) * ((this.#roundTripMs ?? 0) + backfillQueueMs);
-    this.#underWayMax = Math.round(Math.max(backfillBytesUnderWayMin, Math.min(bytes, backfillBytesUnderWayMax)));
+    const baseMs = this.#roundTripMs ?? 0;
+    const msPerByte = slopeOf(this.#samples);
+    const latest = this.#samples[this.#samples.length - 1];
+    const more = 2 * this.#underWayMax;
+    let bytes: number;
+    if (msPerByte !== undefined) bytes = (baseMs + backfillQueueMs) / msPerByte;
+    // Nothing tells whether the store is slow or the link: less is tried where a live item may wait too long already.
+    else bytes = latest.ms > baseMs + 2 * backfillQueueMs ? latest.bytes / 2 : more;
+    bytes = Math.min(bytes, more, backfillBytesUnderWayMax);
+    if (bytes > this.#underWayMax || msPerByte === undefined) this.#triedAtBytes = this.#arrivedBytes;
+    this.#underWayMax = Math.round(Math.max(backfillBytesUnderWayMin, bytes));
   }
+}
+
+/** Milliseconds a byte, by least squares, at least 1e-9; undefined when all samples are of about as many bytes. */
+function slopeOf(samples: readonly Sample[]): number | undefined {
+  let [bytes, ms, least, most] = [0, 0, Number.POSITIVE_INFINITY, 0];
+  for (const sample of samples) {
+    bytes += sample.bytes / samples.length;
+    ms += sample.ms / samples.length;
+    least = Math.min(least, sample.bytes);
+    most = Math.max(most, sample.bytes);
+  }
+  if (most < least * spreadMin) return undefined;
+  let [together, alone] = [0, 0];
+  for (const sample of samples) {
+    together += (sample.bytes - bytes) * (sample.ms - ms);
+    alone += (sample.bytes - bytes) ** 2;
+  }
+  return Math.max(1e-9, together / alone);
 }

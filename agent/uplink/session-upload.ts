@@ -285,7 +285,7 @@ export class SessionUpload {
       first,
       bytesMax,
       lingers: isLive && queue.limits.lingerMs > 0 && !flushing && !queue.isForked,
-      mark: pipe.mark(outbox.nowMs, this.backfill.bytesUnderWay === 0),
+      mark: pipe.mark(outbox.nowMs, this.backfill.bytesUnderWay),
     });
   }
 

@@ -18,6 +18,8 @@ export interface UplinkLimits {
   heartbeatMs: number;
   liveBacklogMs: number;
   liveBacklogBytes: number;
+  /** What a live stream carries before the link was measured. */
+  liveStreamBytesFirst: number;
   /** Backfill streams without an answer at a time. */
   backfillStreamsMax: number;
   /** What backfill may have sent without an answer: bounds of what is measured. */
@@ -63,6 +65,8 @@ export const uplinkLimits: UplinkLimits = {
   // What is younger than half a minute or smaller than one more batch of streams is still "now" for rules.
   liveBacklogMs: 30_000,
   liveBacklogBytes: 262_144,
+  // A collector takes nothing more of a stream after ten seconds: this is eight of 64 kbit/s.
+  liveStreamBytesFirst: 65_536,
   // 512 KiB in a round trip: 14 Mbit/s over 300 ms. A collector allows 64 calls on a connection.
   backfillStreamsMax: 8,
   // Two seconds of 64 kbit/s.

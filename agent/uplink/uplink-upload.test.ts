@@ -16,7 +16,7 @@ describe('uploading', () => {
   });
 
   it('packs small items into messages and honours back-pressure', () => {
-    const world = new World();
+    const world = new World(new ModelBuffer(), { liveStreamBytesFirst: 1e9 });
     for (let i = 0; i < 1000; i++) world.buffer.append(i, 200);
     world.ready();
     expect(world.stream).toMatchObject({ writes: 1, finished: false });
@@ -47,8 +47,24 @@ describe('uploading', () => {
     expect(streams).toBe(5);
   });
 
-  it('half-closes a stream whose time is over, whatever is under way', () => {
+  it('sends little in the first live stream, and more once the link was measured', () => {
     const world = new World(new ModelBuffer(), { liveBacklogBytes: 1e9 });
+    for (let i = 0; i < 500; i++) world.buffer.append(i, 4000);
+    world.ready();
+    const sizes: number[] = [];
+    while (world.buffer.waiting.size > 0) {
+      world.fill();
+      sizes.push(world.stream!.items.length * 4040);
+      world.nowMs += 10;
+      world.answerUpload({ durable: [world.sentRange()] });
+    }
+    expect(sizes[0]).toBeLessThanOrEqual(65_536);
+    expect(sizes[0]).toBeGreaterThan(60_000);
+    expect(sizes[1]).toBeGreaterThan(1_000_000);
+  });
+
+  it('half-closes a stream whose time is over, whatever is under way', () => {
+    const world = new World(new ModelBuffer(), { liveBacklogBytes: 1e9, liveStreamBytesFirst: 1e9 });
     for (let i = 0; i < 100; i++) world.buffer.append(i, 4000);
     world.ready();
     expect(world.stream?.finished).toBe(false);
@@ -144,7 +160,7 @@ describe('verdicts', () => {
   });
 
   it('ends the producer at an early answer', () => {
-    const world = new World(new ModelBuffer(), { liveBacklogBytes: 1e9 });
+    const world = new World(new ModelBuffer(), { liveBacklogBytes: 1e9, liveStreamBytesFirst: 1e9 });
     for (let i = 0; i < 100; i++) world.buffer.append(i, 4000);
     world.ready();
     const { id } = world.stream!;

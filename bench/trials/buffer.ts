@@ -2,7 +2,9 @@ import { randomFillSync } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { BufferEngine } from '@tributary/agent/buffer/buffer-engine';
 import { SqliteBuffer } from '@tributary/agent/buffer/sqlite-buffer';
+import { type ThreadWrites, threadWrites } from '@tributary/agent/buffer/thread-writes';
 import { type Figures, numberOption, type Trial } from '../trial.js';
 
 /** A shape of what a device appends. */
@@ -16,6 +18,9 @@ interface Shape {
 
 /** Ten series polled once a second, each poll its own batch; and a device that collects a thousand readings. */
 const SMALL: Shape = { readings: 10, bodyBytes: 90 };
+/** What an agent with these ten series writes along for a crash, and how long it defers by default. */
+const CRASH_BOUND = 128;
+const LOSS_WINDOW_MS = 10_000;
 const LARGE: Shape = { readings: 1_000, bodyBytes: 1_700 };
 
 export const trial: Trial = {
@@ -46,11 +51,22 @@ export const trial: Trial = {
         // What the database and its log were told to write, by the kernel's count for the buffer's thread.
         figures[`${name}BytesWrittenPerReading`] = rounded(steady.bytesWritten / readings);
         figures[`${name}BytesWrittenPerReadingInOutage`] = rounded(away.bytesWritten / readings);
+        // And the whole blocks that the file system made of it.
+        figures[`${name}BlockBytesPerReading`] = rounded(steady.blockBytesWritten / readings);
+        figures[`${name}BlockBytesPerReadingInOutage`] = rounded(away.blockBytesWritten / readings);
         figures[`${name}BytesAtRestPerReading`] = rounded(away.bytesWaiting / readings);
         // From the call to the commit on disk and back.
         figures[`${name}AppendP50Ms`] = rounded(steady.latenciesMs[Math.floor(appends * 0.5)]);
         figures[`${name}AppendP99Ms`] = rounded(steady.latenciesMs[Math.floor(appends * 0.99)]);
       }
+      const days = join(directory, 'deferred');
+      const acknowledged = await everySecond(join(days, 'steady.db'), appends, true);
+      const away = await everySecond(join(days, 'away.db'), appends, false);
+      const readings = appends * SMALL.readings;
+      figures.deferredBytesWrittenPerReading = rounded(acknowledged.callBytes / readings);
+      figures.deferredBytesWrittenPerReadingInOutage = rounded(away.callBytes / readings);
+      figures.deferredBlockBytesPerReading = rounded(acknowledged.blockBytes / readings);
+      figures.deferredBlockBytesPerReadingInOutage = rounded(away.blockBytes / readings);
       figures.groupReadingsPerSecond = Math.round(await groupAppends(buffer, Math.ceil(appends / 20)));
       return figures;
     } finally {
@@ -73,7 +89,40 @@ async function appendEach(buffer: SqliteBuffer, shape: Shape, appends: number, a
   }
   const after = await buffer.status();
   latenciesMs.sort((a, b) => a - b);
-  return { latenciesMs, bytesWritten: after.bytesWritten - before.bytesWritten, bytesWaiting: after.bytesWaiting };
+  return {
+    latenciesMs,
+    bytesWritten: after.bytesWritten - before.bytesWritten,
+    blockBytesWritten: after.blockBytesWritten - before.blockBytesWritten,
+    bytesWaiting: after.bytesWaiting,
+  };
+}
+
+/**
+ * What deferred durability writes with an append a second, acknowledged by the time of the next or not at all. How much is
+ * reserved, and when what is not acknowledged is written, follow the clock; so it is moved a second with each append.
+ */
+async function everySecond(path: string, appends: number, acknowledged: boolean): Promise<ThreadWrites> {
+  let nowMs = 0;
+  const newEpoch = () => randomFillSync(new Uint8Array(16));
+  const options = { path, quotaBytes: 256 << 20, newEpoch, lossWindowMs: LOSS_WINDOW_MS, nowMs: () => nowMs };
+  const engine = new BufferEngine({ ...options, crashBound: 0 });
+  try {
+    const before = threadWrites();
+    const body = new Uint8Array(SMALL.bodyBytes);
+    for (let at = 0; at < appends; at++) {
+      randomFillSync(body);
+      const { sequences } = engine.append([{ body: body.slice(), readings: SMALL.readings }], {
+        crashBound: CRASH_BOUND,
+      });
+      nowMs += 1_000;
+      if (acknowledged) engine.run((core) => core.acknowledge([{ first: 1, last: sequences[0] }]));
+      if (engine.flushAtMs !== undefined && engine.flushAtMs <= nowMs) engine.flush();
+    }
+    const { callBytes, blockBytes } = threadWrites();
+    return { callBytes: callBytes - before.callBytes, blockBytes: blockBytes - before.blockBytes };
+  } finally {
+    engine.close();
+  }
 }
 
 /** Readings a second when 64 large batches share each commit. */

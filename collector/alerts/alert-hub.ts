@@ -1,8 +1,11 @@
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type { Store } from '../store/store.js';
 
-/** Alerts that one watcher holds in memory at most: what does not go out stays in the store. */
-export const WATCH_PAGE = 256;
+/**
+ * Alerts that one watcher holds in memory at most, 2 kB each: what does not go out stays in the store. A hundred that are
+ * frozen hold 6 MB.
+ */
+export const WATCH_PAGE = 32;
 
 /** An agent has one watcher; a second one is its next start while the first connection is not yet known to be dead. */
 const WATCHERS_PER_DEVICE_MAX = 4;

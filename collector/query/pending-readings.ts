@@ -1,3 +1,4 @@
+import { eventUs, unitsBeyondUs } from '@tributary/core/event-time/event-time-scale';
 import type { Column, Group } from '@tributary/proto/batch/batch';
 import type { QueryReadingsResponse, Series } from '@tributary/proto/gen/tributary/v1/query';
 import { ValueType } from '@tributary/proto/gen/tributary/v1/series';
@@ -40,16 +41,9 @@ export class PendingReadings {
       if (presence !== null && (presence[row >> 3]! & (1 << (row & 7))) === 0) continue;
       index += 1;
       const instant = group.times[row]!;
-      const units = scale.baseRest + instant;
-      const us =
-        scale.unitsPerUs === 1
-          ? scale.baseUs + instant * scale.usPerUnit
-          : scale.baseUs + Math.floor(units / scale.unitsPerUs);
+      const us = eventUs(scale, instant);
       if (us < fromUs || us >= untilUs) continue;
-      const nanos =
-        scale.unitsPerUs === 1
-          ? 0
-          : (units - Math.floor(units / scale.unitsPerUs) * scale.unitsPerUs) * scale.nanosPerUnit;
+      const nanos = unitsBeyondUs(scale, instant) * scale.nanosPerUnit;
       const at = this.#count;
       if (this.#sorted && at > 0 && isBefore(us, nanos, this.#us[at - 1]!, this.#nanos[at - 1]!)) this.#sorted = false;
       this.#us[at] = us;

@@ -1,8 +1,5 @@
 import type { Batch, Column, Group } from '@tributary/proto/batch/batch';
-
-/** 10^n. */
-const POWER = Float64Array.from({ length: 10 }, (_, n) => 10 ** n);
-const MICRO = 6;
+import { eventTimes, newEventTimeScale, setEventTimeScale } from '../event-time/event-time-scale.js';
 
 /**
  * The readings of one column with their event times, as dense parallel arrays. One object is used over and over: `open`
@@ -23,22 +20,11 @@ export class SeriesReadings {
   #groupAscending = true;
   #columnTimes = new Float64Array(1024);
   #columnRows = new Int32Array(1024);
-  #baseUs = 0;
-  #baseRest = 0;
-  #unitExponent = 0;
+  readonly #scale = newEventTimeScale();
 
   /** Takes up a batch. `offsetUs` (whole microseconds) is added to its times. */
   openBatch(batch: Batch, offsetUs: number): void {
-    this.#unitExponent = batch.unitExponent;
-    if (batch.unitExponent <= MICRO) {
-      this.#baseUs = Number(batch.baseTime) * POWER[MICRO - batch.unitExponent]! + offsetUs;
-      this.#baseRest = 0;
-      return;
-    }
-    const unitsPerUs = BigInt(POWER[batch.unitExponent - MICRO]!);
-    // A rest below zero is as good: what it is added to is rounded down as a whole.
-    this.#baseUs = Number(batch.baseTime / unitsPerUs) + offsetUs;
-    this.#baseRest = Number(batch.baseTime % unitsPerUs);
+    setEventTimeScale(batch, offsetUs, this.#scale);
   }
 
   /** Resolves the instants of a group of the batch, once for all of its columns. */
@@ -46,29 +32,7 @@ export class SeriesReadings {
     this.#group = group;
     const { rows, times } = group;
     if (this.#groupTimes.length < rows) this.#groupTimes = new Float64Array(roomFor(rows));
-    const out = this.#groupTimes;
-    const base = this.#baseUs;
-    let before = Number.NEGATIVE_INFINITY;
-    let ascending = true;
-    if (this.#unitExponent <= MICRO) {
-      const scale = POWER[MICRO - this.#unitExponent]!;
-      for (let row = 0; row < rows; row += 1) {
-        const timeUs = base + times[row]! * scale;
-        if (!(timeUs > before)) ascending = false;
-        before = timeUs;
-        out[row] = timeUs;
-      }
-    } else {
-      const unitsPerUs = POWER[this.#unitExponent - MICRO]!;
-      const rest = this.#baseRest;
-      for (let row = 0; row < rows; row += 1) {
-        const timeUs = base + Math.floor((rest + times[row]!) / unitsPerUs);
-        if (!(timeUs > before)) ascending = false;
-        before = timeUs;
-        out[row] = timeUs;
-      }
-    }
-    this.#groupAscending = ascending;
+    this.#groupAscending = eventTimes(this.#scale, times, rows, this.#groupTimes);
   }
 
   /** Shows a column of the group. */

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { firstDifference, readCsvTable } from '../replay/csv-table.js';
 import { countReadings } from '../rig/observer.js';
+import { pause } from '../rig/pause.js';
 import { until } from '../rig/until.js';
 import { writeHardTable } from './hard-table.js';
 import { runProgram } from './run-program.js';
@@ -123,6 +124,43 @@ describe('an agent that is killed', () => {
         about,
       ).toBe(true);
     }
+  });
+
+  it('with deferred durability uses no sequence twice, and the collector accounts for every one', async () => {
+    scene = await Scene.open('deferred');
+    await scene.rig.device('sparing');
+    const settings = { buffer: { path: scene.rig.path('sparing.db'), durability: 'deferred', lossWindow: '1s' } };
+    let stored = 0;
+    for (let life = 0; life < 3; life++) {
+      await scene.agent('sparing', [sensors], settings);
+      if (life === 1) {
+        // Longer than the loss window without the collector: what is older comes when it is there again.
+        const { buffer } = await scene.untilStatus(
+          'sparing',
+          'readings wait',
+          (status) => status.buffer.readings > 400,
+        );
+        await pause(2500);
+        stored += buffer.readings;
+      } else {
+        stored = await until('more is stored', async () => {
+          const sums = await scene.observer.sums('sparing');
+          return sums.stored > stored + 200 && sums.stored;
+        });
+      }
+      await scene.killAgent('sparing');
+      if (life === 0) scene.cutLink();
+      else scene.proxy.heal();
+    }
+    const produced = await scene.settle('sparing', settings);
+    const sums = await scene.observer.sums('sparing');
+    expect(sums).toMatchObject({ epochs: 1, produced, declared: 0, missing: 0, doubled: 0 });
+    expect(sums.bounded).toBeGreaterThan(0);
+    expect(sums.stored + sums.bounded).toBe(produced);
+    expect(sums.stored).toBeGreaterThanOrEqual(stored);
+    const found = await scene.observer.readings('sparing');
+    expect(countReadings(found)).toBe(sums.stored);
+    for (const { timesUs } of found.values()) expect(new Set(timesUs).size).toBe(timesUs.length);
   });
 
   it('has its buffer to itself: a second agent says so and ends, and the first goes on', async () => {

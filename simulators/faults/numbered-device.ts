@@ -27,7 +27,8 @@ export class NumberedDevice {
   }
 
   get bufferPath(): string {
-    return this.scene.rig.path(`${this.name}.db`);
+    const { buffer } = this.settings as { buffer?: { path?: string } };
+    return buffer?.path ?? this.scene.rig.path(`${this.name}.db`);
   }
 
   /** Begins a life with a table of its own; resolves when it samples. Answers how long that took, in milliseconds. */
@@ -67,6 +68,8 @@ export class NumberedDevice {
     const sums = await observer.sums(this.name);
     const { counts, problems } = this.ledger.compare(await observer.readings(this.name), sums.declared);
     // The product's own proof must agree with the ledger outside.
+    // Whatever has emptied the buffer since the last note was a start, too.
+    if (readDeadBuffer(this.bufferPath).readingsProduced > this.#next.produced) this.#bounded += this.#next.bound;
     const produced = counts.produced + sums.bounded;
     if (sums.produced !== produced) problems.push(`audit says ${sums.produced} produced, not ${produced}`);
     if (sums.bounded !== this.#bounded) {

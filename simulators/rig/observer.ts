@@ -17,6 +17,8 @@ import type { SeriesReadings } from '../replay/csv-table.js';
 /** A series as the collector answers it; of a series of strings the values are empty, and the other way round. */
 export interface StoredSeries extends SeriesReadings {
   strings: string[];
+  /** TimeQuality of each. */
+  quality: number[];
 }
 
 /** An audit in sums over the epochs of all devices that it was asked for, in readings. */
@@ -82,13 +84,15 @@ export class Observer {
     const pages = this.#client.queryReadings({ device, name: '', range: { fromUs: 0, untilUs: 0 }, limit: 0 });
     for await (const page of pages as AsyncIterable<QueryReadingsResponse>) {
       const name = page.series!.name;
-      const series = found.get(name) ?? { timesUs: [], values: [], strings: [] };
+      const series = found.get(name) ?? { timesUs: [], values: [], strings: [], quality: [] };
       found.set(name, series);
       const base = BigInt(page.baseTime);
       for (const offset of page.offsets) series.timesUs.push(microseconds(base + BigInt(offset), page.unitExponent));
       const view = new DataView(page.values.buffer, page.values.byteOffset, page.values.byteLength);
       for (let at = 0; at < page.values.length; at += 8) series.values.push(view.getFloat64(at, true));
       series.strings.push(...page.strings);
+      const whole = page.quality.length === 1 ? page.quality[0]! : undefined;
+      for (const at of page.offsets.keys()) series.quality.push(whole ?? page.quality[at]!);
     }
     return found;
   }

@@ -13,10 +13,10 @@ import type { Quality, RegisteredDevice } from '@tributary/collector/store/store
 import { systemScheduler } from '@tributary/core/clock/clock';
 import type { ClockObservation } from '@tributary/core/clock/clock-observation';
 import type { Random } from '@tributary/core/clock/random';
-import { pino } from 'pino';
+import { createLogger } from '@tributary/core/log/logger';
 import { Machine } from './machine.js';
 
-const log = pino({ level: 'silent' });
+const log = createLogger('agent', 'silent');
 
 /** Reading and event time, and what became of them at the collector. */
 export interface TimedReading {
