@@ -22,8 +22,10 @@ import { CrashWindow } from './runtime/crash-window.js';
 import { whenTheDiskTakes } from './runtime/disk-patience.js';
 import { DropCounter } from './runtime/drop-counter.js';
 import { EventualBuffer } from './runtime/eventual-buffer.js';
+import { seriesProtection } from './runtime/full-policy.js';
 import { type HealthServers, serveHealth } from './runtime/health-servers.js';
 import { type HostTime, hostTime } from './runtime/host-time.js';
+import { reportOpening } from './runtime/opening-report.js';
 import { SegmentKeeper } from './runtime/segment-keeper.js';
 import { SourceRunner } from './runtime/source-runner.js';
 import type { Upstream } from './runtime/upstream.js';
@@ -107,6 +109,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       registry: catalogue,
       nowUs: () => clock.monotonicUs(),
       segmentId: () => (segments.isKnown ? segments.id : PENDING_SEGMENT),
+      isProtected: seriesProtection(config.buffer.protect),
       drop: (reason, readings) => {
         drops.count(reason, readings);
         if (reason === 'memory') writer.overflowed(readings);
@@ -172,7 +175,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   async function declareFirst(): Promise<{ done: Promise<void> }> {
     const wasOpen = buffer.isOpen;
     const done = buffer.opened.then(async (opened) => {
-      if (opened.opened === 'recovered') log.error({ path: config.buffer.path }, 'a damaged buffer was moved aside');
+      reportOpening(opened, config.buffer.path, log);
       if (!wasOpen) {
         catalogue.adopt(opened);
         watermark.newEpoch(opened.highestSequence);
@@ -290,6 +293,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         highestSequence: stored.highestSequence,
         readingsProduced: stored.readingsProduced,
         readingsEvicted: stored.readingsEvicted,
+        readingsThinned: stored.readingsThinned,
         itemsQuarantined: stored.itemsQuarantined,
         bytesWritten: stored.bytesWritten,
         blockBytesWritten: stored.blockBytesWritten,

@@ -3,6 +3,7 @@ import { namingField, tlsFields } from '@tributary/core/config/name-field';
 import { runCommand } from '@tributary/core/errors/command-failure';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { Command } from 'commander';
+import { addBufferCommand } from './buffer/tool/buffer-command.js';
 import { agentSchema } from './config/schema.js';
 import { agentVersion } from './runtime/version.js';
 
@@ -40,6 +41,8 @@ program
   .option('--socket <path>', "the agent's status socket")
   .option('--json', 'one line of JSON')
   .action((options: StatusOptions) => runCommand(() => status(options)));
+
+addBufferCommand(program);
 
 interface StatusOptions {
   config?: string;

@@ -18,11 +18,15 @@ export class BatchGroup {
   readonly line: TimeLine;
   readonly specs: SeriesSpec[] = [];
   readonly types: ColumnType[] = [];
+  /** By series. */
+  readonly isProtected: boolean[] = [];
+  readonly #protects: (spec: SeriesSpec) => boolean;
   readonly #free: GroupStore[] = [];
   #open = new GroupStore();
 
-  constructor(line: TimeLine) {
+  constructor(line: TimeLine, protects: (spec: SeriesSpec) => boolean) {
     this.line = line;
+    this.#protects = protects;
   }
 
   get open(): GroupStore {
@@ -32,6 +36,7 @@ export class BatchGroup {
   addSeries(spec: SeriesSpec): void {
     this.specs.push(spec);
     this.types.push(spec.type);
+    this.isProtected.push(this.#protects(spec));
     this.#open.addColumn(spec.type);
   }
 

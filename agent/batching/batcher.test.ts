@@ -3,6 +3,31 @@ import { batcher, readings, row, spec, takeAll } from './batcher-harness.js';
 import { seriesKey } from './series-key.js';
 
 describe('Batcher', () => {
+  it('gives protected series batches of their own, with the instants of their rows', () => {
+    const { host, batcher: all } = batcher();
+    Object.assign(host, { isProtected: ({ name }: { name: string }) => name.startsWith('alarm') });
+    const sink = all.openGroup('monotonic');
+    const [temperature, alarm] = [sink.addSeries(spec('temperature')), sink.addSeries(spec('alarm.door'))];
+    for (const [timeUs, isOpen] of [
+      [1000, false],
+      [2000, true],
+    ] as const) {
+      sink.begin(timeUs);
+      sink.number(temperature, 20);
+      if (isOpen) sink.number(alarm, 1);
+      sink.end();
+    }
+    all.flush();
+    const taken = takeAll(all);
+    expect(taken.map((each) => [each.isProtected, each.batch.readings])).toEqual([
+      [false, 2],
+      [true, 1],
+    ]);
+    expect(readings(taken[1])).toMatchObject([{ timeUs: 2000, value: 1 }]);
+    for (const each of taken) each.release();
+    expect(all.pendingReadings).toBe(0);
+  });
+
   it('closes by the number of readings', () => {
     const { batcher: all } = batcher({ readings: 4 });
     const sink = all.openGroup('monotonic');

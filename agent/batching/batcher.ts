@@ -2,7 +2,7 @@ import type { Batch } from '@tributary/proto/batch/batch';
 import type { RowSink, SeriesSpec, TimeLine } from '../sensors/source.js';
 import { BATCH_STRING_BYTES_MAX, BATCH_STRINGS_MAX, type BatchBounds, DEFAULT_BATCH_BOUNDS } from './batch-bounds.js';
 import { BatchGroup, type RowCost } from './batch-group.js';
-import { assemble, type ClosedBatch } from './closed-batch.js';
+import { type Assembled, assemble, type ClosedBatch } from './closed-batch.js';
 import type { BatchDropReason } from './drop-reason.js';
 import { RowStage } from './row-stage.js';
 import type { SeriesRegistry } from './series-registry.js';
@@ -17,6 +17,8 @@ export interface BatcherHost {
    * from before the first was known are of that one, and wait for it.
    */
   segmentId(): number;
+  /** Whether a series' readings are to be kept longest; asked once for each series of a group. */
+  isProtected?(spec: SeriesSpec): boolean;
   drop(reason: BatchDropReason, readings: number): void;
   /** A batch was closed, or there is a new deadline: look at `take` and `nextDeadlineUs` soon. */
   wake(): void;
@@ -28,6 +30,8 @@ export const PENDING_SEGMENT = -1;
 /** A batch on loan. */
 export interface TakenBatch {
   batch: Batch;
+  /** All of its series are protected; otherwise none is. */
+  isProtected: boolean;
   /** Gives the memory back. Encode first; afterwards the batch must not be read. */
   release(): void;
 }
@@ -118,7 +122,7 @@ export class Batcher {
 
   /** A sink for series that are read together. */
   openGroup(line: TimeLine): RowSink {
-    const group = new BatchGroup(line);
+    const group = new BatchGroup(line, (spec) => this.#host.isProtected?.(spec) ?? false);
     this.#groups[line].push(group);
     return new RowStage({
       types: group.types,
@@ -196,7 +200,7 @@ export class Batcher {
     return this.#assembled.shift();
   }
 
-  #lend(closed: ClosedBatch, batches: readonly Batch[]): void {
+  #lend(closed: ClosedBatch, batches: Assembled['batches']): void {
     let onLoan = batches.length;
     const giveBack = () => {
       for (const { group, store } of closed.parts) group.recycle(store);
@@ -204,7 +208,7 @@ export class Batcher {
       this.#signalRoom();
     };
     if (onLoan === 0) giveBack();
-    this.#assembled = batches.map((batch) => {
+    this.#assembled = batches.map(({ batch, isProtected }) => {
       let released = false;
       const release = () => {
         if (released) return;
@@ -212,7 +216,7 @@ export class Batcher {
         onLoan -= 1;
         if (onLoan === 0) giveBack();
       };
-      return { batch, release };
+      return { batch, isProtected, release };
     });
   }
 

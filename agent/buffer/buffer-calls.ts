@@ -16,6 +16,8 @@ export interface BufferThreadOptions {
   quotaBytes: number;
   idleDeleteMs: number;
   /** As in `BufferEngineOptions`. */
+  freeDiskBytesMin?: number;
+  thinningWindowMs?: number;
   crashBound?: number;
   lossWindowMs?: number;
 }

@@ -124,14 +124,15 @@ describe.each([
     expect(core.read(4, 1000, 1)).toEqual([]);
   });
 
-  it('hides what was acknowledged at once, and deletes it with the next append', () => {
+  it('hides what was acknowledged at once, and deletes it with the next transaction', () => {
     const { table } = bind();
     const core = new BufferCore(table, 1 << 20, epochA);
     core.append([batch(1), batch(2), batch(3)]);
+    expect(sequences(core)).toEqual([1, 2, 3]);
     core.acknowledge([{ first: 2, last: 2 }]);
-    expect(sequences(core)).toEqual([1, 3]);
     expect(core.status()).toMatchObject({ itemsWaiting: 2, readingsWaiting: 4, oldestSequence: 1 });
     expect(table.totals().items).toBe(3);
+    expect(sequences(core)).toEqual([1, 3]);
     core.acknowledge([{ first: 1, last: 2 }]);
     expect(core.status()).toMatchObject({ itemsWaiting: 1, readingsWaiting: 3, oldestSequence: 3 });
     core.append([batch(4)]);
@@ -185,6 +186,18 @@ describe.each([
     expect(new BufferCore(table, 1 << 20, epochB).inDoubt).toEqual([]);
   });
 
+  it('leaves no row that was acknowledged behind when it writes that nothing is in doubt', () => {
+    const { table } = bind();
+    const before = new BufferCore(table, 1 << 20, epochA);
+    before.append([batch(1), batch(2)]);
+    before.read(1, 1 << 20, 1);
+    before.stopSending([{ first: 1, last: 1 }]);
+    before.acknowledge([{ first: 1, last: 1 }]);
+    before.markInDoubt([]);
+    before.lose([{ readings: 1, reason: LossReason.CRASH_WINDOW }]);
+    expect(sequences(new BufferCore(table, 1 << 20, epochB))).toEqual([2, 4]);
+  });
+
   it('keeps what is in doubt in few ranges, merged where they are nearest', () => {
     const { table } = bind();
     const core = new BufferCore(table, 1 << 20, epochA);
@@ -220,7 +233,11 @@ describe.each([
     core.append([batch(1)]);
     damage(2);
     core.read(1, 1 << 20, 10);
-    expect(newestEntries(core)).toMatchObject([{ first: 2, last: 2, readings: 4, bound: false }]);
+    expect(newestEntries(core)).toMatchObject([
+      { first: 2, last: 2, readings: 4, bound: false },
+      // Its number may be what is damaged; stored beats declared.
+      { first: 1, last: 1, readings: 0, bound: true },
+    ]);
   });
 
   it('declares with a bound what a damaged declaration may have declared', () => {

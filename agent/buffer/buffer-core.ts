@@ -88,6 +88,11 @@ export class BufferCore {
     return this.state.inDoubt;
   }
 
+  /** What the collector may have, or may yet be sent, for all the buffer knows. */
+  get doubted(): SequenceRange[] {
+    return normalRanges([...this.state.inDoubt, ...this.#handedOut]);
+  }
+
   identity(opened: BufferIdentity['opened']): BufferIdentity {
     const { epoch, highestSequence, readingsProduced, alertCursor, isSuspect, segment, lineUs: us } = this.state;
     const { series, segments, anchors } = this.#catalogue;
@@ -130,13 +135,12 @@ export class BufferCore {
    */
   append(batches: readonly EncodedBatch[], limitBytes = this.#quotaBytes, notes: AppendNotes = {}): AppendOutcome {
     return this.#transact((rows) => {
-      this.#deleteAcknowledged();
       const { state } = rows;
       const limit = Math.min(this.#quotaBytes, limitBytes);
       const kept = newestWithin(batches, limit - rowBytes(declarationBytesMax(1)));
       const appended = batches.reduce((sum, batch, at) => (kept[at] ? sum + rowBytes(batch.body.length) : sum), 0);
       const bytesOver = state.bytesStored + appended - limit;
-      const doubted = bytesOver > 0 ? this.#doubted() : [];
+      const doubted = bytesOver > 0 ? this.doubted : [];
       const thinned = this.#thinner?.makeRoom(rows, doubted, bytesOver, limit) ?? [];
       this.#thinner?.appended(appended);
       const needBytes = thinned.reduce((sum, { body }) => sum + rowBytes(body.length), appended);
@@ -185,7 +189,6 @@ export class BufferCore {
   /** The last transaction of a process that ends in order: nothing is in memory that is not in the table. */
   endRun(): void {
     this.#transact((rows) => {
-      this.#deleteAcknowledged();
       rows.state.isClosed = true;
     });
   }
@@ -242,7 +245,7 @@ export class BufferCore {
     return items.length === 0 ? undefined : items.at(-1)!.sequence + 1;
   }
 
-  /** Nothing is written: the rows go with the next append, or with {@link deleteAcknowledged}. */
+  /** Nothing is written: the rows go with the next transaction, or with {@link deleteAcknowledged}. */
   acknowledge(ranges: readonly SequenceRange[]): void {
     const { highestSequence } = this.state;
     const within = normalRanges(ranges.map(({ first, last }) => ({ first, last: Math.min(last, highestSequence) })));
@@ -260,7 +263,7 @@ export class BufferCore {
 
   /** Deletes acknowledged rows now, so that they do not stay while nothing is appended. */
   deleteAcknowledged(): void {
-    if (this.#acknowledgedCounts.items > 0) this.#transact(() => this.#deleteAcknowledged());
+    if (this.#acknowledgedCounts.items > 0) this.#transact(() => {});
   }
 
   /** Nothing is written: it is on disk with the next transaction, and until then the disk knows of more doubt. */
@@ -286,7 +289,9 @@ export class BufferCore {
     this.acknowledge(previous.#acknowledged);
     this.#handedOut = previous.#handedOut;
     const { isSending, inDoubt } = previous.state;
-    this.#rows.state = { ...this.state, isSending, inDoubt };
+    // The disk must say it again: what was committed since the opening took it as the past.
+    if (isSending) this.#transact(({ state }) => Object.assign(state, { isSending, inDoubt }));
+    else this.#rows.state = { ...this.state, isSending, inDoubt };
   }
 
   quarantine(sequence: number, reason: RejectionReason, detail: string): void {
@@ -337,7 +342,6 @@ export class BufferCore {
    */
   openEpoch(epoch: Uint8Array): void {
     this.#transact((rows) => {
-      this.#deleteAcknowledged();
       const damaged: Item[] = [];
       rows.walkItems(1, (item) => {
         if (!rows.isIntact(item)) damaged.push(item);
@@ -390,6 +394,10 @@ export class BufferCore {
     this.#rows.withdraw(before);
   }
 
+  /**
+   * Every transaction deletes what was acknowledged: the doubt that it writes down is that of the rows it leaves, and a row
+   * that the collector has must not be left without.
+   */
   #transact<T>(act: (rows: CountedRows) => T): T {
     const acknowledged = this.#acknowledged;
     const counts = this.#acknowledgedCounts;
@@ -397,7 +405,10 @@ export class BufferCore {
     const position = this.#thinner?.position;
     const ordinaryFrom = this.#ordinaryFrom;
     try {
-      return this.#rows.transact(() => act(this.#rows));
+      return this.#rows.transact(() => {
+        this.#deleteAcknowledged();
+        return act(this.#rows);
+      });
     } catch (error) {
       this.#acknowledged = acknowledged;
       this.#acknowledgedCounts = counts;
@@ -440,11 +451,6 @@ export class BufferCore {
   #doubtChanged(): void {
     this.#thinner?.doubtChanged();
     this.#ordinaryFrom = 1;
-  }
-
-  /** What the collector may have, or may yet be sent, for all the buffer knows. */
-  #doubted(): SequenceRange[] {
-    return normalRanges([...this.state.inDoubt, ...this.#handedOut]);
   }
 
   #afterAcknowledged(sequence: number): number {

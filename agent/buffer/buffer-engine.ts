@@ -30,8 +30,10 @@ export interface BufferEngineOptions {
   quotaBytes: number;
   /** 16 random bytes, new at each call. */
   newEpoch: () => Uint8Array;
-  /** The disk is taken as full when it has less than this left; the default leaves a checkpoint its room. */
+  /** The disk is taken as full when it has less than this left; by default see {@link freeBytesByDefault}. */
   freeDiskBytesMin?: number;
+  /** As in `BufferCore`; by default nothing is thinned. */
+  thinningWindowMs?: number;
   /** Readings that can be in memory before the first append is on disk, as `BufferState.crashBound`; 0 by default. */
   crashBound?: number;
   /** Durability is deferred: a batch is written when it has waited so long for its acknowledgement, in milliseconds. */
@@ -40,6 +42,8 @@ export interface BufferEngineOptions {
   nowMs?: () => number;
   /** A start after an unclean end looks at every row for so long; the rest is looked at as it is read. */
   checkMsMax?: number;
+  /** Every row is looked at after an orderly end, too. */
+  checksAlways?: boolean;
   /** A salvage takes so long at the most. */
   salvageMsMax?: number;
 }
@@ -49,8 +53,12 @@ const CHECK_MS_MAX = 2_000;
 /** Sequences that calls other than an append may use between two looks at the mark. */
 const MARK_SLACK = 64;
 
-/** A log of 256 pages and its checkpoint, and whatever else writes in the meantime. */
-const FREE_DISK_BYTES_MIN = 1 << 20;
+/** A log of 256 pages and its checkpoint need no more. */
+const FREE_BYTES_DEFAULT_MIN = 1 << 20;
+/** What a small system lives on meanwhile: its logs, its leases, the update that would mend it. */
+const FREE_BYTES_DEFAULT_MAX = 64 << 20;
+/** A small partition that is the buffer's own must not lie idle. */
+const FREE_PART_DEFAULT = 16;
 /** What is evicted beyond the need when the disk refuses. */
 const RELIEF_BYTES = 64 * 1024;
 
@@ -69,6 +77,7 @@ export class BufferEngine {
   #previous: BufferCore | undefined;
   #identity: BufferIdentity;
   #mark: HighWaterMark | undefined;
+  #quarantinedBefore = 0;
   #log = { logBytes: 0, logSalt: 0 };
 
   /** Throws a `TributaryError`: `busy`, `unsupported`, `disk-full` or `disk`. */
@@ -90,6 +99,11 @@ export class BufferEngine {
   /** As of the opening, of `openEpoch`, or of the recovery from damage: a new object then. */
   get identity(): BufferIdentity {
     return this.#identity;
+  }
+
+  /** Items that had been set aside before this opening. */
+  get quarantinedBefore(): number {
+    return this.#quarantinedBefore;
   }
 
   /** As `Buffer.append`. Throws a `TributaryError` `disk-full` or `disk` when nothing was written. */
@@ -177,13 +191,14 @@ export class BufferEngine {
 
   /** Opens the file and carries over what only memory knew. Throws what SQLite throws. */
   #open(replace = false): BufferIdentity {
-    const { path, quotaBytes, newEpoch, nowMs, salvageMsMax } = this.#options;
+    const { path, quotaBytes, newEpoch, nowMs, salvageMsMax, thinningWindowMs } = this.#options;
     const isFirst = this.#identity === undefined;
     const options = { newEpoch, nowMs, salvageMsMax, known: this.#previous?.state };
     const file = (replace ? replaceBufferFile : openBufferFile)(path, quotaBytes, options);
     this.#db = file.db;
     try {
-      const core = new BufferCore(this.#layered(new SqliteItemTable(file.db)), quotaBytes, newEpoch());
+      const table = this.#layered(new SqliteItemTable(file.db));
+      const core = new BufferCore(table, quotaBytes, newEpoch(), thinningWindowMs);
       this.#takeOver(core, file);
       if (isFirst) core.beginRun(this.#options.crashBound ?? 0);
       else core.amend({ isClosed: false });
@@ -230,7 +245,8 @@ export class BufferEngine {
     const tail = salvaged === undefined ? lostTail(core.state, check, undefined) : undefined;
     if (tail !== undefined) core.amend(tail.change, tail.entries);
     if (tail !== undefined) core.markInDoubt([{ first: 1, last: core.state.highestSequence }]);
-    if (opened !== 'unclean') return;
+    this.#quarantinedBefore = core.state.itemsQuarantined;
+    if (opened !== 'unclean' && this.#options.checksAlways !== true) return;
     const { nowMs = () => performance.now(), checkMsMax = CHECK_MS_MAX } = this.#options;
     checkEveryRow(core, nowMs, checkMsMax);
   }
@@ -310,8 +326,8 @@ export class BufferEngine {
 
   #diskIsFull(): boolean {
     try {
-      const { bavail, bsize } = statfsSync(dirname(this.#options.path));
-      return bavail * bsize < (this.#options.freeDiskBytesMin ?? FREE_DISK_BYTES_MIN);
+      const { bavail, blocks, bsize } = statfsSync(dirname(this.#options.path));
+      return bavail * bsize < (this.#options.freeDiskBytesMin ?? freeBytesByDefault(blocks * bsize));
     } catch {
       // A file system that does not say has to refuse by itself.
       return false;
@@ -324,6 +340,11 @@ function identityOf(core: BufferCore, { opened, salvaged }: OpenedFile): BufferI
   if (salvaged === undefined) return identity;
   const { items, readings, declared, isComplete } = salvaged;
   return { ...identity, salvaged: { items, readings, gaps: declared.length, isComplete } };
+}
+
+/** What is left free on a file system of this size if nothing else was asked for: a sixteenth, 1 MiB to 64 MiB. */
+function freeBytesByDefault(totalBytes: number): number {
+  return Math.min(FREE_BYTES_DEFAULT_MAX, Math.max(FREE_BYTES_DEFAULT_MIN, totalBytes / FREE_PART_DEFAULT));
 }
 
 function unavailable(path: string, error: unknown): TributaryError {

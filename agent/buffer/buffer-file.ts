@@ -33,7 +33,7 @@ const SPARE_PAGES = (4 << 20) / PAGE_BYTES;
 /** The quota counts rows; the inner pages over the shortest rows add a fifteenth. */
 const PAGES_PER_QUOTA_PAGE = 1.1;
 /** A predecessor that was just killed may need a moment to vanish; a second agent must hear so within two seconds. */
-const LOCK_WAIT_MS = 1_000;
+const LOCK_WAIT_MS = 600;
 /** The newest two damaged files are kept for a person. */
 export const ASIDE_SUFFIXES = ['.damaged-1', '.damaged-2'] as const;
 /** What is made of a damaged file, until it is whole, and until it has its place. */

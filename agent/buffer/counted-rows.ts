@@ -110,9 +110,24 @@ export class CountedRows {
       else {
         const lost = damagedReadings(this.table, this.state, run, (item) => this.isIntact(item));
         entries.push({ epoch: this.state.epoch, first, last, ...lost, reason: CORRUPT });
+        entries.push(...this.#besides(first, last));
       }
     }
     return entries;
+  }
+
+  /** The damage may be in the row's id: it may have been any that is not here, between the neighbours. */
+  #besides(first: number, last: number): LedgerEntry[] {
+    const { epoch, highestSequence } = this.state;
+    const before = this.table.headerBefore(first)?.sequence ?? 0;
+    const after = this.table.headers(last + 1, Number.MAX_SAFE_INTEGER, 1)[0]?.sequence ?? highestSequence + 1;
+    const sides = [
+      { first: before + 1, last: first - 1 },
+      { first: last + 1, last: after - 1 },
+    ];
+    return sides
+      .filter((side) => side.first <= side.last)
+      .map((side) => ({ epoch, ...side, readings: 0, bound: true, reason: CORRUPT }));
   }
 
   /** At the start: rows that the counters know and the table does not have were lost, and are declared with a bound. */

@@ -308,6 +308,7 @@ export class DeferredItemTable implements ItemTable {
       Buffer.compare(state.epoch, written.epoch) !== 0 ||
       state.isClosed !== written.isClosed ||
       state.isSuspect !== written.isSuspect ||
+      (state.isSending && !written.isSending) ||
       state.alertCursor !== written.alertCursor ||
       // Sequences that were taken back are used again.
       state.highestSequence < written.highestSequence ||

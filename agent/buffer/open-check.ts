@@ -53,7 +53,8 @@ function judge(pages: RawPages, mark: HighWaterMark | undefined): Omit<OpenCheck
     if (mark === undefined && !hasFrames) return verdict;
     return { ...verdict, damage: 'the database is gone', isTailSure: isWhole(log, mark), wasClosed: false };
   }
-  const header = headerDamage(pages.pageOfFile(1)!, mark);
+  // Until the first checkpoint the file's own first page is an empty database's.
+  const header = hasMagic(pages.pageOfFile(1)!) ? headerDamage(pages.page(1, log?.framesValid)!, mark) : NO_DATABASE;
   const isForeign = hasFrames && isOfAnother(log, mark, inFile, inLog);
   const isWholeLog = (inFile?.isClosed === true && !hasFrames) || isWhole(log, mark);
   const isUnclean = hasFrames || inFile?.isClosed === false;
@@ -107,9 +108,10 @@ export function checkEveryRow(core: Pick<BufferCore, 'check'>, nowMs: () => numb
   for (let from: number | undefined = 1; from !== undefined && nowMs() <= deadlineMs; ) from = core.check(from);
 }
 
-/** The log is as long as it was made while the file was open. */
+/** The log is as long as it was made when the file was opened, and still has a header or frames to tell by. */
 function isWhole(log: LogFile | undefined, mark: HighWaterMark | undefined): boolean {
-  return mark === undefined || !mark.isOpen || (log?.bytes ?? 0) >= mark.logBytes;
+  if (mark === undefined || !mark.isOpen) return true;
+  return (log?.bytes ?? 0) >= mark.logBytes && (mark.logSalt === 0 || log?.salt !== undefined);
 }
 
 function isOfAnother(
@@ -129,6 +131,7 @@ function isOfAnother(
   return mark === undefined || !isSameEpoch(inLog.epoch, mark.epoch);
 }
 
+const NO_DATABASE = 'it is no database';
 const MAGIC = Buffer.from('SQLite format 3\0', 'latin1');
 /** Offsets of the header's fields that are always the same here (SQLite's file format, section 1.3). */
 const FIXED_FIELDS: readonly [offset: number, bytes: number, values: readonly number[]][] = [
@@ -145,8 +148,12 @@ const FIXED_FIELDS: readonly [offset: number, bytes: number, values: readonly nu
   [68, 4, [APPLICATION_ID]],
 ];
 
+function hasMagic(page: Buffer): boolean {
+  return page.length >= 100 && page.compare(MAGIC, 0, MAGIC.length, 0, MAGIC.length) === 0;
+}
+
 function headerDamage(page: Buffer, mark: HighWaterMark | undefined): string | undefined {
-  if (page.length < 100 || page.compare(MAGIC, 0, MAGIC.length, 0, MAGIC.length) !== 0) return 'it is no database';
+  if (!hasMagic(page)) return NO_DATABASE;
   const version = page.readUInt32BE(60);
   if (version > MIGRATIONS.length && !isFlipped(version, mark)) return undefined;
   if (version > MIGRATIONS.length) return 'the number of its version is damaged';

@@ -8,12 +8,14 @@ export interface Packed {
   columns: Float64Array<ArrayBuffer>;
 }
 
-const BATCH_COLUMNS = 2;
+const BATCH_COLUMNS = 3;
 const ITEM_COLUMNS = 6;
 
 export function packBatches(batches: readonly EncodedBatch[]): Packed {
   const columns = new Float64Array(batches.length * BATCH_COLUMNS);
-  for (const [at, batch] of batches.entries()) columns.set([batch.readings, batch.body.length], at * BATCH_COLUMNS);
+  for (const [at, batch] of batches.entries()) {
+    columns.set([batch.isProtected ? 1 : 0, batch.readings, batch.body.length], at * BATCH_COLUMNS);
+  }
   return { bodies: joined(batches), columns };
 }
 
@@ -21,8 +23,9 @@ export function unpackBatches({ bodies, columns }: Packed): EncodedBatch[] {
   const batches: EncodedBatch[] = [];
   let start = 0;
   for (let at = 0; at < columns.length; at += BATCH_COLUMNS) {
-    const end = start + columns[at + 1];
-    batches.push({ readings: columns[at], body: bodies.subarray(start, end) });
+    const [isProtected, readings, length] = columns.subarray(at, at + BATCH_COLUMNS);
+    const end = start + length;
+    batches.push({ isProtected: isProtected === 1, readings, body: bodies.subarray(start, end) });
     start = end;
   }
   return batches;

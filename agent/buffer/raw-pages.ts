@@ -35,10 +35,12 @@ export class RawPages {
     return at === undefined ? this.pageOfFile(number) : this.log!.frames[at].image;
   }
 
-  /** All that is left of a page, newest first; `frames` is what of the log was written by then. */
+  /** All that is left of a page, newest first; `frames` is the log up to the end of the transaction that wrote it. */
   *images(number: number): Iterable<{ image: Buffer; frames: number }> {
     for (const at of (this.#frames.get(number) ?? []).toReversed()) {
-      yield { image: this.log!.frames[at].image, frames: at + 1 };
+      const { frames } = this.log!;
+      const commit = frames.findIndex(({ isCommit }, frame) => isCommit && frame >= at);
+      yield { image: frames[at].image, frames: commit === -1 ? frames.length : commit + 1 };
     }
     const image = this.pageOfFile(number);
     if (image !== undefined) yield { image, frames: 0 };

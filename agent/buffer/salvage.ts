@@ -254,7 +254,10 @@ class Salvage {
 
   /** Ids count up without a gap and are never used again, so what is missing gets a name that says so. */
   #putCatalogue(): void {
-    const seriesMax = Math.min(SERIES_MAX, Math.max(this.#seriesMax, 0, ...tail(this.#series.keys())));
+    const seriesMax = Math.min(
+      SERIES_MAX,
+      Math.max(this.#seriesMax, highestOf(this.#series.keys()), highestOf(this.#unproved.series.keys())),
+    );
     for (let id = 1; id <= seriesMax; id++) {
       const old = this.#unproved.series.get(id);
       const declaration = this.#series.has(id)
@@ -264,7 +267,10 @@ class Salvage {
           : { id, name: `lost-series-${id}`, unit: '', labels: {}, type: 1 };
       this.#table.putSeries(declaration);
     }
-    const segmentMax = Math.min(SERIES_MAX, Math.max(this.#segmentMax, 0, ...tail(this.#segments.keys())));
+    const segmentMax = Math.min(
+      SERIES_MAX,
+      Math.max(this.#segmentMax, highestOf(this.#segments.keys()), highestOf(this.#unproved.segments.keys())),
+    );
     for (let id = 1; id <= segmentMax; id++) {
       const old = this.#unproved.segments.get(id);
       const unknown = { id, bootId: 'lost', offsetUs: 0, observedAtUs: 0, uncertaintyUs: 0, state: 3 };
@@ -378,9 +384,9 @@ function isObject(text: string): boolean {
   }
 }
 
-/** The highest of some ids, as a list of one or none. */
-function tail(ids: Iterable<number>): number[] {
-  let highest: number | undefined;
-  for (const id of ids) highest = Math.max(highest ?? 0, id);
-  return highest === undefined ? [] : [highest];
+/** 0 for none. */
+function highestOf(ids: Iterable<number>): number {
+  let highest = 0;
+  for (const id of ids) highest = Math.max(highest, id);
+  return highest;
 }

@@ -27,6 +27,10 @@ export interface SqliteBufferOptions {
   path: string;
   /** Bytes that waiting items may take on the disk. */
   quotaBytes: number;
+  /** The disk is taken as full when it has less than this left; a sixteenth of it by default, 1 MiB to 64 MiB. */
+  freeDiskBytesMin?: number;
+  /** What is thinned together in a full buffer, in milliseconds; nothing is thinned by default. */
+  thinningWindowMs?: number;
   /** Acknowledged rows are deleted after this long without an append, in milliseconds. */
   idleDeleteMs?: number;
   /** Readings that can be in memory before the first append is on disk: what a crash before it takes; 0 by default. */

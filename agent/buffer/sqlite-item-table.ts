@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { failpoint } from '@tributary/core/failpoint/failpoint';
 import type {
   ClockAnchor,
   SegmentDeclaration,
@@ -50,7 +51,9 @@ export class SqliteItemTable implements ItemTable {
   }
 
   commit(): void {
+    failpoint('buffer-before-commit');
     this.#sql('COMMIT').run();
+    failpoint('buffer-after-commit');
     if (this.#synchronousAsserted) return;
     // Until the first write the pragma answers what was set, not what is used.
     const synchronous = this.#db.pragma('synchronous', { simple: true });
@@ -89,12 +92,17 @@ export class SqliteItemTable implements ItemTable {
 
   deleteRange(first: number, last: number): void {
     this.#sql('DELETE FROM items WHERE sequence BETWEEN ? AND ?').run(first, last);
+    failpoint('buffer-delete');
   }
 
   headers(first: number, last: number, limit: number): ItemHeader[] {
     const sql = `SELECT ${HEADER_COLUMNS} FROM items WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ?`;
     const rows = this.#sql(sql).all(first, last, limit) as ItemHeader[];
-    for (const row of rows) row.isProtected = Boolean(row.isProtected);
+    let previous = first - 1;
+    for (const row of rows) {
+      row.isProtected = Boolean(row.isProtected);
+      previous = inOrder(row.sequence, previous);
+    }
     return rows;
   }
 
@@ -113,10 +121,12 @@ export class SqliteItemTable implements ItemTable {
   items(from: number, limit: number, maxBytes: number): BufferedItem[] {
     const found: BufferedItem[] = [];
     let bytes = 0;
+    let previous = from - 1;
     const sql = `SELECT ${ITEM_COLUMNS} FROM items WHERE sequence >= ? ORDER BY sequence LIMIT ?`;
     for (const row of this.#sql(sql).iterate(from, limit)) {
       const item = row as BufferedItem;
       item.isProtected = Boolean(item.isProtected);
+      previous = inOrder(item.sequence, previous);
       found.push(item);
       bytes += item.body.length;
       if (bytes >= maxBytes) break;
@@ -247,6 +257,12 @@ export function restamp(db: Database): void {
   if (crc32(Float64Array.from(first), crc32(epoch)) !== added.pop()) throw wrongCounters();
   const counters = (rest as number[]).slice(0, -2);
   db.prepare('UPDATE state SET checksum = ?').run(stateChecksum(epoch, counters, new Uint8Array(0)));
+}
+
+/** A row whose id is damaged comes where it does not belong, and is not found by its id: nobody could delete it. */
+function inOrder(sequence: number, previous: number): number {
+  if (sequence <= previous) throw new DamagedBufferError(`row ${sequence} comes after row ${previous}`);
+  return sequence;
 }
 
 function wrongCounters(): DamagedBufferError {

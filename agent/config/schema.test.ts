@@ -34,6 +34,8 @@ describe('the configuration of an agent', () => {
         quota: 256 * 1024 ** 2,
         durability: 'immediate',
         lossWindow: 10_000,
+        protect: [],
+        thinning: { window: 60_000 },
         cardEndurance: 4 * 1024 ** 4,
       },
       batching: { maxAge: 1000, maxAgeOffline: 5000, maxReadings: 1000, maxBytes: 16_384 },
@@ -63,6 +65,19 @@ describe('the configuration of an agent', () => {
     const message = problem(`${minimal}${text}\n`);
     expect(message).toMatch(/^\/etc\/agent\.yaml:5:\d+: /);
     expect(message).toContain(expected);
+  });
+
+  it.each([
+    ['freeSpace: 10', 'buffer.freeSpace'],
+    ['thinning: {window: 10ms}', 'buffer.thinning.window'],
+    [
+      'thinning: sometimes',
+      'buffer.thinning: not a setting (value "sometimes"); write off, or an object with a window',
+    ],
+    ['protect: pressure', 'buffer.protect'],
+  ])('buffer: {%s} is refused as well', (field, message) => {
+    const text = minimal.replace('path: buffer.db', `path: buffer.db, ${field}`);
+    expect(() => parseConfig(text, '/etc/agent.yaml', agentSchema)).toThrow(message);
   });
 
   it('says what is missing', () => {

@@ -95,7 +95,9 @@ const bufferSchema = v.strictObject({
     v.pipe(
       // Below a mebibyte the catalogue and the log of the file leave no room for readings.
       byteSize({ minBytes: 1024 ** 2, maxBytes: 1024 ** 4 }),
-      v.description('how large the file may get; beyond it the oldest readings are evicted and declared; 1MiB to 1TiB'),
+      v.description(
+        'how large the file may get; beyond it the oldest readings are thinned, then dropped, and declared; 1MiB to 1TiB',
+      ),
     ),
     '256MiB',
   ),
@@ -126,6 +128,45 @@ const bufferSchema = v.strictObject({
       ),
     ),
     '4TiB',
+  ),
+  freeSpace: v.optional(
+    v.pipe(
+      // A checkpoint of the buffer's own log needs a mebibyte.
+      byteSize({ minBytes: 1024 ** 2, maxBytes: 1024 ** 4 }),
+      v.description(
+        'what the buffer leaves free of the file system, as if it were full, 1MiB to 1TiB; by default a sixteenth of it, at most 64MiB',
+      ),
+    ),
+  ),
+  thinning: v.optional(
+    v.union(
+      [
+        v.literal('off', 'write off, or an object with a window'),
+        v.strictObject({
+          window: v.optional(
+            v.pipe(
+              // A day of a series would be four readings; below a second there is nothing to leave out.
+              duration({ minMs: 1000, maxMs: 86_400_000 }),
+              v.description('of so much time, 1s to 24h, a series keeps its first, last, smallest and largest reading'),
+            ),
+            '1m',
+          ),
+        }),
+      ],
+      'not a setting; write off, or an object with a window, such as { window: 1m }',
+    ),
+    { window: '1m' },
+  ),
+  protect: v.optional(
+    v.pipe(
+      v.array(text('a series', 'temperature.*', 128)),
+      // Each new series is matched with each of them.
+      v.maxLength(256, 'too many; at most 256'),
+      v.description(
+        'series that a full buffer thins never and drops last; * and ? stand for any characters, at most 256',
+      ),
+    ),
+    [],
   ),
 });
 

@@ -30,6 +30,7 @@ export interface AgentStatus {
     highestSequence: number;
     readingsProduced: number;
     readingsEvicted: number;
+    readingsThinned: number;
     itemsQuarantined: number;
     bytesWritten: number;
     blockBytesWritten: number;

@@ -35,6 +35,7 @@ const status: AgentStatus = {
     highestSequence: 5,
     readingsProduced: 50,
     readingsEvicted: 7,
+    readingsThinned: 5,
     itemsQuarantined: 0,
     bytesWritten: 10_000,
     blockBytesWritten: 40_000,

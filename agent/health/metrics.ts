@@ -72,6 +72,12 @@ const metrics: readonly Metric[] = [
     value: ({ buffer }) => buffer.readingsEvicted,
   },
   {
+    name: 'readings_thinned_total',
+    help: 'Readings that were left out when the oldest batches of a full buffer were thinned.',
+    kind: 'gauge',
+    value: ({ buffer }) => buffer.readingsThinned,
+  },
+  {
     name: 'items_quarantined',
     help: 'Items that the collector has refused for good.',
     kind: 'gauge',

@@ -22,6 +22,7 @@ export function statusTable(status: AgentStatus): string {
     ...(buffer.wear === undefined ? [] : [['flash wear', wearOf(buffer.wear)] satisfies [string, string]]),
     ['readings', `${readings.taken} taken, ${readings.pending} in memory`],
     ['dropped', counts(readings.dropped)],
+    ['thinned', `${buffer.readingsThinned} readings`],
     ['evicted', `${buffer.readingsEvicted} readings`],
     ['quarantined', `${buffer.itemsQuarantined} items`],
     ['alerts', `${alerts.received} received, newest ${alerts.cursor}`],

@@ -166,7 +166,7 @@ export class BatchWriter {
       const { readings } = taken.batch;
       try {
         const body = encodeBatch(taken.batch);
-        group.batches.push({ body, readings });
+        group.batches.push({ body, readings, isProtected: taken.isProtected });
         group.oldest.push(oldestTime(taken.batch));
         bytes += body.length;
         this.counters.closed++;

@@ -10,6 +10,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { grpcOutcome } from '@tributary/core/errors/grpc-status';
+import { failpoint } from '@tributary/core/failpoint/failpoint';
 import { AlertServiceService, type WatchAlertsResponse } from '@tributary/proto/gen/tributary/v1/alert';
 import {
   DeviceServiceService,
@@ -167,6 +168,7 @@ export class GrpcLink implements UplinkLink {
       (error: ServiceError | null, response?: UploadResponse) => {
         if (isOver()) return;
         over = true;
+        failpoint('upload-acknowledged');
         if (error === null && response !== undefined) events.answered(response);
         else events.failed(failed(error).failure);
       },
@@ -179,8 +181,12 @@ export class GrpcLink implements UplinkLink {
         call.write(bytes, () => {
           if (!isOver()) events.writable();
         });
+        failpoint('upload-send');
       },
-      finish: () => call.end(),
+      finish: () => {
+        call.end();
+        failpoint('upload-rotate');
+      },
       cancel: () => {
         over = true;
         call.cancel();

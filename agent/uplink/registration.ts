@@ -43,6 +43,10 @@ export class Registration {
   suspectUpTo: number | undefined;
   /** What the collector has called durable in this run, of this epoch. */
   #acknowledged: SequenceRange[] = [];
+  /** The highest sequence when the epoch was opened or found: what is above it is of this start. */
+  #highestFound: number;
+  /** Boots whose segments the collector does not take, because it knows others under their ids. */
+  readonly #ownBoots = new Set<string>();
 
   constructor(options: RegistrationOptions, identity: BufferIdentity, pageBytes: number) {
     this.#options = options;
@@ -50,6 +54,7 @@ export class Registration {
     this.epoch = identity.epoch;
     this.highest = identity.highestSequence;
     this.#catalogue = identity;
+    this.#highestFound = identity.highestSequence;
     if (identity.isSuspect) this.suspectUpTo = identity.highestSequence;
   }
 
@@ -61,10 +66,32 @@ export class Registration {
     this.#acknowledged = [];
     this.#known = { series: 0, segments: 0, anchors: 0 };
     this.#catalogue = identity;
+    this.#highestFound = identity.highestSequence;
+    this.#ownBoots.clear();
   }
 
   catalogue(catalogue: DeviceCatalogue): void {
-    this.#catalogue = catalogue;
+    this.#catalogue = withoutBoots(catalogue, this.#ownBoots);
+  }
+
+  /** Items of later segments than this one cannot be settled in this epoch. */
+  get segmentMax(): number {
+    if (this.#ownBoots.size === 0) return Number.POSITIVE_INFINITY;
+    return this.#catalogue.segments.at(-1)?.id ?? 0;
+  }
+
+  /**
+   * The collector knows another boot under an id of this one: the buffer is a copy, and so is the epoch. From now on only
+   * what both copies declared is registered, so that what both copies hold can still be settled before the epoch is left.
+   * One boot less with each call; false when there is none left.
+   */
+  share(): boolean {
+    const newest = this.#catalogue.segments.at(-1);
+    if (newest === undefined) return false;
+    this.#ownBoots.add(newest.bootId);
+    this.#catalogue = withoutBoots(this.#catalogue, this.#ownBoots);
+    this.suspectUpTo = this.#highestFound;
+    return true;
   }
 
   /** Whether the catalogue has entries that the collector does not know. */
@@ -168,4 +195,11 @@ export class Registration {
 
 function sumOf({ series, segments, anchors }: CatalogueKnown): number {
   return series + segments + anchors;
+}
+
+/** The segments of other boots. No anchors with them: those of two copies may have the same ids. */
+function withoutBoots(catalogue: DeviceCatalogue, boots: ReadonlySet<string>): DeviceCatalogue {
+  if (boots.size === 0) return catalogue;
+  const { series, segments } = catalogue;
+  return { series, segments: segments.filter(({ bootId }) => !boots.has(bootId)), anchors: [] };
 }

@@ -1,5 +1,6 @@
 import { normalRanges, rangeOf } from '@tributary/core/sequence-ranges/sequence-ranges';
 import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
+import { ItemKind } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import { ITEM_OVERHEAD_BYTES_MAX } from '@tributary/proto/items/upload-wire';
 import type { UplinkEffect } from './uplink-events.js';
@@ -22,6 +23,17 @@ export interface Selection {
   ended: boolean;
 }
 
+/** Of an item that holds one batch; 0 for what is of no segment. FORMAT.md: the segment is the first field, if it is not 0. */
+function segmentOf({ kind, body }: Item): number {
+  if (kind !== ItemKind.BATCH || body[0] !== 0x08) return 0;
+  let segment = 0;
+  for (let at = 1, scale = 1; at < body.length; at++, scale *= 0x80) {
+    segment += (body[at] & 0x7f) * scale;
+    if (body[at] < 0x80) break;
+  }
+  return segment;
+}
+
 interface Held {
   range: SequenceRange;
   untilMs: number;
@@ -39,6 +51,7 @@ export class SendQueue {
   #held: Held[] = [];
   #forked: SequenceRange[] = [];
   #upTo: number | undefined;
+  #segmentMax = Number.POSITIVE_INFINITY;
   #alone = { sequence: 0, failures: 0 };
 
   constructor(limits: UplinkLimits) {
@@ -142,8 +155,12 @@ export class SendQueue {
     return this.#held.length < before;
   }
 
-  /** The collector has other bytes under these. Until the new epoch only items up to `upTo` are sent. */
-  forked(ranges: readonly SequenceRange[], upTo: number): void {
+  /**
+   * The collector has other bytes under these. Until the new epoch only items up to `upTo` are sent, and only batches of
+   * segments up to `segmentMax`: it knows later ones by another boot, or not at all.
+   */
+  forked(ranges: readonly SequenceRange[], upTo: number, segmentMax = this.#segmentMax): void {
+    this.#segmentMax = segmentMax;
     this.#forked = normalRanges([...this.#forked, ...ranges]);
     this.#upTo = Math.max(this.#upTo ?? 0, upTo, this.#forked.at(-1)?.last ?? 0);
   }
@@ -162,6 +179,7 @@ export class SendQueue {
     this.#held = [];
     this.#forked = [];
     this.#upTo = undefined;
+    this.#segmentMax = Number.POSITIVE_INFINITY;
     this.#alone = { sequence: 0, failures: 0 };
   }
 
@@ -204,7 +222,9 @@ export class SendQueue {
         selection.ended = true;
         break;
       }
-      if (this.skip(item.sequence) === item.sequence) {
+      const { sequence } = item;
+      if (segmentOf(item) > this.#segmentMax) this.forked([{ first: sequence, last: sequence }], sequence);
+      if (this.skip(sequence) === sequence) {
         const bytes = sentBytes(item);
         if (item.body.length > this.#limits.itemBytesMax) selection.tooLarge.push(item);
         else if (selection.bytes + bytes <= messageLeft) this.#take(selection, item, bytes);

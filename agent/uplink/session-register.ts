@@ -104,7 +104,7 @@ export class SessionRegister {
     if (comparison.kind === 'fork') {
       const { upTo } = comparison;
       outbox.log('error', 'the collector knows this buffer from a copy (restored image, cloned card?)', { upTo });
-      queue.forked([], upTo);
+      queue.forked([], upTo, registration.segmentMax);
     } else if (isCompared && comparison.ranges.length > 0) {
       registration.acknowledged(comparison.ranges);
       outbox.effect({ type: 'acknowledge', epoch: registration.epoch, ranges: comparison.ranges });
@@ -115,7 +115,7 @@ export class SessionRegister {
       outbox.log('warn', 'the buffer was recovered or restored: what it holds is settled, then a new epoch is opened', {
         upTo: suspectUpTo,
       });
-      queue.forked([], suspectUpTo);
+      queue.forked([], suspectUpTo, registration.segmentMax);
     }
     this.#upload(link);
   }
@@ -143,7 +143,8 @@ export class SessionRegister {
 
   refusedEpoch(link: number, failure: GrpcOutcome): void {
     this.#with.outbox.log('error', 'the collector refuses this epoch', { details: failure.message });
-    this.openEpoch(link);
+    if (this.#with.registration.share()) this.look(link);
+    else this.openEpoch(link);
   }
 
   openEpoch(link: number): void {

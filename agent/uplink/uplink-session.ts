@@ -211,6 +211,8 @@ export class UplinkSession {
         this.#with.hold(state.link, untilMs, 'register', why);
         return;
       case 'uploading':
+        // What could not be deleted or put aside would stay for as long as the connection: Register says again what is durable.
+        if (effect === 'acknowledge' || effect === 'quarantine') this.#registerAgain();
         if (effect !== 'read') return;
         this.#upload.live.readFailed(untilMs, why);
         this.#upload.backfill.readFailed(untilMs, why);

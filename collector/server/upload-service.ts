@@ -5,6 +5,7 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import type { Clock } from '@tributary/core/clock/clock';
+import { failpoint } from '@tributary/core/failpoint/failpoint';
 import { RateLimit } from '@tributary/core/log/rate-limit';
 import { TelemetryServiceService, type UploadResponse } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Logger } from 'pino';
@@ -65,6 +66,7 @@ export function uploadService({
     const host: UploadHost = {
       answer: (response) => {
         note(name, response);
+        failpoint('upload-before-answer');
         callback(null, response);
       },
       fail: ({ message }) => callback({ code: status.INVALID_ARGUMENT, details: message }),

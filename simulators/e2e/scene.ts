@@ -18,6 +18,10 @@ const QUICK_BATCHES = { maxAge: '100ms', maxAgeOffline: '100ms' };
  */
 export class Scene {
   readonly failures: string[] = [];
+  /** Added to the environment of whatever is started next, by name of the agent, or `collector`. */
+  readonly env = new Map<string, Readonly<Record<string, string>>>();
+  /** Those that may end by themselves, because they were made to. */
+  readonly mayEnd = new Set<string>();
   readonly #agents = new Map<string, Child>();
   readonly #logs = new Map<string, Record<string, unknown>[]>();
   #collector: Child;
@@ -46,7 +50,8 @@ export class Scene {
     const log = this.log(name);
     const hooks = {
       onLog: (line: Record<string, unknown>) => log.push(line),
-      onFailure: (message: string) => this.failures.push(message),
+      onFailure: (message: string) => this.#failed(name, message),
+      env: this.env.get(name) ?? {},
     };
     const config = { batching: QUICK_BATCHES, ...settings, sources };
     const child = await this.rig.agent(name, this.proxy.port, config, hooks);
@@ -77,6 +82,11 @@ export class Scene {
     await this.#agents.get(name)?.kill();
   }
 
+  /** Kills the process that was started last under a name, whether it has said that it is ready or not. */
+  async killLatest(name: string): Promise<void> {
+    await this.rig.latest(name)?.kill();
+  }
+
   /** SIGTERM; answers the exit code. */
   async stopAgent(name: string): Promise<number | null | undefined> {
     return this.#agents.get(name)?.stop();
@@ -101,7 +111,10 @@ export class Scene {
 
   /** Starts the collector again where it was. */
   async restartCollector(): Promise<void> {
-    const hooks = { onFailure: (message: string) => void this.failures.push(message) };
+    const hooks = {
+      onFailure: (message: string) => this.#failed('collector', message),
+      env: this.env.get('collector') ?? {},
+    };
     this.#collector = (await this.rig.collector(this.collectorSettings, hooks, this.collectorPort)).child;
   }
 
@@ -126,6 +139,10 @@ export class Scene {
     );
     await this.stopAgent(name);
     return buffer.readingsProduced;
+  }
+
+  #failed(name: string, message: string): void {
+    if (!this.mayEnd.has(name)) this.failures.push(message);
   }
 
   async close(): Promise<void> {

@@ -27,8 +27,8 @@ export class NumberedDevice {
   }
 
   get bufferPath(): string {
-    const { path } = (this.settings.buffer ?? {}) as { path?: string };
-    return path ?? this.scene.rig.path(`${this.name}.db`);
+    const { buffer } = this.settings as { buffer?: { path?: string } };
+    return buffer?.path ?? this.scene.rig.path(`${this.name}.db`);
   }
 
   /** Begins a life with a table of its own; resolves when it samples. Answers how long that took, in milliseconds. */

@@ -78,6 +78,16 @@ export class NumberedReadings {
     life.committed = total - before;
   }
 
+  /** The latest life, counted from 0. */
+  get latest(): number {
+    return this.#lives.length - 1;
+  }
+
+  /** Notes what one life had committed, where lives run side by side or their disk was exchanged. */
+  committedIn(life: number, readings: number): void {
+    this.#lives[life]!.committed = readings;
+  }
+
   /** Readings that were committed, over all lives that ended. */
   get produced(): number {
     return this.#lives.reduce((sum, { committed }) => sum + (committed ?? 0), 0);

@@ -1,8 +1,22 @@
 import type { Fault } from './fault.js';
 import { agentKilled } from './fault-01-agent-killed.js';
 import { collectorKilled } from './fault-02-collector-killed.js';
+import { powerCutAgent } from './fault-05-power-cut-agent.js';
+import { powerCutCollector } from './fault-06-power-cut-collector.js';
+import { failpoints } from './fault-07-failpoints.js';
+import { storeCallsFail } from './fault-08-store-calls-fail.js';
+import { fsyncFails } from './fault-09-fsync-fails.js';
 import { diskFull } from './fault-10-disk-full.js';
+import { collectorDiskFull } from './fault-11-collector-disk-full.js';
 import { diskReadOnly } from './fault-12-disk-read-only.js';
+import { bitFlips } from './fault-13-bit-flips.js';
+import { truncation } from './fault-14-truncation.js';
+import { lostLog } from './fault-15-lost-log.js';
+import { foreignFile } from './fault-16-foreign-file.js';
+import { earlierVersions } from './fault-17-earlier-versions.js';
+import { secondAgent } from './fault-18-second-agent.js';
+import { forkedBuffer } from './fault-19-forked-buffer.js';
+import { memoryLimit } from './fault-20-memory-limit.js';
 import { linkDown } from './fault-21-link-down.js';
 import { silentLink } from './fault-22-silent-link.js';
 import { resetAtByte } from './fault-23-reset-at-byte.js';
@@ -11,6 +25,7 @@ import { longThinLink } from './fault-25-long-thin-link.js';
 import { collectorStopped } from './fault-26-collector-stopped.js';
 import { connectionsAgedOut } from './fault-28-connections-aged-out.js';
 import { collectorRestarting } from './fault-29-collector-restarting.js';
+import { poisonBatch } from './fault-32-poison-batch.js';
 import { soak } from './fault-44-soak.js';
 import { sigterm } from './fault-48-sigterm.js';
 
@@ -18,8 +33,22 @@ import { sigterm } from './fault-48-sigterm.js';
 export const faults: readonly Fault[] = [
   agentKilled,
   collectorKilled,
+  powerCutAgent,
+  powerCutCollector,
+  failpoints,
+  storeCallsFail,
+  fsyncFails,
   diskFull,
+  collectorDiskFull,
   diskReadOnly,
+  bitFlips,
+  truncation,
+  lostLog,
+  foreignFile,
+  earlierVersions,
+  secondAgent,
+  forkedBuffer,
+  memoryLimit,
   linkDown,
   silentLink,
   resetAtByte,
@@ -28,6 +57,7 @@ export const faults: readonly Fault[] = [
   collectorStopped,
   connectionsAgedOut,
   collectorRestarting,
+  poisonBatch,
   soak,
   sigterm,
 ];

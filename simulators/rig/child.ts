@@ -9,7 +9,8 @@ const TAIL_LINES = 20;
 /** A process of the demo: started with arguments, its JSON log lines read, stopped in order. */
 export class Child {
   private readonly tail: string[] = [];
-  private readonly exited: Promise<number | null>;
+  /** Resolves with the exit code, or null after a signal. */
+  readonly exited: Promise<number | null>;
   private stopping = false;
 
   private constructor(
@@ -44,9 +45,11 @@ export class Child {
     args: readonly string[],
     onLog: (line: Record<string, unknown>) => void,
     onFailure: (message: string) => void,
+    env: Readonly<Record<string, string>> = {},
   ): Child {
     // A group of its own: Ctrl-C on the terminal reaches whoever started it, and it is stopped in order from there.
-    const process_ = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const options = { env: { ...process.env, ...env }, detached: true };
+    const process_ = spawn(process.execPath, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
     return new Child(name, process_, onLog, onFailure);
   }
 

@@ -26,6 +26,8 @@ export interface ProcessHooks {
   onLog?: (line: Record<string, unknown>) => void;
   /** The process ended by itself. */
   onFailure?: (message: string) => void;
+  /** Added to its environment. */
+  env?: Readonly<Record<string, string>>;
 }
 
 export interface RunningCollector {
@@ -106,6 +108,11 @@ export class Rig {
     return ready.child;
   }
 
+  /** What was started last under a name. */
+  latest(name: string): Child | undefined {
+    return this.children.findLast((child) => child.name === name);
+  }
+
   /** Writes a collector's configuration and answers its file. */
   collectorConfig(overrides: Record<string, unknown>, port = 0): string {
     return this.writeConfig('collector', {
@@ -180,6 +187,7 @@ export class Rig {
           reject(new Error(message));
           hooks.onFailure?.(message);
         },
+        hooks.env,
       );
       this.children.push(child);
     });

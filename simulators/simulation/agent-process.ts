@@ -1,25 +1,35 @@
+import type { BufferIdentity } from '@tributary/agent/buffer/buffer';
 import type { BufferCore } from '@tributary/agent/buffer/buffer-core';
+import type { Watermark } from '@tributary/agent/runtime/watermark';
 import { UplinkCore, type UplinkCoreOptions } from '@tributary/agent/uplink/uplink-core';
 import type { UplinkEffect, UplinkEvent } from '@tributary/agent/uplink/uplink-events';
 import { RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
 import { type UploadHeader, UploadResponse } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { encodeUploadMessage } from '@tributary/proto/items/upload-wire';
 import type { Chance } from './chance.js';
-import type { Production } from './ledger.js';
+import type { Checker } from './checker.js';
+import type { DiskLedger, Production } from './ledger.js';
+import { isDiskFailure, type SimBuffer } from './sim-buffer.js';
 import type { SimCall } from './sim-call.js';
 import type { SimClock } from './sim-clock.js';
 import type { SimConnection, SimNetwork } from './sim-link.js';
+import type { MadeBatch } from './sim-producer.js';
 import { PowerCut, type WatchedTable } from './watched-table.js';
 import type { Life, World } from './world.js';
 
 /** What a process runs on. */
 export interface Machine {
   name: string;
+  /** What its certificate says; a copied card has it too. */
+  device: string;
   world: World;
   network: SimNetwork;
   clock: SimClock;
   chance: Chance;
   table: WatchedTable;
+  watermark: Watermark;
+  checker: Checker;
+  ledger: DiskLedger;
   /** The power goes, because of a write. */
   powerCut(why: string): void;
 }
@@ -28,24 +38,32 @@ export interface Machine {
 const DISK_MS_MIN = 0.05;
 const DISK_MS_MAX = 20;
 
+/** Hears whether an append was done. */
+type Done = (isDone: boolean) => void;
+
 /** The agent's process: the real buffer and uplink, and the host between them, the simulated disk and the link. */
 export class AgentProcess {
   readonly life: Life = { alive: true };
-  readonly buffer: BufferCore;
+  readonly buffer: SimBuffer;
   /** Of the monotonic line that began with this start. */
   readonly segment: number;
   readonly #core: UplinkCore;
   readonly #machine: Machine;
   readonly #calls = new Map<number, SimCall>();
+  /** Of streams that were not answered yet. */
+  readonly #epochs = new Map<number, Uint8Array>();
   #connection: SimConnection | undefined;
   /** The disk's thread carries out one operation after another. */
   #diskFreeMs = 0;
+  #identity: BufferIdentity;
+  #lastWatermark = { segment: 0, us: 0 };
   #tickAtMs = Number.POSITIVE_INFINITY;
 
-  constructor(machine: Machine, buffer: BufferCore, segment: number, uplink: UplinkCoreOptions) {
+  constructor(machine: Machine, buffer: SimBuffer, segment: number, uplink: UplinkCoreOptions) {
     this.#machine = machine;
     this.buffer = buffer;
     this.segment = segment;
+    this.#identity = buffer.identity;
     this.#core = new UplinkCore(uplink);
   }
 
@@ -63,25 +81,49 @@ export class AgentProcess {
     this.#connection?.close();
   }
 
-  /** Appends what is produced, under the eyes of the table's watcher. */
-  append(what: string, appending: readonly Production[], act: (buffer: BufferCore) => void): void {
-    this.disk((buffer) => {
-      this.#machine.table.appending = appending;
+  /**
+   * Appends what is produced, under the eyes of the table's watcher. `done` hears whether it is in the buffer: when the
+   * disk has refused it is not, and comes again.
+   */
+  append(what: string, appending: readonly Production[], act: (buffer: SimBuffer) => void, done: Done): void {
+    const run = (buffer: SimBuffer) => {
+      const { table } = this.#machine;
+      table.appending = appending;
       try {
         act(buffer);
       } finally {
-        this.#machine.table.appending = [];
+        table.appending = [];
       }
-      this.#trace(`${what} up to ${buffer.state.highestSequence}`);
-      return { type: 'appended', highestSequence: buffer.state.highestSequence };
+      const { highestSequence } = buffer.last.state;
+      this.#trace(`${what} up to ${highestSequence}`);
+      done(true);
+      this.#noticeEpoch();
+      return { type: 'appended' as const, highestSequence };
+    };
+    this.disk(run, (error) => {
+      this.#trace(`cannot append: ${error.message}`);
+      this.#noticeEpoch();
+      done(false);
     });
+  }
+
+  /** These are in the buffer, under these sequences. */
+  appended(batches: readonly MadeBatch[], sequences: readonly number[]): void {
+    for (const [at, sequence] of sequences.entries()) {
+      this.#machine.watermark.appended(sequence, { segment: this.segment, us: batches[at].oldestUs });
+    }
+  }
+
+  /** Nothing waits for the disk: what was produced until now is in the buffer. */
+  written(): void {
+    this.#machine.watermark.complete({ segment: this.segment, us: this.#machine.clock.monotonicUs() });
   }
 
   /**
    * One operation of the buffer, when its turn comes. The power may go within it; what it answers reaches the uplink a
-   * moment later.
+   * moment later. `failed` hears of a disk that refuses.
    */
-  disk(act: (buffer: BufferCore) => UplinkEvent | undefined): void {
+  disk(act: (buffer: SimBuffer) => UplinkEvent | undefined, failed: (error: Error) => void): void {
     const { world, chance } = this.#machine;
     this.#diskFreeMs = Math.max(this.#diskFreeMs, world.nowMs) + chance.magnitude(DISK_MS_MIN, DISK_MS_MAX);
     const run = () => {
@@ -89,15 +131,28 @@ export class AgentProcess {
       try {
         event = act(this.buffer);
       } catch (error) {
-        if (!(error instanceof PowerCut)) throw error;
-        this.#machine.powerCut(error.message);
+        if (error instanceof PowerCut) this.#machine.powerCut(error.message);
+        else if (isDiskFailure(error)) failed(error);
+        else throw error;
         return;
       }
-      if (event === undefined) return;
-      const answer = event;
-      world.schedule(chance.between(0, 1), () => this.#dispatch(answer), this.life);
+      if (event !== undefined) this.#soon(event);
     };
     world.schedule(this.#diskFreeMs - world.nowMs, run, this.life);
+  }
+
+  #soon(event: UplinkEvent): void {
+    const { world, chance } = this.#machine;
+    world.schedule(chance.between(0, 1), () => this.#dispatch(event), this.life);
+  }
+
+  /** The buffer may have another epoch after it was opened anew. */
+  #noticeEpoch(): void {
+    const { identity } = this.buffer;
+    if (identity === this.#identity) return;
+    this.#identity = identity;
+    this.#machine.watermark.newEpoch(identity.highestSequence);
+    this.#soon({ type: 'epoch-opened', identity });
   }
 
   #trace(what: string): void {
@@ -143,8 +198,10 @@ export class AgentProcess {
         this.#open(effect.stream);
         return;
       case 'write': {
-        if (effect.header !== undefined) this.#setWatermark(effect.header);
+        if (effect.header !== undefined) this.#setWatermark(effect.header, effect.oldestLive);
         const sequences = effect.items.map(({ sequence }) => sequence);
+        if (effect.header !== undefined) this.#epochs.set(effect.stream, effect.header.epoch);
+        this.#sent(effect.stream, sequences);
         this.#trace(`sends ${sequences[0] ?? 'nothing'} to ${sequences.at(-1) ?? 'nothing'}`);
         this.#calls.get(effect.stream)?.write(encodeUploadMessage(effect.header, effect.items));
         return;
@@ -163,60 +220,74 @@ export class AgentProcess {
   #useBuffer(effect: UplinkEffect): void {
     switch (effect.type) {
       case 'status':
-        this.disk((buffer) => ({ type: 'status', call: effect.call, counts: buffer.status() }));
+        this.#ask(effect, (buffer) => ({
+          type: 'status',
+          call: effect.call,
+          counts: buffer.run((core) => core.status()),
+        }));
         return;
       case 'read':
-        this.disk((buffer) => {
-          const items = buffer.read(effect.fromSequence, effect.maxBytes, effect.maxItems);
-          return { type: 'items', call: effect.call, items, counts: buffer.status() };
+        this.#ask(effect, (buffer) => {
+          const { fromSequence, maxBytes, maxItems } = effect;
+          const [items, counts] = buffer.run((core) => [core.read(fromSequence, maxBytes, maxItems), core.status()]);
+          return { type: 'items', call: effect.call, items, counts };
         });
         return;
       case 'acknowledge':
-        this.#inEpoch(effect.epoch, (buffer) => {
+        this.#inEpoch(effect, effect.epoch, (core) => {
           this.#trace(`may delete ${JSON.stringify(effect.ranges)}`);
-          buffer.acknowledge(effect.ranges);
-          return undefined;
+          core.acknowledge(effect.ranges);
         });
         return;
       case 'in-doubt':
-        this.#inEpoch(effect.epoch, (buffer) => {
-          buffer.markInDoubt(effect.ranges);
-          return undefined;
-        });
+        this.#inEpoch(effect, effect.epoch, (core) => core.markInDoubt(effect.ranges));
         return;
       case 'stop-sending':
-        this.#inEpoch(effect.epoch, (buffer) => {
-          buffer.stopSending(effect.ranges);
-          return undefined;
-        });
+        this.#inEpoch(effect, effect.epoch, (core) => core.stopSending(effect.ranges));
         return;
       case 'quarantine':
-        this.#inEpoch(effect.epoch, (buffer) => {
+        this.#inEpoch(effect, effect.epoch, (core) => {
           this.#trace(`quarantines ${effect.sequence}: ${effect.detail}`);
-          buffer.quarantine(effect.sequence, effect.reason, effect.detail);
-          return { type: 'appended', highestSequence: buffer.state.highestSequence };
+          core.quarantine(effect.sequence, effect.reason, effect.detail);
         });
+        this.#ask(effect, (buffer) => ({
+          type: 'appended',
+          highestSequence: buffer.run((core) => core.status()).highestSequence,
+        }));
         return;
       case 'open-epoch':
-        this.disk((buffer) => {
-          buffer.openEpoch(this.#machine.chance.bytes(16));
-          return { type: 'epoch-opened', identity: buffer.identity('clean') };
+        this.#ask(effect, (buffer) => {
+          this.#identity = buffer.openEpoch(this.#machine.chance.bytes(16));
+          this.#trace(`opens the epoch ${Buffer.from(this.#identity.epoch).toString('hex').slice(0, 8)}`);
+          this.#machine.watermark.newEpoch(this.#identity.highestSequence);
+          return { type: 'epoch-opened', identity: this.#identity };
         });
         return;
       case 'identify':
-        this.disk((buffer) => ({ type: 'epoch-opened', identity: buffer.identity('clean') }));
+        this.#identity = this.buffer.identity;
+        this.#machine.watermark.newEpoch(this.#identity.highestSequence);
+        this.#soon({ type: 'epoch-opened', identity: this.#identity });
         return;
     }
   }
 
+  #ask(effect: UplinkEffect, act: (buffer: SimBuffer) => UplinkEvent | undefined): void {
+    this.disk(act, ({ message }) => this.#soon({ type: 'buffer-failed', effect: effect.type, message }));
+  }
+
   /** Does nothing when the buffer has another epoch by then. */
-  #inEpoch(epoch: Uint8Array, act: (buffer: BufferCore) => UplinkEvent | undefined): void {
-    this.disk((buffer) => (Buffer.compare(buffer.state.epoch, epoch) === 0 ? act(buffer) : undefined));
+  #inEpoch(effect: UplinkEffect, epoch: Uint8Array, act: (core: BufferCore) => void): void {
+    this.#ask(effect, (buffer) => {
+      buffer.run((core) => {
+        if (Buffer.compare(core.state.epoch, epoch) === 0) act(core);
+      });
+      return undefined;
+    });
   }
 
   #connect(link: number): void {
-    const { name, network } = this.#machine;
-    this.#connection = network.connect(name, this.life, {
+    const { name, device, network } = this.#machine;
+    this.#connection = network.connect(name, device, this.life, {
       connected: () => this.#dispatch({ type: 'connected', link }),
       connectFailed: (failure) => this.#dispatch({ type: 'connect-failed', link, failure }),
       disconnected: () => this.#dispatch({ type: 'disconnected', link }),
@@ -229,6 +300,8 @@ export class AgentProcess {
     request.segment = this.segment;
     this.#connection?.register(RegisterRequest.encode(request).finish(), (reply) => {
       if (reply.reply === 'answer') {
+        const { epoch } = request.epochs[0];
+        this.#machine.checker.settled(this.#machine.ledger, epoch, [{ first: 1, last: Number.MAX_SAFE_INTEGER }]);
         this.#dispatch({ type: 'registered', call, response: RegisterResponse.decode(reply.bytes) });
       } else {
         const { failure, conflict } = reply;
@@ -242,7 +315,9 @@ export class AgentProcess {
       writable: () => this.#dispatch({ type: 'writable', stream }),
       answered: (bytes) => {
         this.#calls.delete(stream);
-        this.#dispatch({ type: 'answered', stream, response: UploadResponse.decode(bytes) });
+        const response = UploadResponse.decode(bytes);
+        this.#settled(stream, response);
+        this.#dispatch({ type: 'answered', stream, response });
       },
       failed: (failure) => {
         this.#calls.delete(stream);
@@ -252,8 +327,26 @@ export class AgentProcess {
     if (call !== undefined) this.#calls.set(stream, call);
   }
 
-  #setWatermark(header: UploadHeader): void {
-    header.watermarkSegment = this.segment;
-    header.watermarkUs = this.#machine.clock.monotonicUs();
+  #sent(stream: number, sequences: readonly number[]): void {
+    const epoch = this.#epochs.get(stream);
+    if (epoch !== undefined) this.#machine.checker.sent(this.#machine.ledger, epoch, sequences);
+  }
+
+  #settled(stream: number, { durable, rejected, forked, later }: UploadResponse): void {
+    const epoch = this.#epochs.get(stream);
+    if (epoch === undefined) return;
+    const alone = rejected.map(({ sequence }) => ({ first: sequence, last: sequence }));
+    const deferred = later.flatMap(({ range }) => (range === undefined ? [] : [range]));
+    this.#machine.checker.settled(this.#machine.ledger, epoch, [...durable, ...alone, ...forked, ...deferred]);
+    this.#epochs.delete(stream);
+  }
+
+  /** A watermark never goes back; while a new one is not known the old one still holds. */
+  #setWatermark(header: UploadHeader, oldestLive: number | undefined): void {
+    const now = this.#machine.watermark.at(oldestLive);
+    const last = this.#lastWatermark;
+    if (now !== undefined && (now.segment !== last.segment || now.us > last.us)) this.#lastWatermark = now;
+    header.watermarkSegment = this.#lastWatermark.segment;
+    header.watermarkUs = this.#lastWatermark.us;
   }
 }

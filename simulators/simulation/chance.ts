@@ -1,12 +1,15 @@
 import { type Random, seededRandom } from '@tributary/core/clock/random';
 
+/** Streams of random numbers of one seed; there are fewer than this. */
+const STREAMS = 65_536;
+
 /** Draws from one stream of random numbers. Each part of a simulation has its own, so that one does not disturb another. */
 export class Chance {
   readonly random: Random;
 
   /** The same seed and stream draw the same. */
   constructor(seed: number, stream: number) {
-    this.random = seededRandom(seed * 1024 + stream);
+    this.random = seededRandom(seed * STREAMS + stream);
   }
 
   /** Whether something of this probability happens. */

@@ -1,24 +1,37 @@
 import { decodeDeclaration } from '@tributary/agent/buffer/loss-entries';
+import { decodeThinnedBatch, keptReadings } from '@tributary/agent/buffer/thinned-batch';
 import type { CheckedItem } from '@tributary/collector/store/store';
 import { DecodeArena } from '@tributary/proto/batch/arena';
 import { decodeBatch } from '@tributary/proto/batch/decode';
 import type { EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
 import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
-import { ItemKind, type LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import { ItemKind, Lane, type LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
-import { EpochLedger } from './ledger.js';
+import { DiskLedger, type EpochLedger, type Produced } from './ledger.js';
+import { bodyKey } from './sim-producer.js';
 import { hex, type StoredItem } from './sim-store.js';
+import { Violation } from './violation.js';
 import type { TableChange } from './watched-table.js';
-import { Violation } from './world.js';
 
 /**
  * Holds the system against what it promises: after each step where that is possible, and as a whole at the end. It knows
  * what happened from watching the disks, not from what the system says of itself.
  */
 export class Checker {
-  readonly #ledgers = new Map<string, EpochLedger>();
+  /** Readings that were produced, of all devices. */
+  readings = 0;
+  readonly #disks = new Set<DiskLedger>();
+  /** Devices whose disk was copied at some time. */
+  readonly #copiedDevices = new Set<string>();
+  /** Epochs that stand, or stood, on more than one disk. */
+  readonly #copiedEpochs = new Set<string>();
   /** Checksums of what the store has taken. */
   readonly #stored = new Map<string, number>();
+  /** What was announced: no live reading that is older comes any more. By epoch and segment, on that one's line. */
+  readonly #watermarks = new Map<string, { us: number; announcement: number }>();
+  #announcements = 0;
+  /** What was put into a buffer of this device, by key and checksum; undefined for what holds no readings. */
+  readonly #put = new Map<string, Produced | undefined>();
   readonly #isOnlyEndChecked: boolean;
   readonly #arena = new DecodeArena();
 
@@ -27,48 +40,91 @@ export class Checker {
     this.#isOnlyEndChecked = isOnlyEndChecked;
   }
 
-  /** Readings that were produced, of all devices. */
-  get readings(): number {
-    let sum = 0;
-    for (const ledger of this.#ledgers.values()) sum += ledger.readings;
-    return sum;
+  /** A device gets a new, empty disk. */
+  disk(device: string): DiskLedger {
+    const disk = new DiskLedger(device);
+    this.#disks.add(disk);
+    return disk;
   }
 
-  /** A buffer has committed. Whatever it deleted must be in the store, or declared by the same transaction. */
-  bufferCommitted(device: string, { before, after, put, deleted, appending }: TableChange): void {
+  /** A disk was copied, as an image or to another card. It counts from when it is {@link inserted}. */
+  copied(disk: DiskLedger): DiskLedger {
+    this.#copiedDevices.add(disk.device);
+    for (const epoch of disk.epochs.keys()) this.#copiedEpochs.add(epoch);
+    return disk.copy();
+  }
+
+  inserted(disk: DiskLedger): void {
+    this.#disks.add(disk);
+  }
+
+  /** A disk was overwritten or thrown away, with all that nobody else has. */
+  destroyed(disk: DiskLedger): void {
+    this.#disks.delete(disk);
+  }
+
+  /** Whether a device has a reason to see a fork. */
+  isCopied(device: string): boolean {
+    return this.#copiedDevices.has(device);
+  }
+
+  /** A buffer has committed. Whatever it deleted must be in the store, or declared by the same transaction, or moved. */
+  bufferCommitted(disk: DiskLedger, change: TableChange): void {
+    const { before, after, put, deleted, appending, withdrawnTo } = change;
+    const { device } = disk;
     const epoch = hex(after.epoch);
-    if (before !== undefined && hex(before.epoch) !== epoch) {
-      throw new Violation('I1', `${device} opened a new epoch, and no buffer was ever copied`);
+    const epochBefore = before === undefined ? epoch : hex(before.epoch);
+    const isNewEpoch = epochBefore !== epoch;
+    if (isNewEpoch && !this.isCopied(device)) {
+      throw new Violation('I1', `${device} opened a new epoch, and no buffer was ever copied`, { device });
     }
-    const ledger = this.#ledger(device, epoch);
-    let sequence = before?.highestSequence ?? 0;
-    for (const production of appending) ledger.produced(++sequence, production);
-    const declared: LedgerEntry[] = [];
-    for (const item of put) {
-      const produced = ledger.bySequence.get(item.sequence);
-      if (item.kind === ItemKind.DECLARATION) {
-        const entries = decodeDeclaration(item.body);
-        ledger.declarations.set(item.sequence, { checksum: item.checksum, entries });
-        declared.push(...entries);
-      } else if (produced === undefined || produced.readings !== item.readings) {
-        throw new Violation('I6', `${device} put an unknown item ${item.sequence} of ${item.readings} readings`);
-      } else {
-        produced.checksum = item.checksum;
-        produced.body = item.body;
-      }
+    const ledger = disk.epoch(epoch);
+    if (isNewEpoch) move(disk.epoch(epochBefore), ledger, put);
+    if (withdrawnTo !== undefined) this.readings -= ledger.withdraw(withdrawnTo);
+    const highestBefore = isNewEpoch ? 0 : (before?.highestSequence ?? 0);
+    let sequence = highestBefore;
+    for (const production of appending) {
+      ledger.produced(++sequence, production);
+      this.readings += production.readings;
     }
-    for (const entry of declared) this.#note(device, entry);
-    for (let at = (before?.highestSequence ?? 0) + 1; at <= sequence; at++) {
+    const isFresh = !isNewEpoch && withdrawnTo === undefined;
+    const declared = this.#notePut(disk, epoch, ledger, put, isFresh);
+    for (const entry of declared) this.#noteLoss(disk, entry);
+    for (let at = highestBefore + 1; at <= sequence; at++) {
       const { checksum, lost } = ledger.bySequence.get(at)!;
       if (checksum === undefined && lost === undefined) {
-        throw new Violation('I2', `${device} gave sequence ${at} to readings, and neither kept nor declared them`);
+        const detail = `${device} gave sequence ${at} to readings, and neither kept nor declared them`;
+        throw new Violation('I2', detail, { device, epoch, sequence: at });
       }
     }
     if (this.#isOnlyEndChecked) return;
-    for (const item of deleted) this.#deleted(device, epoch, item, declared);
+    const judged = disk.epoch(epochBefore);
+    for (const item of deleted) {
+      if (withdrawnTo === undefined || item.sequence <= withdrawnTo) {
+        this.#deleted(device, epochBefore, judged, item, declared, withdrawnTo);
+      }
+    }
     if (after.readingsProduced !== ledger.readings) {
       const detail = `${device} counts ${after.readingsProduced} readings, ${ledger.readings} were produced`;
-      throw new Violation('I2', detail);
+      throw new Violation('I2', detail, { device, epoch });
+    }
+  }
+
+  /** A device has sent these. */
+  sent(disk: DiskLedger, epoch: Uint8Array, sequences: readonly number[]): void {
+    const { inDoubt, bySequence } = disk.epoch(hex(epoch));
+    for (const sequence of sequences) {
+      inDoubt.add(sequence);
+      const produced = bySequence.get(sequence);
+      if (produced !== undefined) produced.sentAfter = Math.min(produced.sentAfter, this.#announcements);
+    }
+  }
+
+  /** A device has heard what became of these. */
+  settled(disk: DiskLedger, epoch: Uint8Array, ranges: readonly SequenceRange[]): void {
+    const { inDoubt } = disk.epoch(hex(epoch));
+    for (const sequence of inDoubt) {
+      if (ranges.some(({ first, last }) => first <= sequence && sequence <= last)) inDoubt.delete(sequence);
     }
   }
 
@@ -78,10 +134,26 @@ export class Checker {
     const wasStored = this.#stored.has(key);
     this.#stored.set(key, item.checksum);
     if (this.#isOnlyEndChecked) return;
-    if (wasStored) throw new Violation('I1', `${key} was stored twice`);
-    const ledger = this.#ledger(device, epoch);
-    const checksum = ledger.bySequence.get(item.sequence)?.checksum ?? ledger.declarations.get(item.sequence)?.checksum;
-    if (checksum !== item.checksum) throw new Violation('I6', `${key} was stored with bytes that the device never had`);
+    const where = { device, epoch, sequence: item.sequence };
+    if (wasStored) throw new Violation('I1', `${key} was stored twice`, where);
+    if (!this.#put.has(`${key}/${item.checksum}`)) {
+      throw new Violation('I6', `${key} was stored with bytes that the device never had`, where);
+    }
+    const produced = this.#put.get(`${key}/${item.checksum}`);
+    if (produced === undefined || item.lane !== Lane.LIVE || this.#copiedEpochs.has(epoch)) return;
+    const said = this.#watermarks.get(`${epoch}/${produced.segment}`);
+    // What was under way before comes late when its commit does.
+    if (said === undefined || produced.oldestUs >= said.us || produced.sentAfter < said.announcement) return;
+    const detail = `a live reading of ${produced.oldestUs} us came in ${key}, after a watermark of ${said.us} us`;
+    throw new Violation('I6', detail, where);
+  }
+
+  /** A collector passes on that no live reading older than this comes any more. */
+  announced(epoch: string, segment: number, us: number): void {
+    const key = `${epoch}/${segment}`;
+    if (us > (this.#watermarks.get(key)?.us ?? 0)) {
+      this.#watermarks.set(key, { us, announcement: ++this.#announcements });
+    }
   }
 
   /** The collector says that these are durable. */
@@ -90,60 +162,115 @@ export class Checker {
     for (const { first, last } of durable) {
       for (let sequence = first; sequence <= last; sequence++) {
         const key = keyOf(device, hex(epoch), sequence);
-        if (!this.#stored.has(key)) throw new Violation('I1', `${key} was acknowledged, and is not stored`);
+        if (this.#stored.has(key)) continue;
+        const where = { device, epoch: hex(epoch), sequence };
+        throw new Violation('I1', `${key} was acknowledged, and is not stored`, where);
       }
     }
   }
 
   /** Everything was healed and has drained: what is stored and declared must be what was produced, to the reading. */
   finish(stored: readonly StoredItem[], audits: readonly EpochAudit[]): void {
-    const found = new Set<string>();
+    const checksums = new Map<string, number>();
     const numbers = new Set<number>();
+    const readingsStored = new Map<string, number>();
     for (const { device, epoch, item } of stored) {
       const key = keyOf(device, epoch, item.sequence);
-      if (found.has(key)) throw new Violation('I1', `${key} stands in the store twice`);
-      found.add(key);
+      const where = { device, epoch, sequence: item.sequence };
+      if (checksums.has(key)) throw new Violation('I1', `${key} stands in the store twice`, where);
+      checksums.set(key, item.checksum);
       if (item.kind === ItemKind.BATCH) this.#compare(device, epoch, item, numbers);
+      const isThinned = item.kind === ItemKind.THINNED_BATCH;
+      const readings = isThinned ? this.#compareThinned(device, epoch, item, numbers) : item.readings;
+      const name = `${device}/${epoch}`;
+      readingsStored.set(name, (readingsStored.get(name) ?? 0) + readings);
     }
-    for (const [name, ledger] of this.#ledgers) {
-      const [device, epoch] = name.split('/');
-      this.#balance(device, epoch, ledger, found, audits);
+    for (const disk of this.#disks) {
+      for (const [epoch, ledger] of disk.epochs) this.#balance(disk.device, epoch, ledger, checksums, audits);
+    }
+    for (const audit of audits) {
+      const epoch = hex(audit.epoch);
+      const truth = readingsStored.get(`${audit.device}/${epoch}`) ?? 0;
+      if (audit.stored === truth && audit.doubled === 0) continue;
+      const detail = `the audit of ${audit.device} says ${audit.stored} stored, ${audit.doubled} doubled; true are ${truth}, 0`;
+      throw new Violation('I2', detail, { device: audit.device, epoch });
     }
   }
 
-  #ledger(device: string, epoch: string): EpochLedger {
-    const name = `${device}/${epoch}`;
-    let ledger = this.#ledgers.get(name);
-    if (ledger === undefined) {
-      ledger = new EpochLedger();
-      this.#ledgers.set(name, ledger);
+  /** Notes what a transaction put there; answers what it declares. */
+  #notePut(
+    disk: DiskLedger,
+    epoch: string,
+    ledger: EpochLedger,
+    put: readonly Item[],
+    isFresh: boolean,
+  ): LedgerEntry[] {
+    const { device } = disk;
+    const declared: LedgerEntry[] = [];
+    for (const item of put) {
+      const { sequence, checksum } = item;
+      const produced = ledger.bySequence.get(sequence);
+      if (item.kind === ItemKind.DECLARATION) {
+        const entries = decodeDeclaration(item.body);
+        ledger.declarations.set(sequence, { checksum, entries });
+        declared.push(...entries);
+        this.#put.set(`${keyOf(device, epoch, sequence)}/${checksum}`, undefined);
+      } else if (item.kind === ItemKind.THINNED_BATCH) {
+        const content = decodeThinnedBatch(item.body);
+        ledger.thinned.set(sequence, { checksum, content });
+        declared.push(...content.replaced);
+        this.#put.set(`${keyOf(device, epoch, sequence)}/${checksum}`, undefined);
+        if (isFresh && !this.#isOnlyEndChecked) checkDoubt(device, epoch, ledger, content.replaced);
+      } else if (produced === undefined || produced.readings !== item.readings) {
+        const detail = `${device} put an unknown item ${sequence} of ${item.readings} readings`;
+        throw new Violation('I6', detail, { device, epoch, sequence });
+      } else {
+        produced.checksum = checksum;
+        produced.body = item.body;
+        this.#put.set(`${keyOf(device, epoch, sequence)}/${checksum}`, produced);
+      }
     }
-    return ledger;
+    return declared;
   }
 
   /** A declaration was put into the buffer. */
-  #note(device: string, { epoch, first, last, reason, bound }: LedgerEntry): void {
-    const ledger = this.#ledger(device, hex(epoch));
+  #noteLoss(disk: DiskLedger, { epoch, first, last, reason, bound }: LedgerEntry): void {
+    const ledger = disk.epoch(hex(epoch));
     if (bound) ledger.isBounded = true;
     for (let sequence = first; sequence <= last; sequence++) {
       const produced = ledger.bySequence.get(sequence);
-      if (produced !== undefined) produced.lost ??= reason;
+      if (produced !== undefined && !produced.isMoved) produced.lost ??= reason;
     }
   }
 
-  #deleted(device: string, epoch: string, item: Item, declared: readonly LedgerEntry[]): void {
+  #deleted(
+    device: string,
+    epoch: string,
+    ledger: EpochLedger,
+    item: Item,
+    declared: readonly LedgerEntry[],
+    withdrawnTo: number | undefined,
+  ): void {
     const key = keyOf(device, epoch, item.sequence);
     if (this.#stored.get(key) === item.checksum) return;
+    const where = { device, epoch, sequence: item.sequence };
     const isDeclared = (of: string, sequence: number) =>
       declared.some((entry) => entry.first <= sequence && sequence <= entry.last && hex(entry.epoch) === of);
-    if (item.kind === ItemKind.BATCH && !isDeclared(epoch, item.sequence)) {
-      throw new Violation('I1', `${key} was deleted on the device, and is neither stored nor declared`);
+    if (item.kind === ItemKind.BATCH) {
+      if (ledger.bySequence.get(item.sequence)?.isMoved || isDeclared(epoch, item.sequence)) return;
+      const other = this.#stored.has(key) ? 'other bytes are stored under it' : 'it is neither stored nor declared';
+      throw new Violation('I1', `${key} was deleted on the device, and ${other}`, where);
     }
-    if (item.kind !== ItemKind.DECLARATION) return;
-    for (const entry of this.#ledger(device, epoch).declarations.get(item.sequence)?.entries ?? []) {
+    const entries =
+      item.kind === ItemKind.THINNED_BATCH
+        ? ledger.thinned.get(item.sequence)?.content.replaced
+        : ledger.declarations.get(item.sequence)?.entries;
+    for (const entry of entries ?? []) {
       for (let sequence = entry.first; sequence <= entry.last; sequence++) {
+        if (withdrawnTo !== undefined && sequence > withdrawnTo) continue;
         if (isDeclared(hex(entry.epoch), sequence)) continue;
-        throw new Violation('I2', `${key} declared ${sequence}; it was deleted, and nothing declares that any more`);
+        const detail = `${key} declared ${sequence}; it was deleted, and nothing declares that any more`;
+        throw new Violation('I2', detail, where);
       }
     }
   }
@@ -151,52 +278,91 @@ export class Checker {
   /** Whether a stored batch holds exactly the numbers that the device put there, and none came before. */
   #compare(device: string, epoch: string, item: CheckedItem, numbers: Set<number>): void {
     const key = keyOf(device, epoch, item.sequence);
-    const produced = this.#ledger(device, epoch).bySequence.get(item.sequence);
-    if (produced?.body === undefined) throw new Violation('I1', `${key} is stored, and was never in the buffer`);
-    if (produced.poison !== undefined) throw new Violation('I1', `${key} is stored, and is ${produced.poison}`);
+    const where = { device, epoch, sequence: item.sequence };
+    const produced = this.#put.get(`${key}/${item.checksum}`);
+    if (produced?.body === undefined) throw new Violation('I1', `${key} is stored, and was never in the buffer`, where);
+    if (produced.poison !== undefined) throw new Violation('I1', `${key} is stored, and is ${produced.poison}`, where);
     if (Buffer.compare(produced.body, item.body) !== 0) {
-      throw new Violation('I8', `${key} is stored with other bytes than the device encoded`);
+      throw new Violation('I8', `${key} is stored with other bytes than the device encoded`, where);
     }
     let number = produced.firstNumber;
     this.#arena.reset();
     for (const { columns } of decodeBatch(item.body, this.#arena).groups) {
       for (const { values, count } of columns) {
         for (let at = 0; at < count; at++, number++) {
-          if (values[at] !== number) throw new Violation('I6', `${key} holds ${values[at]} in the place of ${number}`);
-          if (numbers.has(number)) throw new Violation('I1', `reading ${number} of ${device} is stored twice`);
+          if (values[at] !== number) {
+            throw new Violation('I6', `${key} holds ${values[at]} in the place of ${number}`, where);
+          }
+          if (numbers.has(number)) {
+            throw new Violation('I1', `reading ${number} of ${device} is stored twice, again in ${key}`, where);
+          }
           numbers.add(number);
         }
       }
     }
     if (number !== produced.firstNumber + produced.readings) {
-      throw new Violation('I1', `${key} holds ${number - produced.firstNumber} of ${produced.readings} readings`);
+      const held = number - produced.firstNumber;
+      throw new Violation('I1', `${key} holds ${held} of ${produced.readings} readings`, where);
     }
+  }
+
+  /** Whether a thinned item holds as many readings as it says, and none of them came before. Answers how many. */
+  #compareThinned(device: string, epoch: string, item: CheckedItem, numbers: Set<number>): number {
+    const key = keyOf(device, epoch, item.sequence);
+    const where = { device, epoch, sequence: item.sequence };
+    const { kept, batch } = decodeThinnedBatch(item.body);
+    let readings = 0;
+    this.#arena.reset();
+    for (const { columns } of decodeBatch(batch, this.#arena).groups) {
+      for (const { values, count } of columns) {
+        readings += count;
+        for (let at = 0; at < count; at++) {
+          if (numbers.has(values[at])) {
+            const detail = `reading ${values[at]} of ${device} is stored twice, again in ${key}, which is thinned`;
+            throw new Violation('I1', detail, where);
+          }
+          numbers.add(values[at]);
+        }
+      }
+    }
+    if (readings === keptReadings(kept)) return readings;
+    throw new Violation('I1', `${key} is thinned and holds ${readings} of ${keptReadings(kept)} readings`, where);
   }
 
   #balance(
     device: string,
     epoch: string,
     ledger: EpochLedger,
-    found: ReadonlySet<string>,
+    checksums: ReadonlyMap<string, number>,
     audits: readonly EpochAudit[],
   ): void {
     const declared = new Map<LossReason, number>();
     let stored = 0;
-    for (const { sequence, readings, lost, poison } of ledger.bySequence.values()) {
+    for (const { sequence, readings, checksum, lost, poison, isMoved } of ledger.bySequence.values()) {
       const key = keyOf(device, epoch, sequence);
-      if (found.has(key)) {
+      if (checksum !== undefined && checksums.get(key) === checksum) {
         stored += readings;
         continue;
       }
-      if (lost === undefined) throw new Violation('I2', `${key}, ${readings} readings, is neither stored nor declared`);
+      if (isMoved) continue;
+      const where = { device, epoch, sequence };
+      if (lost === undefined) {
+        const other = checksums.has(key) ? 'acknowledged away by other bytes' : 'neither stored nor declared';
+        throw new Violation('I2', `${key}, ${readings} readings, is ${other}`, where);
+      }
       if (lost === LossReason.REJECTED && poison === undefined) {
-        throw new Violation('I1', `${key}, ${readings} readings, was refused, and nothing is wrong with it`);
+        throw new Violation('I1', `${key}, ${readings} readings, was refused, and nothing is wrong with it`, where);
       }
       declared.set(lost, (declared.get(lost) ?? 0) + readings);
     }
+    for (const [sequence, { checksum, content }] of ledger.thinned) {
+      if (checksums.get(keyOf(device, epoch, sequence)) === checksum) stored += keptReadings(content.kept);
+    }
+    // What two disks say of one epoch, and what went to another one, has no single balance.
+    if (ledger.isLeft || this.#copiedEpochs.has(epoch)) return;
     const audit = audits.find((each) => each.device === device && hex(each.epoch) === epoch);
-    // What a damaged declaration declared is declared anew as a bound: then the reasons overlap, and only the sum is exact.
-    const isByReason = !ledger.isBounded;
+    // What is left of thinned items goes for other reasons later, and what a damaged declaration declared is declared anew as a bound: then the reasons overlap, and only the sum is exact.
+    const isByReason = !ledger.isBounded && ledger.thinned.size === 0;
     const expected = {
       produced: ledger.readings,
       stored,
@@ -217,7 +383,36 @@ export class Checker {
       waiting: audit?.waiting ?? 0,
     };
     const [right, wrong] = [JSON.stringify(expected), JSON.stringify(said)];
-    if (right !== wrong) throw new Violation('I2', `the audit of ${device} says ${wrong}, true is ${right}`);
+    if (right === wrong) return;
+    throw new Violation('I2', `the audit of ${device} says ${wrong}, true is ${right}`, { device, epoch });
+  }
+}
+
+/** What the collector may have must not come again in another form. */
+function checkDoubt(device: string, epoch: string, ledger: EpochLedger, replaced: readonly LedgerEntry[]): void {
+  for (const entry of replaced) {
+    if (hex(entry.epoch) !== epoch) continue;
+    for (const sequence of ledger.inDoubt) {
+      if (sequence < entry.first || sequence > entry.last) continue;
+      const detail = `${keyOf(device, epoch, sequence)} was thinned while it was in doubt`;
+      throw new Violation('I1', detail, { device, epoch, sequence });
+    }
+  }
+}
+
+/** Readings that waited go to a new epoch, bodies unchanged. */
+function move(from: EpochLedger, to: EpochLedger, put: readonly Item[]): void {
+  from.isLeft = true;
+  const byBody = new Map<string, Produced>();
+  for (const produced of from.bySequence.values()) {
+    if (produced.body !== undefined && produced.lost === undefined) byBody.set(bodyKey(produced.body), produced);
+  }
+  for (const { kind, sequence, body } of put) {
+    if (kind === ItemKind.DECLARATION) continue;
+    const moved = byBody.get(bodyKey(body));
+    if (moved === undefined) continue;
+    moved.isMoved = true;
+    to.produced(sequence, moved);
   }
 }
 

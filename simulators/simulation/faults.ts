@@ -1,4 +1,5 @@
-import type { Chance } from './chance.js';
+import { Chance } from './chance.js';
+import { FAULTS, HEALTHY_MS, lasts } from './fault-kinds.js';
 import type { SimAgent } from './sim-agent.js';
 import type { SimClock } from './sim-clock.js';
 import type { SimCollector } from './sim-collector.js';
@@ -9,236 +10,142 @@ import type { World } from './world.js';
 export interface Victims {
   world: World;
   network: SimNetwork;
-  collector: SimCollector;
-  agents: readonly SimAgent[];
+  collectors: readonly SimCollector[];
+  /** Machines with copied cards come to it. */
+  agents: SimAgent[];
   /** Of the agents. */
   clocks: readonly SimClock[];
   collectorClock: SimClock;
+  /** A second machine with a copy of that agent's card; undefined when there are enough. */
+  clone(agent: SimAgent): SimAgent | undefined;
+}
+
+/** A fault that a seed brings: the same whichever others are left out. */
+export interface PlannedFault {
+  index: number;
+  atMs: number;
+  kind: string;
+}
+
+export interface FaultOptions {
+  seed: number;
+  /** Stream of random numbers of the plan, and of the clocks; faults have those from `stream` on, one each. */
+  planStream: number;
+  clockStream: number;
+  stream: number;
+  durationMs: number;
+  areClocksSteady: boolean;
+  /** Only these are done; undefined for all. */
+  only: ReadonlySet<number> | undefined;
 }
 
 /** Between two faults. Many come while an earlier one lasts. */
-const PAUSE_MS_MIN = 200;
-const PAUSE_MS_MAX = 40_000;
-
-/** From a cell handover to a router that somebody has to restart. */
-const OUTAGE_MS_MIN = 300;
-const OUTAGE_MS_MAX = 180_000;
+const PAUSE_MS_MIN = 1000;
+const PAUSE_MS_MAX = 240_000;
 
 /** A wall clock without a battery starts in 1970; one that somebody set by hand is off by hours. */
 const CLOCK_ERRORS_US = [0, 1e6, -1e6, 3.6e9, -3.6e9, 8.64e10, -8.64e10, -1.7e15, 9e14];
 
-/** Breaks things at random moments, until they are healed. */
+/** Of each kind of fault, this share of the seeds has it: what always comes together hides what each does alone. */
+const KIND_SHARE = 0.6;
+
+/** Breaks things at planned moments, until they are healed. */
 export class Faults {
-  /** How often devices could not reach the collector. */
+  /** How often devices could not reach a collector. */
   outages = 0;
+  /** Faults that had an effect. */
+  done = 0;
+  readonly plan: readonly PlannedFault[];
   readonly #victims: Victims;
-  readonly #chance: Chance;
-  /** Draws of its own, so that a run with steady clocks is the same in everything else. */
-  readonly #clockChance: Chance;
-  readonly #areClocksSteady: boolean;
-  readonly #faults: readonly (() => void)[];
+  readonly #options: FaultOptions;
   #isHealed = false;
 
-  constructor(victims: Victims, chance: Chance, clockChance: Chance, areClocksSteady: boolean) {
+  constructor(victims: Victims, options: FaultOptions) {
     this.#victims = victims;
-    this.#chance = chance;
-    this.#clockChance = clockChance;
-    this.#areClocksSteady = areClocksSteady;
-    // Each seed leaves some faults out: what always comes together hides what each does alone.
-    const all = [
-      () => this.#networkDown(),
-      () => this.#deviceCutOff(),
-      () => this.#collectorDown(),
-      () => this.#collectorStops(),
-      () => this.#collectorCrashesInCommit(),
-      () => this.#connectionsCut(),
-      () => this.#answersLost(),
-      () => this.#stall(),
-      () => this.#slow(),
-      () => this.#commitOutlivesConnections(),
-      () => this.#storeFails(),
-      () => this.#agentCrashes(),
-      () => this.#powerCutDuringWrite(),
-      () => this.#diskDamage(),
-    ];
-    const some = all.filter(() => chance.is(0.7));
-    this.#faults = some.length > 0 ? some : all;
-    // Every seed has outages of some kind.
-    if (!this.#faults.includes(all[0])) this.#faults = [...this.#faults, all[0]];
-    victims.collector.onEnd = () => {
-      if (!this.#isHealed) this.#collectorRestarts();
-    };
+    this.#options = options;
+    this.plan = planned(options);
+    for (const collector of victims.collectors) {
+      collector.onEnd = (chance) => {
+        this.outages++;
+        this.after(lasts(chance), () => collector.start());
+      };
+    }
+  }
+
+  get victims(): Victims {
+    return this.#victims;
   }
 
   start(): void {
-    this.#next();
-    this.#nextClockStep();
+    const { only, seed, stream } = this.#options;
+    for (const { index, atMs, kind } of this.plan) {
+      if (only !== undefined && !only.has(index)) continue;
+      this.after(atMs, () => {
+        const chance = new Chance(seed, stream + index);
+        const what = FAULTS[kind](this, chance);
+        if (what === undefined) return;
+        this.done++;
+        this.trace(`${index}: ${what}`);
+      });
+    }
+    this.#nextClockStep(new Chance(seed, this.#options.clockStream));
+  }
+
+  /** Does something unless everything was healed before. */
+  after(delayMs: number, act: () => void): void {
+    this.#victims.world.schedule(delayMs, () => {
+      if (!this.#isHealed) act();
+    });
+  }
+
+  trace(what: string): void {
+    this.#victims.world.trace('faults', what);
   }
 
   /** Ends every fault; what is down comes back. */
   heal(): void {
-    const { world, network, collector, agents } = this.#victims;
+    const { world, network, collectors, agents } = this.#victims;
     world.trace('faults', 'healed');
     this.#isHealed = true;
     network.isDown = false;
     network.cutOff.clear();
     network.answersToLose = 0;
     network.stalledUntilMs = world.nowMs;
-    network.delayMs = { min: 1, max: 30 };
-    collector.commitMs = { min: 1, max: 30 };
-    collector.storeFault = undefined;
-    collector.stepsToCrash = Number.POSITIVE_INFINITY;
-    collector.onEnd = () => world.schedule(1000, () => collector.start());
-    collector.start();
-    for (const { table } of agents) {
-      table.power.writesLeft = Number.POSITIVE_INFINITY;
-      table.power.isToFailAfterCommit = false;
+    network.delayMs = HEALTHY_MS;
+    for (const collector of collectors) {
+      collector.commitMs = { min: 1, max: 30 };
+      collector.storeFault = undefined;
+      collector.stepsToCrash = Number.POSITIVE_INFINITY;
+      collector.onEnd = () => world.schedule(1000, () => collector.start());
+      collector.thaw();
+      collector.start();
     }
+    for (const { table } of agents) table.faults.heal();
   }
 
-  #next(): void {
-    const pauseMs = this.#chance.magnitude(PAUSE_MS_MIN, PAUSE_MS_MAX);
-    this.#victims.world.schedule(pauseMs, () => {
-      if (this.#isHealed) return;
-      this.#chance.pick(this.#faults)();
-      this.#next();
-    });
-  }
-
-  #nextClockStep(): void {
-    const chance = this.#clockChance;
-    const { world, clocks, collectorClock } = this.#victims;
-    world.schedule(chance.magnitude(1000, 300_000), () => {
-      if (this.#isHealed) return;
+  #nextClockStep(chance: Chance): void {
+    const { clocks, collectorClock } = this.#victims;
+    this.after(chance.magnitude(1000, 600_000), () => {
       const errorUs = chance.pick(CLOCK_ERRORS_US);
       const which = chance.whole(0, clocks.length);
       if (which === clocks.length) collectorClock.wallErrorUs = errorUs;
-      else if (!this.#areClocksSteady) clocks[which].wallErrorUs = errorUs;
-      this.#nextClockStep();
+      else if (!this.#options.areClocksSteady) clocks[which].wallErrorUs = errorUs;
+      this.#nextClockStep(chance);
     });
   }
+}
 
-  #after(delayMs: number, act: () => void): void {
-    this.#victims.world.schedule(delayMs, () => {
-      if (!this.#isHealed) act();
-    });
-  }
-
-  #lasts(): number {
-    return this.#chance.magnitude(OUTAGE_MS_MIN, OUTAGE_MS_MAX);
-  }
-
-  #agent(): SimAgent {
-    return this.#chance.pick(this.#victims.agents);
-  }
-
-  #trace(what: string): void {
-    this.#victims.world.trace('faults', what);
-  }
-
-  #networkDown(): void {
-    const { network } = this.#victims;
-    if (network.isDown) return;
-    this.outages++;
-    this.#trace('the network is down');
-    network.isDown = true;
-    network.cut(this.#chance.is(0.5));
-    this.#after(this.#lasts(), () => {
-      this.#trace('the network is back');
-      network.isDown = false;
-    });
-  }
-
-  #deviceCutOff(): void {
-    const { network } = this.#victims;
-    const { name } = this.#agent();
-    if (network.cutOff.has(name)) return;
-    this.outages++;
-    this.#trace(`${name} is cut off`);
-    network.cutOff.add(name);
-    network.cut(this.#chance.is(0.5), name);
-    this.#after(this.#lasts(), () => network.cutOff.delete(name));
-  }
-
-  #collectorDown(): void {
-    this.#victims.collector.crash('killed');
-  }
-
-  #collectorStops(): void {
-    this.#victims.collector.stop();
-  }
-
-  #collectorCrashesInCommit(): void {
-    this.#victims.collector.stepsToCrash = this.#chance.whole(1, 12);
-  }
-
-  #collectorRestarts(): void {
-    this.outages++;
-    this.#after(this.#lasts(), () => this.#victims.collector.start());
-  }
-
-  #connectionsCut(): void {
-    const { network } = this.#victims;
-    network.cut(this.#chance.is(0.5), this.#chance.is(0.5) ? this.#agent().name : undefined);
-  }
-
-  #answersLost(): void {
-    this.#victims.network.answersToLose = this.#chance.whole(1, 6);
-  }
-
-  #stall(): void {
-    const { world, network } = this.#victims;
-    network.stalledUntilMs = world.nowMs + this.#chance.magnitude(100, 60_000);
-  }
-
-  #slow(): void {
-    const { network, collector } = this.#victims;
-    network.delayMs = { min: 100, max: this.#chance.magnitude(200, 8000) };
-    collector.commitMs = { min: 10, max: this.#chance.magnitude(20, 40_000) };
-    this.#after(this.#lasts(), () => {
-      network.delayMs = { min: 1, max: 30 };
-      collector.commitMs = undefined;
-    });
-  }
-
-  /** The devices come back before what they sent is committed, and send it again: only the store can tell. */
-  #commitOutlivesConnections(): void {
-    const { network, collector } = this.#victims;
-    collector.commitMs = { min: 8000, max: 24_000 };
-    this.#after(this.#chance.between(500, 4000), () => network.cut(false));
-    this.#after(30_000, () => {
-      collector.commitMs = undefined;
-    });
-  }
-
-  #storeFails(): void {
-    const { collector } = this.#victims;
-    collector.storeFault = this.#chance.pick(['full', 'io'] as const);
-    this.#trace(`the store is ${collector.storeFault}`);
-    this.#after(this.#chance.magnitude(10, 30_000), () => {
-      collector.storeFault = undefined;
-    });
-  }
-
-  #agentCrashes(): void {
-    this.#agent().crash('killed');
-  }
-
-  #powerCutDuringWrite(): void {
-    const { power } = this.#agent().table;
-    if (this.#chance.is(0.5)) power.writesLeft = this.#chance.whole(1, 10);
-    else power.isToFailAfterCommit = true;
-  }
-
-  /** A bit of a stored row flips, as cheap flash does it. */
-  #diskDamage(): void {
-    const { name, table } = this.#agent();
-    const headers = table.headers(1, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
-    if (headers.length === 0) return;
-    const { sequence } = this.#chance.pick(headers);
-    this.#trace(`a bit of ${name}'s item ${sequence} flips`);
-    table.damage(sequence, ({ body }) => {
-      body[this.#chance.whole(0, body.length - 1)] ^= 1 << this.#chance.whole(0, 7);
-    });
+function planned({ seed, planStream, durationMs }: FaultOptions): PlannedFault[] {
+  const chance = new Chance(seed, planStream);
+  const all = Object.keys(FAULTS);
+  const some = all.filter(() => chance.is(KIND_SHARE));
+  const kinds = some.length > 0 ? some : all;
+  // Every seed has outages of some kind.
+  if (!kinds.includes(all[0])) kinds.push(all[0]);
+  const plan: PlannedFault[] = [];
+  for (let atMs = 0; ; ) {
+    atMs += chance.magnitude(PAUSE_MS_MIN, PAUSE_MS_MAX);
+    if (atMs > durationMs) return plan;
+    plan.push({ index: plan.length, atMs, kind: chance.pick(kinds) });
   }
 }

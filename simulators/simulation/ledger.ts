@@ -1,3 +1,4 @@
+import type { ThinnedBody } from '@tributary/agent/buffer/thinned-batch';
 import type { LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 
 /** What is wrong with a batch on purpose, so that somebody must refuse it. */
@@ -8,6 +9,9 @@ export interface Production {
   firstNumber: number;
   readings: number;
   poison: Poison | undefined;
+  /** Of the first reading: its segment, and its time on that one's line. */
+  segment: number;
+  oldestUs: number;
 }
 
 /** A sequence that a device gave to readings. */
@@ -18,6 +22,10 @@ export interface Produced extends Production {
   body: Uint8Array | undefined;
   /** Why the device gave it up. What is stored nevertheless counts as stored. */
   lost: LossReason | undefined;
+  /** How many watermarks had been announced when it was sent first; infinite before. */
+  sentAfter: number;
+  /** It went to another epoch, under another sequence. */
+  isMoved: boolean;
 }
 
 /** What a device produced in one epoch: kept outside of the system, so that the system can be held against it. */
@@ -25,14 +33,82 @@ export class EpochLedger {
   readonly bySequence = new Map<number, Produced>();
   /** What was declared, by the sequence of the item that says so, as it was when it was put into the buffer. */
   readonly declarations = new Map<number, { checksum: number; entries: readonly LedgerEntry[] }>();
+  /** Thinned items, as they were when they were put into the buffer. */
+  readonly thinned = new Map<number, { checksum: number; content: ThinnedBody }>();
+  /** Sent, and no answer or registration has told what became of it. */
+  readonly inDoubt = new Set<number>();
   /** The device could not say exactly what it lost, or of what it had declared before. */
   isBounded = false;
+  /** Something of it went to another epoch. */
+  isLeft = false;
   /** That were produced. */
   readings = 0;
 
-  produced(sequence: number, { firstNumber, readings, poison }: Production): void {
-    const produced = { sequence, firstNumber, readings, poison, checksum: undefined, body: undefined, lost: undefined };
+  produced(sequence: number, { firstNumber, readings, poison, segment, oldestUs }: Production): Produced {
+    const said = { firstNumber, readings, poison, segment, oldestUs };
+    const produced: Produced = {
+      ...said,
+      sequence,
+      checksum: undefined,
+      body: undefined,
+      lost: undefined,
+      sentAfter: Number.POSITIVE_INFINITY,
+      isMoved: false,
+    };
     this.bySequence.set(sequence, produced);
     this.readings += readings;
+    return produced;
+  }
+
+  /** The sequences above this one are free again: the device takes them for never given. Answers their readings. */
+  withdraw(highestSequence: number): number {
+    let taken = 0;
+    for (const [sequence, { readings }] of this.bySequence) {
+      if (sequence <= highestSequence) continue;
+      this.bySequence.delete(sequence);
+      taken += readings;
+    }
+    for (const each of [this.declarations, this.thinned]) {
+      for (const sequence of each.keys()) if (sequence > highestSequence) each.delete(sequence);
+    }
+    this.readings -= taken;
+    return taken;
+  }
+
+  copy(): EpochLedger {
+    const copy = new EpochLedger();
+    for (const [sequence, produced] of this.bySequence) copy.bySequence.set(sequence, { ...produced });
+    for (const [sequence, declaration] of this.declarations) copy.declarations.set(sequence, declaration);
+    for (const [sequence, thinned] of this.thinned) copy.thinned.set(sequence, thinned);
+    for (const sequence of this.inDoubt) copy.inDoubt.add(sequence);
+    copy.isBounded = this.isBounded;
+    copy.isLeft = this.isLeft;
+    copy.readings = this.readings;
+    return copy;
+  }
+}
+
+/** What was committed to one disk. A copy of the disk has a ledger of its own from then on. */
+export class DiskLedger {
+  readonly device: string;
+  /** By epoch in hexadecimal. */
+  readonly epochs: Map<string, EpochLedger>;
+
+  constructor(device: string, epochs = new Map<string, EpochLedger>()) {
+    this.device = device;
+    this.epochs = epochs;
+  }
+
+  epoch(epoch: string): EpochLedger {
+    let ledger = this.epochs.get(epoch);
+    if (ledger === undefined) {
+      ledger = new EpochLedger();
+      this.epochs.set(epoch, ledger);
+    }
+    return ledger;
+  }
+
+  copy(): DiskLedger {
+    return new DiskLedger(this.device, new Map([...this.epochs].map(([epoch, ledger]) => [epoch, ledger.copy()])));
   }
 }

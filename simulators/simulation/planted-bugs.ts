@@ -64,11 +64,36 @@ class HastyBuffer extends BufferCore {
   }
 }
 
+/** Takes a fork for a duplicate: what a copy of the buffer has sent is acknowledged with the other's bytes. */
+function acknowledgesForks(store: MemoryStore): SimStore {
+  return {
+    register: (registration) => store.register(registration),
+    commit: (devices, nowUs) =>
+      store.commit(devices, nowUs).map((outcome) => {
+        if (outcome.outcome !== 'committed') return outcome;
+        const items = outcome.items.map((each) => (each === ItemOutcome.Fork ? ItemOutcome.Duplicate : each));
+        return { ...outcome, items };
+      }),
+    crashed: () => store.crashed(),
+  };
+}
+
 /** Mistakes that a simulation must find, or it finds nothing. They are wrapped around the real parts. */
-export const PLANTED_BUGS: Readonly<Record<string, RunOptions>> = {
-  'a collector that acknowledges before its commit': { wrapStore: acknowledgesBeforeCommit },
-  'a store without a duplicate filter': { wrapStore: hasNoDuplicateFilter },
-  'an agent that deletes before the acknowledgement': {
-    openBuffer: (table, quotaBytes, newEpoch) => new HastyBuffer(table, quotaBytes, newEpoch),
+export const PLANTED_BUGS: Readonly<Record<string, { what: string; options: RunOptions }>> = {
+  'acknowledge-before-commit': {
+    what: 'a collector that acknowledges before its commit',
+    options: { wrapStore: acknowledgesBeforeCommit },
+  },
+  'no-duplicate-filter': {
+    what: 'a store without a duplicate filter',
+    options: { wrapStore: hasNoDuplicateFilter },
+  },
+  'delete-before-acknowledge': {
+    what: 'an agent that deletes before the acknowledgement',
+    options: { openBuffer: (table, quotaBytes, newEpoch) => new HastyBuffer(table, quotaBytes, newEpoch) },
+  },
+  'acknowledge-fork': {
+    what: 'a collector that acknowledges a fork',
+    options: { wrapStore: acknowledgesForks },
   },
 };

@@ -1,16 +1,19 @@
 import { createHash } from 'node:crypto';
+import { BufferCore } from '@tributary/agent/buffer/buffer-core';
 import { defaultIngestLimits, type IngestLimits } from '@tributary/collector/ingest/ingest-limits';
 import type { EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
 import { Chance } from './chance.js';
 import { Checker } from './checker.js';
 import { Faults } from './faults.js';
-import { type OpenBuffer, SimAgent } from './sim-agent.js';
+import { SimAgent, type SimAgentOptions } from './sim-agent.js';
+import type { OpenBuffer } from './sim-buffer.js';
 import { SimClock } from './sim-clock.js';
 import { DEVICES_MAX, SimCollector } from './sim-collector.js';
 import { SimNetwork } from './sim-link.js';
 import { SimProducer } from './sim-producer.js';
 import { MemoryStore, type SimStore, type StoredItem } from './sim-store.js';
-import { Violation, World } from './world.js';
+import { type Concerned, Violation } from './violation.js';
+import { World } from './world.js';
 
 /** What a test may change of a run. */
 export interface RunOptions {
@@ -23,6 +26,12 @@ export interface RunOptions {
   /** Stands between the collector and its store. */
   wrapStore?: (store: MemoryStore, world: World) => SimStore;
   openBuffer?: OpenBuffer;
+  /** Only these agents take part, counted from 1; what the others would have done is left out. */
+  agents?: readonly number[];
+  /** Only these faults of the seed's plan are done. */
+  faults?: readonly number[];
+  /** So many of the newest lines of what happened are kept. */
+  historyLines?: number;
 }
 
 /** What became of a seed. */
@@ -33,6 +42,11 @@ export interface RunResult {
   outages: number;
   crashes: number;
   commits: number;
+  /** That had an effect. */
+  faults: number;
+  /** Of the plan, and of the agents that the seed has: what can be left out when a failure is made smaller. */
+  faultsPlanned: number;
+  agents: number;
   /** Readings that the device gave up and declared: evicted, refused or lost before the buffer. */
   declared: number;
   duplicates: number;
@@ -41,10 +55,22 @@ export interface RunResult {
   traceHash: string;
   /** Of what is stored: device, epoch, sequence, checksum and commit order. */
   identityHash: string;
-  failure: { invariant: string; detail: string; history: readonly string[] } | undefined;
+  failure: SeedFailure | undefined;
 }
 
-const DURATION_MS = 30 * 60_000;
+export interface SeedFailure {
+  invariant: string;
+  detail: string;
+  concerns: Concerned;
+  /** When it was seen. */
+  atMs: number;
+  history: readonly string[];
+}
+
+export const DURATION_MS = 60 * 60_000;
+
+/** In an hour at the least; a seed with fewer would show little. */
+export const FAULTS_MIN = 10;
 
 /** After the healing: the longest back-off, twice over, and then as long again as draining can take. */
 const DRAIN_MS_MAX = 2 * 3_600_000;
@@ -58,81 +84,109 @@ const NUMBERS_PER_DEVICE = 1e9;
 /** Streams of random numbers. */
 enum Stream {
   World = 0,
-  Network = 1,
-  Collector = 2,
-  Faults = 3,
-  Clocks = 4,
-  Agent = 16,
-  Producer = 256,
+  Plan = 1,
+  Clocks = 2,
+  Collector = 16,
+  Network = 32,
+  Agent = 64,
+  Producer = 128,
+  /** One each. */
+  Fault = 1024,
 }
+
+/** A machine with a copied card draws from streams so far from its original's. */
+const CLONE = 32;
+
+const COLLECTORS_MAX = 3;
 
 /** Runs one seed from a healthy start through its faults to the check at the end. Never throws. */
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
-  const world = new World();
+  const world = new World(options.historyLines);
   const chance = new Chance(seed, Stream.World);
+  const durationMs = options.durationMs ?? DURATION_MS;
   const checker = new Checker(options.isOnlyEndChecked ?? false);
   const store = new MemoryStore((device, epoch, item) => checker.storeCommitted(device, epoch, item));
-  const network = new SimNetwork(world, new Chance(seed, Stream.Network));
+  let machines = 0;
+  const network = new SimNetwork(world, () => new Chance(seed, Stream.Network + machines++));
   const storePoison = new Set<string>();
   const collectorClock = new SimClock(world, 1);
-  const collector = new SimCollector({
-    world,
-    network,
-    checker,
-    storePoison,
-    clock: collectorClock,
-    chance: new Chance(seed, Stream.Collector),
-    store: options.wrapStore?.(store, world) ?? store,
-    limits: ingestLimits(chance),
-    // Some stores are slow all the time: what waits for a commit is sent again by the next connection.
-    usualCommitMs: { min: 1, max: chance.magnitude(5, 5000) },
+  const limits = ingestLimits(chance);
+  // Some stores are slow all the time: what waits for a commit is sent again by the next connection.
+  const usualCommitMs = { min: 1, max: chance.magnitude(5, 5000) };
+  const wrapped = options.wrapStore?.(store, world) ?? store;
+  const followed = new Set<string>();
+  const collectors = Array.from({ length: chance.whole(1, COLLECTORS_MAX) }, (_, index) => {
+    const own = { index, chance: new Chance(seed, Stream.Collector + index), clock: collectorClock, store: wrapped };
+    return new SimCollector({ ...own, world, network, checker, storePoison, limits, usualCommitMs, followed });
   });
   const poisonShare = chance.is(0.5) ? chance.magnitude(0.001, 0.05) : 0;
   const clocks: SimClock[] = [];
-  const agents = Array.from({ length: chance.whole(1, DEVICES_MAX) }, (_, at) => {
+  const optionsOf = (at: number): SimAgentOptions => {
     const clock = new SimClock(world, 1 + chance.between(-5e-5, 5e-5));
     clocks.push(clock);
     const producer = new SimProducer(new Chance(seed, Stream.Producer + at), at * NUMBERS_PER_DEVICE, storePoison);
     producer.poisonShare = poisonShare;
-    return new SimAgent({
+    return {
       world,
       network,
       checker,
       clock,
       producer,
       name: `agent-${at + 1}`,
+      device: `agent-${at + 1}`,
       chance: new Chance(seed, Stream.Agent + at),
-      intervalMs: chance.magnitude(300, 10_000),
+      intervalMs: chance.magnitude(2000, 30_000),
       // From less than a stream to more than an outage fills.
-      quotaBytes: Math.round(chance.magnitude(8 * 1024, 1024 * 1024)),
+      quotaBytes: Math.round(chance.magnitude(4 * 1024, 256 * 1024)),
       limits: {
         messageBytesMax: Math.round(chance.magnitude(256, 8192)),
         streamBytesMax: Math.round(chance.magnitude(8192, 65_536)),
-        liveBacklogBytes: Math.round(chance.magnitude(512, 262_144)),
+        liveBacklogBytes: Math.round(chance.magnitude(512, 65_536)),
         readItemsMax: chance.whole(1, 64),
         // Half of the agents keep their streams open.
         lingerMs: chance.whole(0, 1) * Math.round(chance.magnitude(100, 5000)),
       },
-      openBuffer: options.openBuffer,
-    });
+      openBuffer: options.openBuffer ?? openBuffer(chance),
+    };
+  };
+  const all = Array.from({ length: chance.whole(1, DEVICES_MAX) }, (_, at) => optionsOf(at));
+  const agents = all
+    .filter((_, at) => options.agents?.includes(at + 1) ?? true)
+    .map((agentOptions) => new SimAgent(agentOptions));
+  const clone = (agent: SimAgent): SimAgent | undefined => {
+    const at = all.indexOf(agent.options) + CLONE;
+    const name = `${agent.name}-copy`;
+    if (at < CLONE || agents.some((each) => each.name === name)) return undefined;
+    const clock = new SimClock(world, 1);
+    const producer = new SimProducer(new Chance(seed, Stream.Producer + at), at * NUMBERS_PER_DEVICE, storePoison);
+    const own = { name, clock, producer, chance: new Chance(seed, Stream.Agent + at) };
+    const copy = new SimAgent({ ...agent.options, ...own }, agent.image());
+    agents.push(copy);
+    return copy;
+  };
+  const victims = { world, network, collectors, agents, clocks, collectorClock, clone };
+  const faults = new Faults(victims, {
+    seed,
+    planStream: Stream.Plan,
+    clockStream: Stream.Clocks,
+    stream: Stream.Fault,
+    durationMs,
+    areClocksSteady: options.areClocksSteady ?? false,
+    only: options.faults === undefined ? undefined : new Set(options.faults),
   });
-  const victims = { world, network, collector, agents, clocks, collectorClock };
-  const faults = new Faults(
-    victims,
-    new Chance(seed, Stream.Faults),
-    new Chance(seed, Stream.Clocks),
-    options.areClocksSteady ?? false,
-  );
   let stored: StoredItem[] = [];
   let audits: EpochAudit[] = [];
-  let failure: RunResult['failure'];
+  let failure: SeedFailure | undefined;
   try {
-    collector.start();
+    for (const collector of collectors) collector.start();
     for (const agent of agents) agent.start();
     faults.start();
-    await world.run(options.durationMs ?? DURATION_MS);
+    await world.run(durationMs);
     faults.heal();
-    for (const agent of agents) agent.isProducing = false;
+    for (const agent of agents) {
+      agent.isProducing = false;
+      agent.start();
+    }
     const isDrained = () =>
       agents.every(({ uplinkState }) => uplinkState === 'idle') && agents.every((agent) => agent.itemsWaiting === 0);
     if (!(await world.run(world.nowMs + DRAIN_MS_MAX, isDrained))) {
@@ -140,10 +194,13 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
       throw new Violation('I2', `not everything drained after the healing: ${waiting.join(', ')}`);
     }
     await world.run(world.nowMs + REST_MS);
-    checkRest(collector, agents);
+    checkRest(collectors, agents);
     stored = store.stored();
     audits = store.audit();
     checker.finish(stored, audits);
+    if (durationMs >= DURATION_MS && options.faults === undefined && faults.done < FAULTS_MIN) {
+      throw new Violation('simulation', `only ${faults.done} faults had an effect`);
+    }
   } catch (error) {
     failure = failureOf(error, world);
   }
@@ -155,7 +212,10 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     readings: checker.readings,
     outages: faults.outages,
     crashes: agents.reduce((sum, agent) => sum + agent.crashes, 0),
-    commits: collector.commits,
+    commits: collectors.reduce((sum, { commits }) => sum + commits, 0),
+    faults: faults.done,
+    faultsPlanned: faults.plan.length,
+    agents: all.length,
     declared: audits.reduce((sum, { declared }) => sum + declared.reduce((all, { readings }) => all + readings, 0), 0),
     duplicates: audits.reduce((sum, { duplicatesDropped }) => sum + duplicatesDropped, 0),
     simulatedMs: Math.round(world.nowMs),
@@ -164,10 +224,16 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   };
 }
 
+/** Half of the agents thin what is too much before they drop it. */
+function openBuffer(chance: Chance): OpenBuffer {
+  const windowMs = chance.whole(0, 1) * Math.round(chance.magnitude(1000, 600_000));
+  return (table, quotaBytes, newEpoch) => new BufferCore(table, quotaBytes, newEpoch, windowMs);
+}
+
 /** When nothing happens, nothing is held: what leaks would end a collector or fill a device after weeks. */
-function checkRest(collector: SimCollector, agents: readonly SimAgent[]): void {
-  if (collector.inFlightBytes !== 0) {
-    throw new Violation('I5', `the collector still counts ${collector.inFlightBytes} bytes in flight`);
+function checkRest(collectors: readonly SimCollector[], agents: readonly SimAgent[]): void {
+  for (const { name, inFlightBytes } of collectors) {
+    if (inFlightBytes !== 0) throw new Violation('I5', `${name} still counts ${inFlightBytes} bytes in flight`);
   }
   for (const { name, table } of agents) {
     const { items, readings } = table.totals();
@@ -192,11 +258,13 @@ function ingestLimits(chance: Chance): IngestLimits {
   };
 }
 
-function failureOf(error: unknown, world: World): RunResult['failure'] {
-  const { history } = world;
-  if (error instanceof Violation) return { invariant: error.invariant, detail: error.message, history };
+function failureOf(error: unknown, world: World): SeedFailure {
+  const { history, nowMs: atMs } = world;
+  if (error instanceof Violation) {
+    return { invariant: error.invariant, detail: error.message, concerns: error.concerns, atMs, history };
+  }
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return { invariant: 'bug', detail, history };
+  return { invariant: 'bug', detail, concerns: {}, atMs, history };
 }
 
 function identityHash(stored: readonly StoredItem[]): string {

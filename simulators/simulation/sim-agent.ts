@@ -1,21 +1,23 @@
-import { BufferCore } from '@tributary/agent/buffer/buffer-core';
+import { Watermark } from '@tributary/agent/runtime/watermark';
 import type { UplinkLimits } from '@tributary/agent/uplink/uplink-limits';
 import { ClockState } from '@tributary/proto/gen/tributary/v1/series';
 import { LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { AgentProcess } from './agent-process.js';
 import type { Chance } from './chance.js';
 import type { Checker } from './checker.js';
+import type { DiskLedger, Production } from './ledger.js';
+import { isDiskFailure, type OpenBuffer, SimBuffer } from './sim-buffer.js';
 import type { SimClock } from './sim-clock.js';
 import type { SimNetwork } from './sim-link.js';
-import { SERIES, type SimProducer } from './sim-producer.js';
-import { PowerCut, WatchedTable } from './watched-table.js';
+import { type MadeBatch, SERIES, type SimProducer } from './sim-producer.js';
+import { PowerCut, type TableChange, WatchedTable } from './watched-table.js';
 import type { World } from './world.js';
 
-/** Makes a buffer of a table; a test may plant a bug here. */
-export type OpenBuffer = (table: WatchedTable, quotaBytes: number, newEpoch: Uint8Array) => BufferCore;
-
 export interface SimAgentOptions {
+  /** Of the machine. */
   name: string;
+  /** What its certificate says; a machine with a copied card says the same. */
+  device: string;
   world: World;
   network: SimNetwork;
   clock: SimClock;
@@ -26,7 +28,13 @@ export interface SimAgentOptions {
   intervalMs: number;
   quotaBytes: number;
   limits: Partial<UplinkLimits>;
-  openBuffer: OpenBuffer | undefined;
+  openBuffer: OpenBuffer;
+}
+
+/** What lies on a disk, with what the checker knows of it. */
+export interface DiskImage {
+  table: WatchedTable;
+  ledger: DiskLedger;
 }
 
 /** A machine that lost power starts again after this long. */
@@ -34,7 +42,14 @@ const RESTART_MS_MIN = 100;
 const RESTART_MS_MAX = 60_000;
 
 /** The agent deletes what was acknowledged within so long, though nothing is appended. */
-const TIDY_MS = 1000;
+const TIDY_MS = 5000;
+
+/** What the disk has refused is appended again after this long. */
+const RETRY_MS_MIN = 200;
+const RETRY_MS_MAX = 5000;
+
+/** Batches that wait in memory for the disk; beyond this readings are lost, and declared when it comes back. */
+const PENDING_MAX = 8;
 
 /** Readings are lost before they are in a batch, as when a queue is full, this often. */
 const LOSS_SHARE = 0.01;
@@ -44,22 +59,38 @@ const BURST_SHARE = 0.1;
 /** A device: a disk that stays, and a process on it that is killed and started again. */
 export class SimAgent {
   readonly name: string;
-  readonly table: WatchedTable;
   crashes = 0;
   /** There are new readings; set to false when the run is to drain. */
   isProducing = true;
+  #disk: DiskImage;
   #process: AgentProcess | undefined;
+  #pending: MadeBatch[] = [];
+  #overflow: Production[] = [];
+  #isAppending = false;
   readonly #options: SimAgentOptions;
 
-  constructor(options: SimAgentOptions) {
+  /** `copied`: its disk is a copy of another; without it the disk is new. */
+  constructor(options: SimAgentOptions, copied?: DiskImage) {
     this.#options = options;
     this.name = options.name;
-    this.table = new WatchedTable((change) => options.checker.bufferCommitted(this.name, change));
+    const ledger = copied?.ledger ?? options.checker.disk(options.device);
+    if (copied !== undefined) options.checker.inserted(ledger);
+    const table = copied?.table.copy(this.#watch(ledger)) ?? new WatchedTable(this.#watch(ledger));
+    this.#disk = { table, ledger };
   }
 
-  /** That wait for an acknowledgement; undefined while the agent is down. */
+  get options(): Readonly<SimAgentOptions> {
+    return this.#options;
+  }
+
+  get table(): WatchedTable {
+    return this.#disk.table;
+  }
+
+  /** That wait for an acknowledgement, or for the disk; undefined while the agent is down. */
   get itemsWaiting(): number | undefined {
-    return this.#process?.buffer.status().itemsWaiting;
+    if (this.#process === undefined) return undefined;
+    return this.#process.buffer.last.status().itemsWaiting + this.#pending.length + this.#overflow.length;
   }
 
   get uplinkState(): string {
@@ -72,12 +103,12 @@ export class SimAgent {
     try {
       process = this.#boot();
     } catch (error) {
-      if (!(error instanceof PowerCut)) throw error;
+      if (!(error instanceof PowerCut) && !isDiskFailure(error)) throw error;
       this.#down(`${error.message}, while it started`);
       return;
     }
     this.#process = process;
-    const { itemsStored, highestSequence } = process.buffer.state;
+    const { itemsStored, highestSequence } = process.buffer.last.state;
     this.#options.world.trace(this.name, `starts with ${itemsStored} items, highest ${highestSequence}`);
     process.start();
     this.#tidy(process);
@@ -92,35 +123,62 @@ export class SimAgent {
     this.#down(why);
   }
 
+  /** The disk as it is now. The machine goes on. */
+  image(): DiskImage {
+    return { table: this.#disk.table.copy(undefined), ledger: this.#options.checker.copied(this.#disk.ledger) };
+  }
+
+  /** An image is put back: what was committed since then is gone. */
+  restore(image: DiskImage): void {
+    const { checker } = this.#options;
+    const wasDown = this.#process === undefined;
+    checker.destroyed(this.#disk.ledger);
+    this.#process?.end();
+    this.#process = undefined;
+    checker.inserted(image.ledger);
+    this.#disk = { table: image.table.copy(this.#watch(image.ledger)), ledger: image.ledger };
+    if (!wasDown) this.#down('an image is put back');
+  }
+
+  #watch(ledger: DiskLedger): (change: TableChange) => void {
+    return (change) => this.#options.checker.bufferCommitted(ledger, change);
+  }
+
   #down(why: string): void {
     const { world, chance } = this.#options;
     world.trace(this.name, `crashes: ${why}`);
     this.crashes++;
     this.table.crash();
+    this.#pending = [];
+    this.#overflow = [];
+    this.#isAppending = false;
     world.schedule(chance.magnitude(RESTART_MS_MIN, RESTART_MS_MAX), () => this.start());
   }
 
   #boot(): AgentProcess {
-    const { name, world, network, chance, clock, quotaBytes, limits, openBuffer } = this.#options;
+    const { name, device, world, network, checker, chance, clock, quotaBytes, limits, openBuffer } = this.#options;
     clock.boot();
-    const open = openBuffer ?? ((table, quota, epoch) => new BufferCore(table, quota, epoch));
-    const buffer = open(this.table, quotaBytes, chance.bytes(16));
-    buffer.addSeries(SERIES);
+    const buffer = new SimBuffer(this.table, quotaBytes, () => chance.bytes(16), openBuffer);
+    buffer.last.addSeries(SERIES);
     const monotonicUs = clock.monotonicUs();
-    const segment = buffer.addSegment({
+    const segment = buffer.last.addSegment({
       bootId: Buffer.from(chance.bytes(8)).toString('hex'),
       offsetUs: clock.wallUs() - monotonicUs,
       observedAtUs: monotonicUs,
       uncertaintyUs: 1000,
       state: chance.pick([ClockState.SYNCHRONIZED, ClockState.ESTIMATED, ClockState.UNSYNCHRONIZED]),
     });
+    const identity = buffer.last.identity('clean');
+    const watermark = new Watermark(identity.highestSequence);
+    const { table, ledger } = this.#disk;
     const powerCut = (why: string) => this.crash(why);
-    return new AgentProcess({ name, world, network, clock, chance, powerCut, table: this.table }, buffer, segment.id, {
+    const machine = { name, device, world, network, clock, chance, powerCut, table, watermark, checker, ledger };
+    return new AgentProcess(machine, buffer, segment.id, {
       random: chance.random,
       startId: chance.bytes(16),
       agentVersion: 'simulation',
       attributes: { site: 'simulation' },
-      identity: buffer.identity('clean'),
+      identity,
       limits,
     });
   }
@@ -133,27 +191,64 @@ export class SimAgent {
   #produced(process: AgentProcess): void {
     if (!this.isProducing) return;
     const { chance, clock, producer } = this.#options;
-    if (chance.is(LOSS_SHARE)) {
-      const lost = producer.take(chance.whole(1, 5));
-      process.append('declares a loss', [lost], (buffer) =>
-        buffer.lose([{ readings: lost.readings, reason: LossReason.CRASH_WINDOW }]),
+    if (chance.is(LOSS_SHARE)) this.#overflow.push(producer.take(chance.whole(1, 5)));
+    const count = chance.is(BURST_SHARE) ? chance.whole(2, 5) : 1;
+    for (let batch = 0; batch < count; batch++) {
+      const made = producer.make(process.segment, clock.monotonicUs());
+      if (this.#pending.length < PENDING_MAX) this.#pending.push(made);
+      else this.#overflow.push({ ...made, poison: undefined });
+    }
+    this.#append(process);
+    this.#produce(process);
+  }
+
+  /** One append after the other, as the agent's writer does it. */
+  #append(process: AgentProcess): void {
+    if (this.#isAppending) return;
+    const { world, chance } = this.#options;
+    const done = (took: () => void) => (isDone: boolean) => {
+      this.#isAppending = false;
+      if (isDone) {
+        took();
+        this.#append(process);
+      } else {
+        const retryMs = chance.between(RETRY_MS_MIN, RETRY_MS_MAX);
+        world.schedule(retryMs, () => this.#append(process), process.life);
+      }
+    };
+    if (this.#overflow.length > 0) {
+      this.#isAppending = true;
+      const lost = [...this.#overflow];
+      const losses = lost.map(({ readings }) => ({ readings, reason: LossReason.CRASH_WINDOW }));
+      process.append(
+        'declares a loss',
+        lost,
+        (buffer) => buffer.run((core) => core.lose(losses)),
+        done(() => this.#overflow.splice(0, lost.length)),
+      );
+    } else if (this.#pending.length > 0) {
+      this.#isAppending = true;
+      const batches = [...this.#pending];
+      process.append(
+        'appends',
+        batches,
+        (buffer) => process.appended(batches, buffer.append(batches).sequences),
+        done(() => {
+          this.#pending.splice(0, batches.length);
+          if (this.#pending.length === 0) process.written();
+        }),
       );
     }
-    const batches = Array.from({ length: chance.is(BURST_SHARE) ? chance.whole(2, 5) : 1 }, () =>
-      producer.make(process.segment, clock.monotonicUs()),
-    );
-    process.append('appends', batches, (buffer) => {
-      buffer.append(batches);
-    });
-    this.#produce(process);
   }
 
   #tidy(process: AgentProcess): void {
     const tidy = () => {
-      process.disk((buffer) => {
-        buffer.deleteAcknowledged();
+      const run = (buffer: SimBuffer) => {
+        buffer.run((core) => core.deleteAcknowledged());
         return undefined;
-      });
+      };
+      // The rows go with the next append.
+      process.disk(run, () => {});
       this.#tidy(process);
     };
     this.#options.world.schedule(TIDY_MS, tidy, process.life);

@@ -6,7 +6,7 @@ import { type RegisterDependencies, register } from '@tributary/collector/ingest
 import type { DeviceCommit, DeviceName } from '@tributary/collector/store/store';
 import { StoreError } from '@tributary/collector/store/store-error';
 import { RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
-import { UploadResponse } from '@tributary/proto/gen/tributary/v1/telemetry';
+import { Lane, type UploadHeader, UploadResponse } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { decodeUploadMessage } from '@tributary/proto/items/upload-wire';
 import type { Chance } from './chance.js';
 import type { Checker } from './checker.js';
@@ -14,10 +14,15 @@ import { type ServerStream, type StreamPeer, unavailable } from './sim-call.js';
 import type { SimClock } from './sim-clock.js';
 import type { Listener, RegisterReply, SimNetwork } from './sim-link.js';
 import { bodyKey } from './sim-producer.js';
-import type { SimStore } from './sim-store.js';
-import { type Life, Violation, type World } from './world.js';
+import { hex, type SimStore } from './sim-store.js';
+import { Violation } from './violation.js';
+import type { Life, World } from './world.js';
 
 export interface SimCollectorOptions {
+  /** Counts from 0: of its address. */
+  index: number;
+  /** What all collectors of a store have followed. */
+  followed: Set<string>;
   world: World;
   network: SimNetwork;
   clock: SimClock;
@@ -53,13 +58,21 @@ export class SimCollector {
   /** The process ends by itself after so many more steps of a commit. */
   stepsToCrash = Number.POSITIVE_INFINITY;
   /** Told of each crash and each orderly end. */
-  onEnd: () => void = () => {};
-  #process: { life: Life; core: IngestCore } | undefined;
-  readonly #registeredMs = new Map<string, number[]>();
+  onEnd: (chance: Chance) => void = () => {};
+  readonly name: string;
+  #process: { life: Life; core: IngestCore; listener: Listener } | undefined;
+  /** By device and start: a copied card is another start of the same device. */
+  readonly #registeredMs = new Map<string, Map<string, number[]>>();
   readonly #options: SimCollectorOptions;
 
   constructor(options: SimCollectorOptions) {
     this.#options = options;
+    this.name = `collector-${options.index + 1}`;
+    options.network.listeners[options.index] = undefined;
+  }
+
+  get isUp(): boolean {
+    return this.#process !== undefined;
   }
 
   /** What ingest says that it holds. */
@@ -68,7 +81,7 @@ export class SimCollector {
   }
 
   start(): void {
-    const { world, network, limits, chance } = this.#options;
+    const { world, network, limits, chance, index } = this.#options;
     if (this.#process !== undefined) return;
     const life: Life = { alive: true };
     const core: IngestCore = new IngestCore({
@@ -77,24 +90,38 @@ export class SimCollector {
       port: this.#port(life, () => core),
       follower: this.#follower(),
     });
-    this.#process = { life, core };
-    network.listener = this.#listener(life, core);
-    world.trace('collector', 'starts');
+    const listener = this.#listener(life, core);
+    this.#process = { life, core, listener };
+    network.listeners[index] = listener;
+    world.trace(this.name, 'starts');
     this.#tick(life, core);
   }
 
   /** The process is killed, or its machine loses power: only what the store has committed stays. */
   crash(why: string): void {
     if (this.#process === undefined) return;
-    const { world, network, chance, store } = this.#options;
-    world.trace('collector', `crashes: ${why}`);
-    this.#process.life.alive = false;
+    const { world, network, chance, store, index } = this.#options;
+    const { life, listener } = this.#process;
+    world.trace(this.name, `crashes: ${why}`);
+    life.alive = false;
     this.#process = undefined;
-    network.listener = undefined;
-    network.cut(chance.is(0.3));
+    network.listeners[index] = undefined;
+    network.cutFrom(listener, chance.is(0.3));
     store.crashed();
     this.stepsToCrash = Number.POSITIVE_INFINITY;
-    this.onEnd();
+    this.onEnd(chance);
+  }
+
+  /** The process is stopped (SIGSTOP) for a while; its connections stay. */
+  freeze(forMs: number): void {
+    if (this.#process === undefined) return;
+    this.#options.world.trace(this.name, `is frozen for ${Math.round(forMs)} ms`);
+    this.#process.life.frozenUntilMs = this.#options.world.nowMs + forMs;
+  }
+
+  /** Goes on at once. */
+  thaw(): void {
+    if (this.#process !== undefined) this.#process.life.frozenUntilMs = this.#options.world.nowMs;
   }
 
   /** Answers what is open, takes nothing more, and ends when it is idle. */
@@ -102,7 +129,7 @@ export class SimCollector {
     const process = this.#process;
     if (process === undefined) return;
     const { world } = this.#options;
-    world.trace('collector', 'stops in order');
+    world.trace(this.name, 'stops in order');
     process.core.stop();
     const look = () => {
       if (process.core.idle) this.crash('it was stopped, and is idle');
@@ -143,11 +170,11 @@ export class SimCollector {
         this.#failIfDue(devices);
         const outcomes = store.commit(devices, clock.wallUs());
         this.commits++;
-        world.trace('collector', `commits ${devices.map(({ items }) => items.length).join('+')} items`);
+        world.trace(this.name, `commits ${devices.map(({ items }) => items.length).join('+')} items`);
         answer = () => core().committed(outcomes, clock.wallUs());
       } catch (error) {
         if (error instanceof Violation) throw error;
-        world.trace('collector', `cannot commit: ${String(error)}`);
+        world.trace(this.name, `cannot commit: ${String(error)}`);
         answer = () => core().commitFailed(error);
       }
       if (this.#endsHere('after a commit')) return;
@@ -177,13 +204,13 @@ export class SimCollector {
   }
 
   #follower(): Follower {
-    const followed = new Set<string>();
+    const { followed } = this.#options;
     const watermarks = new Map<number, number>();
     const { devicesMax } = this.#options.limits;
     return {
       follow: (batches) => {
-        for (const { deviceId, epochId, sequence } of batches) {
-          const key = `${deviceId}/${epochId}/${sequence}`;
+        for (const { deviceId, epoch, sequence } of batches) {
+          const key = `${deviceId}/${hex(epoch)}/${sequence}`;
           if (followed.has(key)) throw new Violation('I1', `${key} was followed twice`);
           followed.add(key);
         }
@@ -216,7 +243,7 @@ export class SimCollector {
     request: Uint8Array,
     reply: (reply: RegisterReply) => void,
   ): void {
-    const { world, clock, store, limits } = this.#options;
+    const { world, clock, store, limits, checker } = this.#options;
     const dependencies: RegisterDependencies = {
       store: {
         register: async (registration) => {
@@ -229,14 +256,19 @@ export class SimCollector {
       limits,
     };
     const name: DeviceName = { tenant: '', device };
-    const answered = register(dependencies, name, RegisterRequest.decode(request)).then(
+    const decoded = RegisterRequest.decode(request);
+    const answered = register(dependencies, name, decoded).then(
       (result) => {
         if (!life.alive) return;
-        this.#noteRegistration(device);
-        world.trace('collector', `registers ${device}: ${result.outcome}`);
+        this.#noteRegistration(device, hex(decoded.startId));
+        world.trace(this.name, `registers ${device}: ${result.outcome}`);
         if (result.outcome === 'registered') {
           reply({ reply: 'answer', bytes: RegisterResponse.encode(result.response).finish() });
-        } else world.fail(new Violation('I1', `${device} was refused: ${result.outcome}, ${result.detail}`));
+        } else if (result.outcome === 'conflict' && checker.isCopied(device)) {
+          const failure = { ...unavailable(result.detail), kind: 'invalid' as const };
+          reply({ reply: 'failure', failure, conflict: true });
+        } else
+          world.fail(new Violation('I1', `${device} was refused: ${result.outcome}, ${result.detail}`, { device }));
       },
       (error: unknown) => {
         if (!(error instanceof StoreError)) world.fail(error);
@@ -248,10 +280,15 @@ export class SimCollector {
   }
 
   /** However often the network fails, a device must not hammer; one whose items are taken in between does not. */
-  #noteRegistration(device: string): void {
+  #noteRegistration(device: string, startId: string): void {
     const { nowMs } = this.#options.world;
-    const times = this.#registeredMs.get(device) ?? [];
-    this.#registeredMs.set(device, times);
+    let starts = this.#registeredMs.get(device);
+    if (starts === undefined) {
+      starts = new Map();
+      this.#registeredMs.set(device, starts);
+    }
+    const times = starts.get(startId) ?? [];
+    starts.set(startId, times);
     times.push(nowMs);
     if (times.length <= REGISTRATIONS_A_MINUTE_MAX) return;
     if (nowMs - times.shift()! < 60_000) {
@@ -264,16 +301,20 @@ export class SimCollector {
 
   #open(core: IngestCore, device: string, peer: StreamPeer): ServerStream {
     const { world, clock, checker } = this.#options;
-    let epoch: Uint8Array | undefined;
+    let header: UploadHeader | undefined;
     const stream = core.open(
       { tenant: '', device },
       {
         answer: (response) => {
-          const text = JSON.stringify({ durable: response.durable, later: response.later });
-          world.trace('collector', `answers ${device} ${text}`);
+          const { durable, later, forked } = response;
+          const text = JSON.stringify(forked.length > 0 ? { durable, later, forked } : { durable, later });
+          world.trace(this.name, `answers ${device} ${text}`);
           if (response.durable.length > 0) this.#registeredMs.delete(device);
-          if (epoch !== undefined) checker.acknowledged(device, epoch, response.durable);
-          if (response.forked.length > 0) world.fail(new Violation('I1', `${device} was told of a fork, and has none`));
+          if (header !== undefined) checker.acknowledged(device, header.epoch, response.durable);
+          if (response.forked.length > 0 && !checker.isCopied(device)) {
+            world.fail(new Violation('I1', `${device} was told of a fork, and has none`, { device }));
+          }
+          if (header !== undefined) this.#announced(header, response);
           peer.answer(UploadResponse.encode(response).finish());
         },
         fail: ({ message }) => {
@@ -287,12 +328,19 @@ export class SimCollector {
     );
     return {
       message: (bytes) => {
-        epoch ??= decodeUploadMessage(bytes)?.header?.epoch.slice();
+        header ??= decodeUploadMessage(bytes)?.header;
         stream.message(bytes, clock.wallUs());
       },
       halfClose: () => stream.halfClose(clock.wallUs()),
       cancel: () => stream.cancel(),
     };
+  }
+
+  /** A stream of the live lane that was taken whole brings its watermark. */
+  #announced({ epoch, lane, watermarkSegment, watermarkUs }: UploadHeader, response: UploadResponse): void {
+    const isClean = response.later.length === 0 && response.rejected.length === 0 && response.forked.length === 0;
+    if (lane !== Lane.LIVE || !isClean || watermarkSegment === 0) return;
+    this.#options.checker.announced(hex(epoch), watermarkSegment, watermarkUs);
   }
 }
 

@@ -29,8 +29,11 @@ const NOTICE_MS_MAX = 40_000;
 /** The network between the agents and the collector, with the faults that it has at the moment. */
 export class SimNetwork {
   readonly world: World;
-  readonly chance: Chance;
-  listener: Listener | undefined;
+  /** Of each machine, so that one does not disturb another. */
+  readonly #chances = new Map<string, Chance>();
+  readonly #newChance: () => Chance;
+  /** One for each collector's address. */
+  readonly listeners: (Listener | undefined)[] = [];
   /** Nobody reaches anybody. */
   isDown = false;
   /** Devices that reach nobody. */
@@ -43,31 +46,45 @@ export class SimNetwork {
   answersToLose = 0;
   readonly connections = new Set<SimConnection>();
 
-  constructor(world: World, chance: Chance) {
+  constructor(world: World, newChance: () => Chance) {
     this.world = world;
-    this.chance = chance;
+    this.#newChance = newChance;
   }
 
-  connect(device: string, life: Life, events: ConnectionEvents): SimConnection {
-    return new SimConnection(this, device, life, events);
+  connect(machine: string, device: string, life: Life, events: ConnectionEvents): SimConnection {
+    let chance = this.#chances.get(machine);
+    if (chance === undefined) {
+      chance = this.#newChance();
+      this.#chances.set(machine, chance);
+    }
+    return new SimConnection(this, chance, machine, device, life, events);
   }
 
-  isReachable(device: string): boolean {
-    return !this.isDown && !this.cutOff.has(device);
+  isReachable(machine: string): boolean {
+    return !this.isDown && !this.cutOff.has(machine);
   }
 
-  /** Cuts the connections of a device, or all. `silently`: both ends have to find out by themselves. */
-  cut(silently: boolean, device?: string): void {
+  /** Where nobody listens any more, connections end. */
+  cutFrom(listener: Listener, silently: boolean): void {
     for (const connection of this.connections) {
-      if (device === undefined || connection.device === device) connection.cut(silently);
+      if (connection.listener === listener) connection.cut(silently);
+    }
+  }
+
+  /** Cuts the connections of a machine, or all. `silently`: both ends have to find out by themselves. */
+  cut(silently: boolean, machine?: string): void {
+    for (const connection of this.connections) {
+      if (machine === undefined || connection.machine === machine) connection.cut(silently);
     }
   }
 }
 
 /** One connection: messages arrive in order in each direction, late, or not at all when it is cut before. */
 export class SimConnection {
+  readonly machine: string;
   readonly device: string;
   readonly #network: SimNetwork;
+  readonly #chance: Chance;
   /** Of the agent's process. */
   readonly #life: Life;
   readonly #events: ConnectionEvents;
@@ -79,8 +96,17 @@ export class SimConnection {
   #upMs = 0;
   #downMs = 0;
 
-  constructor(network: SimNetwork, device: string, life: Life, events: ConnectionEvents) {
+  constructor(
+    network: SimNetwork,
+    chance: Chance,
+    machine: string,
+    device: string,
+    life: Life,
+    events: ConnectionEvents,
+  ) {
     this.#network = network;
+    this.#chance = chance;
+    this.machine = machine;
     this.device = device;
     this.#life = life;
     this.#events = events;
@@ -90,6 +116,10 @@ export class SimConnection {
 
   get world(): World {
     return this.#network.world;
+  }
+
+  get listener(): Listener | undefined {
+    return this.#listener;
   }
 
   register(request: Uint8Array, done: (reply: RegisterReply) => void): void {
@@ -122,13 +152,13 @@ export class SimConnection {
     this.#state = 'cut';
     this.#isCut = true;
     this.#network.connections.delete(this);
-    this.world.trace(this.device, silently ? 'connection cut silently' : 'connection cut');
+    this.world.trace(this.machine, silently ? 'connection cut silently' : 'connection cut');
     for (const call of this.#calls) {
       this.world.schedule(this.#noticeMs(), () => call.abandon(), this.#listener?.life);
     }
     if (silently) return;
-    const noticeMs = this.#network.chance.between(NOTICE_MS_MIN, 50);
-    const linkFirst = this.#network.chance.is(0.5);
+    const noticeMs = this.#chance.between(NOTICE_MS_MIN, 50);
+    const linkFirst = this.#chance.is(0.5);
     const tell = () => {
       if (this.#state === 'cut') this.#events.disconnected();
     };
@@ -155,8 +185,8 @@ export class SimConnection {
     const network = this.#network;
     if (isAnswer && network.answersToLose > 0) {
       network.answersToLose--;
-      this.world.trace(this.device, 'an answer is lost');
-      this.cut(network.chance.is(0.3));
+      this.world.trace(this.machine, 'an answer is lost');
+      this.cut(this.#chance.is(0.3));
       return;
     }
     this.#downMs = this.#arrivalMs(this.#downMs);
@@ -167,22 +197,22 @@ export class SimConnection {
   }
 
   #arrivalMs(lastMs: number): number {
-    const { delayMs, stalledUntilMs, chance } = this.#network;
-    return Math.max(lastMs, stalledUntilMs, this.world.nowMs + chance.between(delayMs.min, delayMs.max));
+    const { delayMs, stalledUntilMs } = this.#network;
+    return Math.max(lastMs, stalledUntilMs, this.world.nowMs + this.#chance.between(delayMs.min, delayMs.max));
   }
 
   #noticeMs(): number {
-    return this.#network.chance.magnitude(NOTICE_MS_MIN, NOTICE_MS_MAX);
+    return this.#chance.magnitude(NOTICE_MS_MIN, NOTICE_MS_MAX);
   }
 
   #handshake(): void {
     const network = this.#network;
-    const { chance } = network;
+    const chance = this.#chance;
     const roundTripsMs = 3 * chance.between(network.delayMs.min, network.delayMs.max);
     const arrive = () => {
       if (this.#state !== 'connecting') return;
-      const { listener } = network;
-      if (!network.isReachable(this.device)) {
+      const listener = chance.pick(network.listeners);
+      if (!network.isReachable(this.machine)) {
         // Packets are dropped without a word, or a router says that there is no way.
         if (chance.is(0.5)) return;
         this.#state = 'cut';
@@ -190,6 +220,9 @@ export class SimConnection {
       } else if (listener === undefined || !listener.life.alive) {
         this.#state = 'cut';
         this.#events.connectFailed(unavailable('connection refused'));
+      } else if (listener.life.frozenUntilMs !== undefined && listener.life.frozenUntilMs > this.world.nowMs) {
+        // Its machine takes the connection, and nobody ever speaks.
+        return;
       } else {
         this.#state = 'ready';
         this.#listener = listener;

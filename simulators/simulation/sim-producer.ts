@@ -18,6 +18,10 @@ const POISONS: readonly Poison[] = ['malformed', 'count', 'type', 'store'];
 /** A batch on its way into a buffer, with what the ledger shall know of it. */
 export interface MadeBatch extends EncodedBatch, Production {}
 
+/** Between two rows of a batch. */
+const ROW_US = 10_000;
+const ROWS_MAX = 6;
+
 /** Makes batches whose readings are numbers that count up and are never used twice, whatever becomes of them. */
 export class SimProducer {
   /** How many batches are made wrong on purpose. */
@@ -26,6 +30,8 @@ export class SimProducer {
   /** Bodies of items that the store shall fail with. */
   readonly #storePoison: Set<string>;
   #nextNumber: number;
+  /** Where the last batch has ended. */
+  #last = { segment: 0, us: 0 };
 
   /** `firstNumber`: of a range that no other device uses. */
   constructor(chance: Chance, firstNumber: number, storePoison: Set<string>) {
@@ -38,14 +44,14 @@ export class SimProducer {
   take(readings: number): Production {
     const firstNumber = this.#nextNumber;
     this.#nextNumber += readings;
-    return { firstNumber, readings, poison: undefined };
+    return { firstNumber, readings, poison: undefined, segment: 0, oldestUs: 0 };
   }
 
-  /** A batch of readings up to now on the monotonic line of a segment. */
+  /** A batch of readings about now on the monotonic line of a segment, all of them later than those before. */
   make(segment: number, monotonicUs: number): MadeBatch {
     const chance = this.#chance;
-    const rows = chance.whole(1, 12);
-    const series = chance.whole(1, SERIES.length);
+    const rows = chance.whole(1, ROWS_MAX);
+    const series = chance.whole(1, 2);
     const { firstNumber, readings } = this.take(rows * series);
     const poison = chance.is(this.poisonShare) ? chance.pick(POISONS) : undefined;
     const columns = Array.from({ length: series }, (_, at): Column => {
@@ -56,17 +62,21 @@ export class SimProducer {
     if (poison === 'type') {
       columns[0] = { ...columns[0], type: 'boolean', values: new Float64Array(rows) };
     }
+    const lastUs = segment === this.#last.segment ? this.#last.us : 0;
+    const oldestUs = Math.max(lastUs + ROW_US, monotonicUs - rows * ROW_US);
+    this.#last = { segment, us: oldestUs + (rows - 1) * ROW_US };
     const body = encodeBatch({
       segment,
       unitExponent: 6,
-      baseTime: BigInt(monotonicUs),
+      baseTime: BigInt(oldestUs),
       readings,
-      groups: [{ rows, times: Float64Array.from({ length: rows }, (_, row) => (row - rows) * 10_000), columns }],
+      groups: [{ rows, times: Float64Array.from({ length: rows }, (_, row) => row * ROW_US), columns }],
     });
-    if (poison === 'malformed') return { body: body.subarray(0, body.length - 1), readings, firstNumber, poison };
-    if (poison === 'count') return { body, readings: readings + 1, firstNumber, poison };
+    const made = { body, readings, firstNumber, poison, segment, oldestUs };
+    if (poison === 'malformed') return { ...made, body: body.subarray(0, body.length - 1) };
+    if (poison === 'count') return { ...made, readings: readings + 1 };
     if (poison === 'store') this.#storePoison.add(bodyKey(body));
-    return { body, readings, firstNumber, poison };
+    return made;
   }
 }
 

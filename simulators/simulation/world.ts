@@ -3,18 +3,8 @@ import { createHash } from 'node:crypto';
 /** A process that may be killed: what was scheduled on its behalf does not happen after its end. */
 export interface Life {
   alive: boolean;
-}
-
-/** A promise of the system was broken. */
-export class Violation extends Error {
-  override readonly name = 'Violation';
-  /** Such as I1. */
-  readonly invariant: string;
-
-  constructor(invariant: string, detail: string) {
-    super(detail);
-    this.invariant = invariant;
-  }
+  /** It is stopped until then (SIGSTOP): what happens on its behalf happens after that, in the same order. */
+  frozenUntilMs?: number;
 }
 
 interface Scheduled {
@@ -41,10 +31,16 @@ export class World {
   readonly #heap: Scheduled[] = [];
   readonly #hash = createHash('sha256');
   readonly #history: string[] = [];
+  readonly #historyLines: number;
   #lines: string[] = [];
   #order = 0;
   #mustSettle = false;
   #failure: { error: unknown } | undefined;
+
+  /** `historyLines`: so many of the newest lines are kept. */
+  constructor(historyLines = HISTORY_LINES) {
+    this.#historyLines = historyLines;
+  }
 
   /** The returned function takes it back. */
   schedule(delayMs: number, fire: () => void, life?: Life): () => void {
@@ -93,7 +89,14 @@ export class World {
       }
       this.#pop();
       this.nowMs = next.atMs;
-      if (next.fire === nothing || next.life?.alive === false) continue;
+      const { life } = next;
+      if (next.fire === nothing || life?.alive === false) continue;
+      if (life?.frozenUntilMs !== undefined && life.frozenUntilMs > this.nowMs) {
+        next.atMs = life.frozenUntilMs;
+        next.order = this.#order++;
+        this.#push(next);
+        continue;
+      }
       this.steps++;
       next.fire();
       if (this.#mustSettle) {
@@ -110,7 +113,8 @@ export class World {
     if (this.#lines.length === 0) return;
     this.#hash.update(`${this.#lines.join('\n')}\n`);
     this.#history.push(...this.#lines);
-    this.#history.splice(0, this.#history.length - HISTORY_LINES);
+    const surplus = this.#history.length - this.#historyLines;
+    if (surplus > 0) this.#history.splice(0, surplus);
     this.#lines = [];
   }
 

@@ -1,3 +1,4 @@
+import { failpoint } from '@tributary/core/failpoint/failpoint';
 import type { LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type Database from 'better-sqlite3';
 import { ChunkCursor } from '../chunk.js';
@@ -75,7 +76,11 @@ export class Committer {
        ON CONFLICT DO UPDATE SET readings = excluded.readings, bound = excluded.bound
          WHERE excluded.bound < bound AND readings_before IS NULL`,
     );
-    this.#run = db.transaction((commit: PackedCommit) => this.#commit(commit)).immediate;
+    this.#run = db.transaction((commit: PackedCommit) => {
+      const outcome = this.#commit(commit);
+      failpoint('store-before-commit');
+      return outcome;
+    }).immediate;
   }
 
   /** On disk when it returns; when it throws, nothing of it is there and the cache has forgotten everything. */
@@ -83,7 +88,9 @@ export class Committer {
     this.#cache.trim();
     this.#known = undefined;
     try {
-      return this.#run(commit);
+      const outcome = this.#run(commit);
+      failpoint('store-after-commit');
+      return outcome;
     } catch (error) {
       this.#cache.clear();
       throw error;

@@ -1,0 +1,56 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/**
+ * An ext4 file system on an image file, mounted through a loop device. A copy of the image is what a disk holds when the
+ * power goes at that moment: what the file system or a database had not flushed is not in it. Needs root.
+ */
+export class LoopDisk {
+  readonly mountPoint: string;
+  readonly #image: string;
+  readonly #copy: string;
+  #mounted = false;
+
+  constructor(folder: string, name: string, bytes = 256 * 1024 * 1024) {
+    mkdirSync(folder, { recursive: true });
+    this.mountPoint = join(folder, name);
+    this.#image = join(folder, `${name}.img`);
+    this.#copy = join(folder, `${name}.copy.img`);
+    mkdirSync(this.mountPoint);
+    writeFileSync(this.#image, '');
+    truncateSync(this.#image, bytes);
+    run('mkfs.ext4', '-q', '-F', this.#image);
+    this.#mount();
+  }
+
+  /** Copies the image as it is now; who writes to it is stopped meanwhile, and nothing is flushed for the copy. */
+  cut(): void {
+    run('cp', '--sparse=always', this.#image, this.#copy);
+  }
+
+  /** Puts what `cut` has copied in the place of the disk. Nobody may have a file of it open. */
+  restore(): void {
+    this.#unmount();
+    renameSync(this.#copy, this.#image);
+    this.#mount();
+  }
+
+  close(): void {
+    if (this.#mounted) this.#unmount();
+  }
+
+  #mount(): void {
+    run('mount', '-o', 'loop', this.#image, this.mountPoint);
+    this.#mounted = true;
+  }
+
+  #unmount(): void {
+    run('umount', this.mountPoint);
+    this.#mounted = false;
+  }
+}
+
+function run(command: string, ...args: string[]): void {
+  execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+}
