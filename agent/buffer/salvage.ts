@@ -1,6 +1,6 @@
 import { DecodeArena } from '@tributary/proto/batch/arena';
 import { decodeBatch } from '@tributary/proto/batch/decode';
-import type { LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { itemChecksum } from '@tributary/proto/items/item';
 import type { Database, Statement } from 'better-sqlite3';
 import { BufferCore } from './buffer-core.js';
@@ -15,7 +15,7 @@ import {
 import { type HighWaterMark, reservedAbove } from './high-water-mark.js';
 import { type BufferState, freshState } from './item-table.js';
 import type { LogFile } from './log-file.js';
-import { CORRUPT } from './loss-entries.js';
+import { CORRUPT, CRASH_WINDOW } from './loss-entries.js';
 import { RawPages } from './raw-pages.js';
 import { type RawRow, rowsOfPage } from './raw-rows.js';
 import { isSameEpoch, stateInFile, stateInLog } from './raw-state.js';
@@ -347,14 +347,13 @@ class Salvage {
       gaps.sequence,
     );
     const produced = Math.max(
-      before.readingsProduced,
-      before.reservedReadings,
+      before.readingsProduced + before.reservedReadings,
       marked?.readingsProduced ?? 0,
       gaps.readings,
     );
     gaps.until(highest + 1, produced, !this.#isTailSure);
     gaps.reach(highest, produced);
-    const state = { ...before, ...counts, inDoubt: [], reservedSequence: 0, reservedReadings: 0, crashBound: 0 };
+    const state = { ...before, ...counts, inDoubt: [], reservedSequence: 0, reservedReadings: 0 };
     const isExact = this.#isTailSure && highest === before.highestSequence;
     const reserved = isExact
       ? undefined
@@ -365,8 +364,9 @@ class Salvage {
         ));
     state.highestSequence = Math.max(highest, reserved?.reservedSequence ?? 0);
     state.readingsProduced = Math.max(produced, reserved?.reservedReadings ?? 0);
-    gaps.until(state.highestSequence + 1, state.readingsProduced, true);
-    return { state: { ...state, isSending: true, isClosed: false, isSuspect: true }, declared: gaps.entries };
+    // What was only reserved counts with its bound in all that follows, as the block of a crash does.
+    gaps.until(state.highestSequence + 1, state.readingsProduced, true, CRASH_WINDOW);
+    return { state: { ...state, isSending: true, isSuspect: true }, declared: gaps.entries };
   }
 }
 
@@ -382,16 +382,16 @@ class GapList {
   }
 
   /** The sequences before `sequence` are missing; with them go the readings up to `readingsBefore`. */
-  until(sequence: number, readingsBefore: number, bound: boolean): void {
+  until(sequence: number, readingsBefore: number, bound: boolean, reason: LossReason = CORRUPT): void {
     if (sequence <= this.sequence + 1) return;
     const first = this.sequence + 1;
     const readings = Math.max(0, readingsBefore - this.readings);
     const last = this.entries.at(-1);
-    if (last !== undefined && this.entries.length >= GAPS_MAX) {
+    if (last !== undefined && this.entries.length >= GAPS_MAX && reason === CORRUPT) {
       last.last = sequence - 1;
       last.readings += readings;
       last.bound = true;
-    } else this.entries.push({ epoch: this.#epoch, first, last: sequence - 1, readings, bound, reason: CORRUPT });
+    } else this.entries.push({ epoch: this.#epoch, first, last: sequence - 1, readings, bound, reason });
   }
 
   reach(sequence: number, readings: number): void {
