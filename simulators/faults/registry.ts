@@ -33,6 +33,7 @@ import { oneDeviceTooMany } from './fault-33-one-device-too-many.js';
 import { clockSteps } from './fault-38-clock-steps.js';
 import { bootsWithoutTime } from './fault-39-boots-without-time.js';
 import { soak } from './fault-44-soak.js';
+import { bufferModel } from './fault-45-buffer-model.js';
 import { simulation } from './fault-46-simulation.js';
 import { backupAndRestore } from './fault-47-backup-and-restore.js';
 import { sigterm } from './fault-48-sigterm.js';
@@ -73,6 +74,7 @@ export const faults: readonly Fault[] = [
   clockSteps,
   bootsWithoutTime,
   soak,
+  bufferModel,
   simulation,
   backupAndRestore,
   sigterm,
