@@ -70,7 +70,7 @@ export interface SeedFailure {
 export const DURATION_MS = 60 * 60_000;
 
 /** In an hour at the least; a seed with fewer would show little. */
-export const FAULTS_MIN = 10;
+const FAULTS_MIN = 10;
 
 /** After the healing: the longest back-off, twice over, and then as long again as draining can take. */
 const DRAIN_MS_MAX = 2 * 3_600_000;
