@@ -60,7 +60,7 @@ async function configure(mountOptions: string[], buffer = ''): Promise<AgentConf
   const text = `
 collector: {address: "127.0.0.1:${collector.port}"}
 tls: {ca: ca.pem, cert: device.pem, key: device.key}
-buffer: {path: ${join(disk, 'buffer.db')}, quota: 8MiB${buffer}}
+buffer: {path: ${join(disk, 'buffer.db')}, quota: 8MiB, thinning: "off"${buffer}}
 batching: {maxAge: 20ms, maxAgeOffline: 20ms}
 health: {metrics: "off", socket: "${join(home, 'status.sock')}"}
 sources:

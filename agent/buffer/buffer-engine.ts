@@ -272,7 +272,7 @@ export class BufferEngine {
       mark !== undefined &&
       isSameEpoch(mark.epoch, state.epoch) &&
       Math.max(state.highestSequence, state.reservedSequence) + sequences + MARK_SLACK <= mark.reservedSequence &&
-      Math.max(state.readingsProduced, state.reservedReadings) + readings <= mark.reservedReadings &&
+      state.readingsProduced + state.reservedReadings + readings <= mark.reservedReadings &&
       catalogueSizes.series === mark.series &&
       catalogueSizes.segments === mark.segments;
     if (!isCovered) this.#writeMark(core, {}, true, { sequences, readings });

@@ -8,7 +8,7 @@ import { DeferredItemTable } from './deferred-item-table.js';
 import type { BufferedItem, BufferState, ItemTable } from './item-table.js';
 import { BATCH, DECLARATION } from './loss-entries.js';
 import { MemoryItemTable } from './memory-item-table.js';
-import { type BatchShape, checkOrder, hex, keyOf, ModelWorld } from './model-world.js';
+import { type BatchShape, checkOrder, hex, keyOf, type ModelTotals, ModelWorld } from './model-world.js';
 import { rowBytes } from './row-size.js';
 
 /** A table for one sequence of commands. */
@@ -141,16 +141,17 @@ class Model {
     return this.#core.state;
   }
 
-  check(): void {
+  check(): ModelTotals {
     const { state } = this.#core;
     const rows = this.#rows();
-    this.#world.check(this.#epoch, state.highestSequence, rows);
+    const totals = this.#world.check(this.#epoch, state.highestSequence, rows);
     assert.equal(state.itemsStored, rows.length);
     assert.equal(
       state.readingsStored,
       sum(rows, ({ readings }) => readings),
     );
     assert.equal(state.bytesStored, bytesOf(rows));
+    return totals;
   }
 
   get #epoch(): string {
@@ -382,6 +383,8 @@ export interface BufferModelRun {
   why: string | undefined;
   /** What the histories went through, so that a run which tries nothing shows. */
   readingsProduced: number;
+  readingsKept: number;
+  readingsDeclared: number;
   readingsThinned: number;
   readingsEvicted: number;
   itemsRejected: number;
@@ -393,7 +396,15 @@ export interface BufferModelRun {
  * reading with a plain array of what was produced. The same seed does the same.
  */
 export function runBufferModel(sequences: number, seed: number, newTable: () => ModelTable = inMemory): BufferModelRun {
-  const seen = { readingsProduced: 0, readingsThinned: 0, readingsEvicted: 0, itemsRejected: 0, diskFailures: 0 };
+  const seen = {
+    readingsProduced: 0,
+    readingsKept: 0,
+    readingsDeclared: 0,
+    readingsThinned: 0,
+    readingsEvicted: 0,
+    itemsRejected: 0,
+    diskFailures: 0,
+  };
   const history = fc.array(step, { minLength: 5, maxLength: 50, size: 'max' });
   const property = fc.property(history, (steps) => {
     const binding = newTable();
@@ -403,9 +414,11 @@ export function runBufferModel(sequences: number, seed: number, newTable: () => 
         model.step(each);
         if (at % COMMANDS_A_CHECK === 0) model.check();
       }
-      model.check();
-      const { readingsProduced, readingsThinned, readingsEvicted, itemsQuarantined } = model.state;
-      seen.readingsProduced += readingsProduced;
+      const { produced, kept, declared } = model.check();
+      const { readingsThinned, readingsEvicted, itemsQuarantined } = model.state;
+      seen.readingsProduced += produced;
+      seen.readingsKept += kept;
+      seen.readingsDeclared += declared;
       seen.readingsThinned += readingsThinned;
       seen.readingsEvicted += readingsEvicted;
       seen.itemsRejected += itemsQuarantined;

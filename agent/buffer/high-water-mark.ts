@@ -81,6 +81,6 @@ export function reservedAbove(
   const readings = Math.max(RESERVE_READINGS_MIN, Math.ceil(RESERVE_SEQUENCES * perSequence * 2));
   return {
     reservedSequence: Math.max(highestSequence, state.reservedSequence) + RESERVE_SEQUENCES + need.sequences,
-    reservedReadings: Math.max(readingsProduced, state.reservedReadings) + readings + need.readings,
+    reservedReadings: readingsProduced + state.reservedReadings + readings + need.readings,
   };
 }

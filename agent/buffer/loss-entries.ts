@@ -10,6 +10,7 @@ export const EVICTED: LossReason.EVICTED = 1;
 export const THINNED: LossReason.THINNED = 2;
 export const CORRUPT: LossReason.CORRUPT = 3;
 export const REJECTED: LossReason.REJECTED = 4;
+export const CRASH_WINDOW: LossReason.CRASH_WINDOW = 5;
 
 /** Entries of one declaration item: 256 of at most 51 bytes stay below any limit on an item's size. */
 export const DECLARATION_ENTRIES_MAX = 256;

@@ -37,6 +37,15 @@ export interface BatchShape {
   isProtected: boolean;
 }
 
+/** Of all epochs, in readings. */
+export interface ModelTotals {
+  produced: number;
+  /** At the collector or waiting, each once. */
+  kept: number;
+  /** What the entries say. */
+  declared: number;
+}
+
 export const hex = (epoch: Uint8Array): string => Buffer.from(epoch).toString('hex');
 export const keyOf = (epoch: string, sequence: number): string => `${epoch}/${sequence}`;
 
@@ -113,7 +122,7 @@ export class ModelWorld {
    * In each epoch: produced = stored at the collector + waiting + declared, exactly. Each reading comes out once, as it
    * was; each sequence is accounted for; what is thinned was nowhere else. Throws an AssertionError.
    */
-  check(epoch: string, highestSequence: number, rows: readonly BufferedItem[]): void {
+  check(epoch: string, highestSequence: number, rows: readonly BufferedItem[]): ModelTotals {
     this.#highest.set(epoch, highestSequence);
     const known = new Map<string, Item>(this.collector);
     for (const row of rows) known.set(keyOf(epoch, row.sequence), row);
@@ -162,15 +171,19 @@ export class ModelWorld {
         }
       }
     }
+    let declared = 0;
     for (const entry of entries.values()) {
       const of = hex(entry.epoch);
       add(of, entry.readings);
+      declared += entry.readings;
       for (const [key, item] of this.collector) {
         const [itemEpoch, sequence] = key.split('/');
         if (itemEpoch !== of || Number(sequence) < entry.first || entry.last < Number(sequence)) continue;
         assert.notEqual(entry.reason, THINNED, `${key} was thinned, and has arrived`);
         // Stored beats declared: evicted while it was in doubt, and there after all.
-        if (entry.readings > 0) add(of, -item.readings);
+        if (entry.readings === 0) continue;
+        add(of, -item.readings);
+        declared -= item.readings;
       }
     }
     const produced = new Map(this.#lost);
@@ -179,6 +192,8 @@ export class ModelWorld {
       assert.equal(balance.get(of) ?? 0, produced.get(of) ?? 0, `stored, waiting and declared of ${of.slice(0, 4)}`);
     }
     this.#checkCover(known, [...entries.values()]);
+    const total = [...produced.values()].reduce((sum, readings) => sum + readings, 0);
+    return { produced: total, kept: seen.size, declared };
   }
 
   #checkCover(known: ReadonlyMap<string, Item>, entries: readonly LedgerEntry[]): void {

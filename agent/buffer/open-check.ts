@@ -3,7 +3,7 @@ import type { BufferCore } from './buffer-core.js';
 import { type HighWaterMark, readMark, reservedAbove } from './high-water-mark.js';
 import type { BufferState } from './item-table.js';
 import { isBroken, type LogFile, readLog } from './log-file.js';
-import { CORRUPT } from './loss-entries.js';
+import { CORRUPT, CRASH_WINDOW } from './loss-entries.js';
 import { RawPages } from './raw-pages.js';
 import { isSameEpoch, stateInFile, stateInLog } from './raw-state.js';
 import { PAGE_BYTES } from './row-size.js';
@@ -88,7 +88,9 @@ export function lostTail(
   const mark = check?.mark !== undefined && isSameEpoch(check.mark.epoch, epoch) ? check.mark : undefined;
   const isKnown = previous !== undefined || mark?.isOpen === false;
   const reached = previous ?? mark;
-  const isBehind = reached !== undefined && highestSequence < reached.highestSequence;
+  // What was reserved on the disk may have been used in memory alone; whoever reserved it declares it.
+  const used = Math.max(highestSequence, state.reservedSequence);
+  const isBehind = reached !== undefined && used < reached.highestSequence;
   if (!isBehind && (check === undefined || check.isTailSure)) return undefined;
   const above = isKnown
     ? { reservedSequence: reached!.highestSequence, reservedReadings: reached!.readingsProduced }
@@ -98,7 +100,14 @@ export function lostTail(
   const change: Partial<BufferState> = { highestSequence: last, readingsProduced: end };
   if (previous === undefined) change.isSuspect = true;
   const readings = end - readingsProduced;
-  const lost = { epoch, first: highestSequence + 1, last, readings, bound: !isKnown, reason: CORRUPT };
+  const lost = {
+    epoch,
+    first: highestSequence + 1,
+    last,
+    readings,
+    bound: !isKnown,
+    reason: isKnown ? CORRUPT : CRASH_WINDOW,
+  };
   return { change, entries: last > highestSequence ? [lost] : [] };
 }
 

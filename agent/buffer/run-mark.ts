@@ -1,8 +1,6 @@
-import type { LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { CountedRows } from './counted-rows.js';
-
-/** Number of `LossReason`; the compiler checks it. */
-const CRASH_WINDOW: LossReason.CRASH_WINDOW = 5;
+import { CRASH_WINDOW } from './loss-entries.js';
 
 /**
  * Within the first transaction of a process: if the one before did not end in order, declares what a crash can have taken

@@ -1,8 +1,8 @@
 import { DecodeArena } from '@tributary/proto/batch/arena';
 import { decodeBatch } from '@tributary/proto/batch/decode';
-import type { LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { itemChecksum } from '@tributary/proto/items/item';
-import type { Database } from 'better-sqlite3';
+import type { Database, Statement } from 'better-sqlite3';
 import { BufferCore } from './buffer-core.js';
 import {
   type AnchorRow,
@@ -15,7 +15,7 @@ import {
 import { type HighWaterMark, reservedAbove } from './high-water-mark.js';
 import { type BufferState, freshState } from './item-table.js';
 import type { LogFile } from './log-file.js';
-import { CORRUPT } from './loss-entries.js';
+import { CORRUPT, CRASH_WINDOW } from './loss-entries.js';
 import { RawPages } from './raw-pages.js';
 import { type RawRow, rowsOfPage } from './raw-rows.js';
 import { isSameEpoch, stateInFile, stateInLog } from './raw-state.js';
@@ -23,8 +23,11 @@ import { rowBytes } from './row-size.js';
 import { SqliteItemTable } from './sqlite-item-table.js';
 import { decodeThinnedBatch, THINNED_BATCH } from './thinned-batch.js';
 
-/** A start may take so long at the most; 1 GiB is read in that time from an SD card. What is not reached is declared. */
-export const SALVAGE_MS_MAX = 30_000;
+/**
+ * A start may take so long at the most: what is not reached is declared as lost, so a device of a tenth of the speed that was
+ * measured still has to get through an ordinary quota. Garbage takes no time, since nothing of it is written.
+ */
+export const SALVAGE_MS_MAX = 180_000;
 /** Rows of one transaction into the new file. */
 const CHUNK_ROWS = 4_096;
 /** How many pages are read between two looks at the clock. */
@@ -86,6 +89,8 @@ export function salvage(into: Database, options: SalvageOptions): SalvageReport 
 class Salvage {
   readonly #db: Database;
   readonly #table: SqliteItemTable;
+  readonly #putItem: Statement;
+  readonly #putAlert: Statement;
   readonly #pages: RawPages;
   readonly #options: SalvageOptions;
   readonly #deadlineMs: number;
@@ -109,6 +114,8 @@ class Salvage {
   constructor(db: Database, pages: RawPages, options: SalvageOptions) {
     this.#db = db;
     this.#table = new SqliteItemTable(db);
+    this.#putItem = db.prepare('INSERT OR IGNORE INTO items VALUES (?, ?, ?, ?, ?, ?, ?)');
+    this.#putAlert = db.prepare('INSERT OR IGNORE INTO alerts VALUES (?, ?, ?, ?)');
     this.#pages = pages;
     this.#options = options;
     this.#deadlineMs = options.nowMs() + (options.limitMs ?? SALVAGE_MS_MAX);
@@ -219,10 +226,15 @@ class Salvage {
     if (!isWithin(kind, 0xff) || !isWithin(readings, 0xffff_ffff) || !isWithin(readingsBefore, Number.MAX_SAFE_INTEGER))
       return;
     if (itemChecksum(this.#epoch, sequence, kind, readings, readingsBefore, body) !== checksum) return;
-    const sql = 'INSERT OR IGNORE INTO items VALUES (?, ?, ?, ?, ?, ?, ?)';
-    const { changes } = this.#db
-      .prepare(sql)
-      .run(sequence, kind, checksum, readings, readingsBefore, body, isProtected === 1 ? 1 : 0);
+    const { changes } = this.#putItem.run(
+      sequence,
+      kind,
+      checksum,
+      readings,
+      readingsBefore,
+      body,
+      isProtected === 1 ? 1 : 0,
+    );
     if (changes === 0) return;
     if (this.#options.mark === undefined) this.#noteIds(body);
     this.#bytes += rowBytes(body.length);
@@ -266,8 +278,7 @@ class Salvage {
     if (this.#alerts >= ALERTS_MAX || incidentId.length === 0 || incidentId.length > 64 || !isWithin(state, 0xff))
       return;
     if (!isWithin(number, Number.MAX_SAFE_INTEGER)) return;
-    const sql = 'INSERT OR IGNORE INTO alerts VALUES (?, ?, ?, ?)';
-    this.#alerts += this.#db.prepare(sql).run(id, incidentId, state, number).changes;
+    this.#alerts += this.#putAlert.run(id, incidentId, state, number).changes;
   }
 
   /** Ids count up without a gap and are never used again, so what is missing gets a name that says so. */
@@ -336,14 +347,13 @@ class Salvage {
       gaps.sequence,
     );
     const produced = Math.max(
-      before.readingsProduced,
-      before.reservedReadings,
+      before.readingsProduced + before.reservedReadings,
       marked?.readingsProduced ?? 0,
       gaps.readings,
     );
     gaps.until(highest + 1, produced, !this.#isTailSure);
     gaps.reach(highest, produced);
-    const state = { ...before, ...counts, inDoubt: [], reservedSequence: 0, reservedReadings: 0, crashBound: 0 };
+    const state = { ...before, ...counts, inDoubt: [], reservedSequence: 0, reservedReadings: 0 };
     const isExact = this.#isTailSure && highest === before.highestSequence;
     const reserved = isExact
       ? undefined
@@ -354,8 +364,9 @@ class Salvage {
         ));
     state.highestSequence = Math.max(highest, reserved?.reservedSequence ?? 0);
     state.readingsProduced = Math.max(produced, reserved?.reservedReadings ?? 0);
-    gaps.until(state.highestSequence + 1, state.readingsProduced, true);
-    return { state: { ...state, isSending: true, isClosed: false, isSuspect: true }, declared: gaps.entries };
+    // What was only reserved counts with its bound in all that follows, as the block of a crash does.
+    gaps.until(state.highestSequence + 1, state.readingsProduced, true, CRASH_WINDOW);
+    return { state: { ...state, isSending: true, isSuspect: true }, declared: gaps.entries };
   }
 }
 
@@ -371,16 +382,16 @@ class GapList {
   }
 
   /** The sequences before `sequence` are missing; with them go the readings up to `readingsBefore`. */
-  until(sequence: number, readingsBefore: number, bound: boolean): void {
+  until(sequence: number, readingsBefore: number, bound: boolean, reason: LossReason = CORRUPT): void {
     if (sequence <= this.sequence + 1) return;
     const first = this.sequence + 1;
     const readings = Math.max(0, readingsBefore - this.readings);
     const last = this.entries.at(-1);
-    if (last !== undefined && this.entries.length >= GAPS_MAX) {
+    if (last !== undefined && this.entries.length >= GAPS_MAX && reason === CORRUPT) {
       last.last = sequence - 1;
       last.readings += readings;
       last.bound = true;
-    } else this.entries.push({ epoch: this.#epoch, first, last: sequence - 1, readings, bound, reason: CORRUPT });
+    } else this.entries.push({ epoch: this.#epoch, first, last: sequence - 1, readings, bound, reason });
   }
 
   reach(sequence: number, readings: number): void {

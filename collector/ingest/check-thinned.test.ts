@@ -98,6 +98,19 @@ const refused: { what: string; bad: Item; reason: RejectionReason; says: string 
     says: 'its body has 2',
   },
   {
+    what: 'whose ranges kept other counts than the batch holds',
+    bad: item(
+      9,
+      ThinnedBatch.encode({ replaced: [entry], readings: 2, batch: batchBody([1, 2]), kept: [3] }).finish(),
+      {
+        kind: ItemKind.THINNED_BATCH,
+        readings: 0,
+      },
+    ),
+    reason: RejectionReason.COUNT,
+    says: 'kept: 1 counts, 3 readings',
+  },
+  {
     what: 'that is no message',
     bad: item(9, new Uint8Array([0x0a, 0xff, 0xff]), { kind: ItemKind.THINNED_BATCH, readings: 0 }),
     reason: RejectionReason.MALFORMED,

@@ -25,12 +25,17 @@ export function checkThinned(
   }
   const thinned = readThinned(item.body);
   if (thinned === undefined) return rejected(MALFORMED, 'body: not a ThinnedBatch');
-  const { replaced, readings, batch } = thinned;
+  const { replaced, readings, batch, kept } = thinned;
   if (readings > limits.batchReadingsMax) {
     return rejected(TOO_LARGE, `readings: ${readings}; at most ${limits.batchReadingsMax} are taken`);
   }
   const problem = checkReplaced(item, replaced);
   if (problem !== undefined) return problem;
+  const keptReadings = kept.reduce((sum, one) => sum + one, 0);
+  if (kept.length !== replaced.length || keptReadings !== readings) {
+    const detail = `kept: ${kept.length} counts, ${keptReadings} readings; one for each of the ${replaced.length} in replaced is needed, ${readings} together`;
+    return rejected(COUNT, detail);
+  }
   const refusal = checkBatch(item, arena, batchLimits, nowUs, batch, readings);
   if (refusal !== undefined) return refusal;
   item.kept = readings;

@@ -180,11 +180,11 @@ describe('EpochBalancer', () => {
   });
 
   it('balances any history of items that are stored, declared, expired or lost', () => {
-    const fate = fc.constantFrom('stored', 'evicted', 'corrupt', 'expired', 'lost', 'thinned', 'crashed');
+    const fate = fc.constantFrom('stored', 'evicted', 'corrupt', 'expired', 'lost', 'thinned', 'crashed', 'gone');
     const history = fc.array(fc.record({ fate, readings: fc.nat({ max: 50 }) }), { maxLength: 30 });
     fc.assert(
       fc.property(history, (items) => {
-        const sums = { stored: 0, evicted: 0, corrupt: 0, expired: 0, lost: 0, thinned: 0, crashed: 0 };
+        const sums = { stored: 0, evicted: 0, corrupt: 0, expired: 0, lost: 0, thinned: 0, crashed: 0, gone: 0 };
         let total = 0;
         const placed = items.map((item, at) => {
           const before = total;
@@ -195,11 +195,20 @@ describe('EpochBalancer', () => {
         // A closing item is stored, so that everything before it is known.
         placed.push({ fate: 'stored', readings: 7, sequence: items.length + 1, before: total });
         const keptOf = (readings: number) => readings >> 2;
+        const evictedOf = placed.reduce((sum, item) => sum + (item.fate === 'gone' ? keptOf(item.readings) : 0), 0);
         const kept = placed.reduce((sum, item) => sum + (item.fate === 'thinned' ? keptOf(item.readings) : 0), 0);
         const declared = placed.flatMap(({ fate, sequence, readings }) => {
           if (fate === 'evicted') return [range(sequence, sequence, readings, LossReason.EVICTED)];
           if (fate === 'corrupt') return [range(sequence, sequence, readings, LossReason.CORRUPT)];
           if (fate === 'crashed') return [range(sequence, sequence, readings, LossReason.CRASH_WINDOW, true)];
+          // A thinned batch that was evicted in its turn.
+          if (fate === 'gone') {
+            const kept = keptOf(readings);
+            return [
+              range(sequence, sequence, readings - kept, LossReason.THINNED),
+              range(sequence, sequence, kept, LossReason.EVICTED),
+            ];
+          }
           if (fate === 'thinned') {
             return [range(sequence, sequence, readings - keptOf(readings), LossReason.THINNED)];
           }
@@ -216,11 +225,11 @@ describe('EpochBalancer', () => {
         const of = (reason: LossReason) => balance.declared.find((loss) => loss.reason === reason)?.readings ?? 0;
         expect(balance.produced).toBe(total + 7);
         expect(balance.stored).toBe(sums.stored + 7 + kept);
-        expect(of(LossReason.THINNED)).toBe(sums.thinned - kept);
+        expect(of(LossReason.THINNED)).toBe(sums.thinned - kept + sums.gone - evictedOf);
         expect(of(LossReason.CRASH_WINDOW)).toBe(sums.crashed);
         expect(balance.doubled).toBe(0);
         expect(balance.missing).toBe(sums.lost);
-        expect(of(LossReason.EVICTED)).toBe(sums.evicted);
+        expect(of(LossReason.EVICTED)).toBe(sums.evicted + evictedOf);
         expect(of(LossReason.CORRUPT)).toBe(sums.corrupt);
         expect(of(LossReason.EXPIRED)).toBe(sums.expired);
         expect(balance.declared.every((loss) => loss.bound === (loss.reason === LossReason.CRASH_WINDOW))).toBe(true);

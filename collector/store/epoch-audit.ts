@@ -32,7 +32,6 @@ interface Claim extends DeclaredRange {
 /** What of a claim lies in a gap. */
 interface Piece {
   claim: Claim;
-  sequences: number;
   whole: boolean;
   /** The claim ends in this gap. */
   isLast: boolean;
@@ -70,8 +69,11 @@ export class EpochBalancer {
   readonly #bound = new Map<LossReason, number>();
 
   constructor(declared: readonly DeclaredRange[]) {
-    this.#claims = disjoint(declared);
-    this.#isThinned = declared.some(({ reason }) => reason === LossReason.THINNED);
+    // What a thinned batch left out and what became of the rest are said of the same range, in two entries that add up.
+    const isThinned = ({ reason }: DeclaredRange) => reason === LossReason.THINNED;
+    const layers = [declared.filter(isThinned), declared.filter((range) => !isThinned(range))];
+    this.#claims = layers.flatMap(disjoint).sort((a, b) => a.first - b.first);
+    this.#isThinned = declared.some(isThinned);
   }
 
   /**
@@ -120,6 +122,8 @@ export class EpochBalancer {
       this.#advance(highestSequence, readingsEnd);
     }
     const { left, pieces, undeclared } = this.#replaced;
+    // Stored beats declared: what was left out is certain, what is said of the rest only as far as it is not stored.
+    pieces.sort((a, b) => Number(isLeftOut(b)) - Number(isLeftOut(a)));
     this.#settle(Math.max(0, left - this.#kept - this.#keptExpired), pieces, undeclared);
     this.#tail();
     this.#stored += this.#kept;
@@ -154,7 +158,7 @@ export class EpochBalancer {
     if (first > last) return;
     const left = Math.max(0, readingsBefore - this.#readingsEnd);
     const pieces = this.#claimed(first, last);
-    const undeclared = pieces.reduce((sequences, piece) => sequences - piece.sequences, last - first + 1);
+    const undeclared = last - first + 1 - coveredSequences(pieces, first, last);
     // A thinned batch that was lost in its turn leaves a gap of no readings, whose entry speaks of those it had kept.
     const isReplaced =
       this.#isThinned &&
@@ -237,11 +241,27 @@ export class EpochBalancer {
     for (let at = this.#claim; at < this.#claims.length && this.#claims[at].first <= last; at++) {
       const claim = this.#claims[at];
       const whole = claim.whole && claim.first >= first && claim.last <= last;
-      const sequences = Math.min(claim.last, last) - Math.max(claim.first, first) + 1;
-      pieces.push({ claim, sequences, whole, isLast: claim.last <= last });
+      if (claim.last >= first) pieces.push({ claim, whole, isLast: claim.last <= last });
     }
     return pieces;
   }
+}
+
+/** Of a range, the sequences that some piece speaks of. Pieces are in order of their first sequence. */
+function coveredSequences(pieces: readonly Piece[], first: number, last: number): number {
+  let covered = first - 1;
+  let sequences = 0;
+  for (const { claim } of pieces) {
+    const until = Math.min(claim.last, last);
+    if (until <= covered) continue;
+    sequences += until - Math.max(covered, claim.first - 1);
+    covered = until;
+  }
+  return sequences;
+}
+
+function isLeftOut({ claim }: Piece): boolean {
+  return claim.reason === LossReason.THINNED;
 }
 
 /** A bound that the device counted with: what was reserved when it crashed. */

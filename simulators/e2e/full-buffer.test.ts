@@ -9,7 +9,7 @@ let scene: Scene;
 afterEach(() => scene.close());
 
 /** The smallest that a configuration may give. */
-const settings = (path: string) => ({ buffer: { path, quota: '1MiB' } });
+const settings = (path: string) => ({ buffer: { path, quota: '1MiB', thinning: 'off' } });
 
 describe('a buffer that is full', () => {
   it('gives up its oldest readings, and declares exactly those', async () => {

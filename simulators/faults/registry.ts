@@ -23,12 +23,17 @@ import { resetAtByte } from './fault-23-reset-at-byte.js';
 import { acknowledgementLost } from './fault-24-acknowledgement-lost.js';
 import { longThinLink } from './fault-25-long-thin-link.js';
 import { collectorStopped } from './fault-26-collector-stopped.js';
+import { frozenSubscribers } from './fault-27-frozen-subscribers.js';
 import { connectionsAgedOut } from './fault-28-connections-aged-out.js';
 import { collectorRestarting } from './fault-29-collector-restarting.js';
+import { fleetReturns } from './fault-30-fleet-returns.js';
+import { backlogAgainstLive } from './fault-31-backlog-against-live.js';
 import { poisonBatch } from './fault-32-poison-batch.js';
+import { oneDeviceTooMany } from './fault-33-one-device-too-many.js';
 import { clockSteps } from './fault-38-clock-steps.js';
 import { bootsWithoutTime } from './fault-39-boots-without-time.js';
 import { soak } from './fault-44-soak.js';
+import { bufferModel } from './fault-45-buffer-model.js';
 import { backupAndRestore } from './fault-47-backup-and-restore.js';
 import { sigterm } from './fault-48-sigterm.js';
 
@@ -58,12 +63,17 @@ export const faults: readonly Fault[] = [
   acknowledgementLost,
   longThinLink,
   collectorStopped,
+  frozenSubscribers,
   connectionsAgedOut,
   collectorRestarting,
+  fleetReturns,
+  backlogAgainstLive,
   poisonBatch,
+  oneDeviceTooMany,
   clockSteps,
   bootsWithoutTime,
   soak,
+  bufferModel,
   backupAndRestore,
   sigterm,
 ];

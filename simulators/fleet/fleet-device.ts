@@ -28,6 +28,12 @@ export interface DeviceTally {
   answerMs: number[];
 }
 
+export interface FleetPace {
+  lane: Lane;
+  /** From an answer to the next stream; 0 is at once. */
+  pauseMs: number;
+}
+
 const identity = (bytes: Uint8Array) => bytes as Buffer;
 
 /** A device's uplink without sensors and buffer, for load: it sends what was prepared, as fast as it is answered. */
@@ -51,6 +57,7 @@ export class FleetDevice {
     private readonly epoch: Uint8Array,
     private readonly workload: Workload,
     private readonly streamItemsMax = Number.POSITIVE_INFINITY,
+    private readonly pace: FleetPace = { lane: Lane.LIVE, pauseMs: 0 },
   ) {
     const options = { 'grpc.enable_retries': 0, 'grpc.enable_channelz': 0, 'grpc.use_local_subchannel_pool': 1 };
     this.client = new Client(address, clientCredentials(material), options);
@@ -102,6 +109,8 @@ export class FleetDevice {
         this.tally.deferrals++;
         const delayMs = Math.min(LATER_MS_MAX, Math.max(...answer.later.map((one) => one.delayMs)));
         await new Promise((resolve) => setTimeout(resolve, delayMs));
+      } else if (this.pace.pauseMs > 0 && waiting.length > 0) {
+        await new Promise((resolve) => setTimeout(resolve, this.pace.pauseMs));
       }
     }
   }
@@ -135,7 +144,7 @@ export class FleetDevice {
     let header: Parameters<typeof encodeUploadMessage>[0] = {
       epoch: this.epoch,
       fencingToken: this.token,
-      lane: Lane.LIVE,
+      lane: this.pace.lane,
       watermarkUs: 0,
       watermarkSegment: 0,
       backlog: { first: items[0]!.sequence, last: items[items.length - 1]!.sequence },

@@ -133,12 +133,14 @@ export class WatchedTable extends MemoryItemTable {
       throw new DiskRefuses('full', 'no space is left');
     }
     super.commit();
+    const gives = (after?.highestSequence ?? 0) > (this.#before?.highestSequence ?? 0);
     this.#watch?.({
       before: this.#before,
       after: after!,
       put: this.#put,
       deleted: this.#deleted,
-      appending: this.appending,
+      // One that gives no sequences is another commit: a buffer that was opened anew says again that it sends.
+      appending: gives ? this.appending : [],
       withdrawnTo: this.withdrawnTo,
     });
     if (this.faults.isCommitUnconfirmed) {

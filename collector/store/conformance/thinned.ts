@@ -99,14 +99,25 @@ export function describeThinned(under: UnderTest): void {
       });
     });
 
-    it('can be evicted in its turn: what it kept is declared under its own sequence', async () => {
+    it('can be evicted in its turn: what it kept is declared beside what it left out', async () => {
       const lost = [
         { first: 2, last: 4, readings: 24, reason: LossReason.THINNED },
-        { first: 5, last: 5, readings: 6, reason: LossReason.EVICTED },
+        { first: 2, last: 4, readings: 6, reason: LossReason.EVICTED },
       ];
       await commit(store, device, [batch(1), declaration(6, 40, lost), batch(7, { readingsBefore: 40 })]);
       const evicted = { reason: LossReason.EVICTED, readings: 6, bound: false };
       expect(await audit()).toMatchObject({ produced: 50, stored: 20, declared: [evicted, lossOf(24)], missing: 0 });
+    });
+
+    it('beats what is declared of it after all, when its acknowledgement was lost', async () => {
+      const lost = [
+        { first: 2, last: 4, readings: 24, reason: LossReason.THINNED },
+        { first: 1, last: 4, readings: 16, reason: LossReason.EVICTED },
+      ];
+      const items = [thinned(5, 40, 6, [[2, 4, 24]]), declaration(6, 40, lost), batch(7, { readingsBefore: 40 })];
+      await commit(store, device, items);
+      const evicted = { reason: LossReason.EVICTED, readings: READINGS, bound: false };
+      expect(await audit()).toMatchObject({ produced: 50, stored: 16, declared: [evicted, lossOf(24)], missing: 0 });
     });
 
     it('may stand for sequences of an epoch that was given up', async () => {
