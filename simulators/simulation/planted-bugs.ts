@@ -88,7 +88,7 @@ class ForgetfulBuffer extends BufferCore {
 }
 
 /** Small enough to be full in most outages, with all that is in it in one window. */
-const FULL_QUOTA_BYTES = 8192;
+const FULL_QUOTA_BYTES = 2048;
 const THINNING_WINDOW_MS = 3_600_000;
 
 /** Mistakes that a simulation must find, or it finds nothing. They are wrapped around the real parts. */

@@ -70,7 +70,7 @@ export interface SeedFailure {
 export const DURATION_MS = 60 * 60_000;
 
 /** In an hour at the least; a seed with fewer would show little. */
-export const FAULTS_MIN = 10;
+const FAULTS_MIN = 10;
 
 /** After the healing: the longest back-off, twice over, and then as long again as draining can take. */
 const DRAIN_MS_MAX = 2 * 3_600_000;
@@ -135,7 +135,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
       name: `agent-${at + 1}`,
       device: `agent-${at + 1}`,
       chance: new Chance(seed, Stream.Agent + at),
-      intervalMs: chance.magnitude(2000, 30_000),
+      intervalMs: chance.magnitude(4000, 45_000),
       // From less than a stream to more than an outage fills.
       quotaBytes: Math.round(chance.magnitude(4 * 1024, 256 * 1024)),
       limits: {

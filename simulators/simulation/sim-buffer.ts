@@ -70,25 +70,30 @@ export class SimBuffer {
     }
   }
 
+  /** Whatever is committed here is none of what was to be appended. */
   #reopened(): BufferCore {
-    const core = this.#open();
-    const previous = this.#previous;
-    if (previous !== undefined && Buffer.compare(previous.state.epoch, core.state.epoch) === 0) {
-      const { appending } = this.#table;
-      this.#table.withdrawnTo = previous.state.highestSequence;
-      this.#table.appending = [];
-      try {
-        core.withdraw(previous.state);
-      } finally {
-        this.#table.withdrawnTo = undefined;
-        this.#table.appending = appending;
-      }
-      core.resume(previous);
+    const { appending } = this.#table;
+    this.#table.appending = [];
+    try {
+      const core = this.#open();
+      this.#takeOver(core);
+      this.#previous = undefined;
+      const isSame = Buffer.compare(core.state.epoch, this.#identity.epoch) === 0;
+      if (!isSame) this.#identity = core.identity('clean');
+      return core;
+    } finally {
+      this.#table.appending = appending;
+      this.#table.withdrawnTo = undefined;
     }
-    this.#previous = undefined;
-    const isSame = Buffer.compare(core.state.epoch, this.#identity.epoch) === 0;
-    if (!isSame) this.#identity = core.identity('clean');
-    return core;
+  }
+
+  #takeOver(core: BufferCore): void {
+    const previous = this.#previous;
+    if (previous === undefined || Buffer.compare(previous.state.epoch, core.state.epoch) !== 0) return;
+    this.#table.withdrawnTo = previous.state.highestSequence;
+    core.withdraw(previous.state);
+    this.#table.withdrawnTo = undefined;
+    core.resume(previous);
   }
 
   #reopenQuietly(): void {
