@@ -15,7 +15,7 @@ import {
   settleLog,
 } from './buffer-file.js';
 import { DeferredItemTable } from './deferred-item-table.js';
-import { type HighWaterMark, reservedAbove, writeMark } from './high-water-mark.js';
+import { type HighWaterMark, readingsTaken, reservedAbove, writeMark } from './high-water-mark.js';
 import type { ItemTable } from './item-table.js';
 import { MarkReserve } from './mark-reserve.js';
 import { checkEveryRow, lostTail } from './open-check.js';
@@ -275,7 +275,7 @@ export class BufferEngine {
       mark !== undefined &&
       isSameEpoch(mark.epoch, state.epoch) &&
       Math.max(state.highestSequence, state.reservedSequence) + sequences <= mark.reservedSequence - MARK_SLACK &&
-      state.readingsProduced + state.reservedReadings + readings <= mark.reservedReadings &&
+      readingsTaken(state) + readings <= mark.reservedReadings &&
       catalogueSizes.series === mark.series &&
       catalogueSizes.segments === mark.segments;
     if (!isCovered) this.#writeMark(core, {}, true, { sequences, readings });

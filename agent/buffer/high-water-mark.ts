@@ -79,11 +79,16 @@ export function reservedAbove(
   need: Reserve = { sequences: 0, readings: 0 },
   reserve: Reserve = unknownReserve(state),
 ): { reservedSequence: number; reservedReadings: number } {
-  const { highestSequence, readingsProduced } = state;
+  const { highestSequence } = state;
   return {
     reservedSequence: Math.max(highestSequence, state.reservedSequence) + reserve.sequences + need.sequences,
-    reservedReadings: readingsProduced + state.reservedReadings + reserve.readings + need.readings,
+    reservedReadings: readingsTaken(state) + reserve.readings + need.readings,
   };
+}
+
+/** At the most: those that are in memory alone are lost with the counters that tell of them. */
+export function readingsTaken({ readingsProduced, reservedReadings, crashBound }: Readonly<BufferState>): number {
+  return readingsProduced + reservedReadings + crashBound;
 }
 
 /** Twice the readings that the same number of items had on average. */

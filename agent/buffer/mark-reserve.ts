@@ -2,13 +2,13 @@ import type { BufferState } from './item-table.js';
 
 /**
  * What is reserved lasts for about so long. After a lost tail all of it is declared as a bound, so it is to be a figure that
- * a person can still make use of; and a mark, some 300 bytes and four blocks of flash, is to be a fiftieth of what the
- * appends of that time write at the most: those of three minutes at one a second write a hundred times as much.
+ * a person can still make use of. A mark is 256 bytes, a block of 4,096 for the disk; at one append a second, that is half a
+ * percent of what the appends of this time write.
  */
 const IMMEDIATE_MS = 180_000;
 /** Deferred durability writes once in two minutes while all is well, so it can afford a mark less often. */
 const DEFERRED_MS = 1_800_000;
-/** Below that a mark costs more than a fiftieth of the appends that it covers, however far apart they are. */
+/** However far apart appends are: a mark is then little more than a hundredth of what those it covers write. */
 const SEQUENCES_MIN = 64;
 const SEQUENCES_MAX = 4_096;
 const READINGS_MIN = 1_024;

@@ -119,6 +119,30 @@ describe('a buffer whose end is lost', () => {
     again.close();
   });
 
+  it('declares what was in memory along, where nothing but the mark is left', () => {
+    const path = join(directory, 'memory.db');
+    const engine = new BufferEngine({
+      path,
+      quotaBytes: 1 << 20,
+      newEpoch: () => new Uint8Array(16).fill(++epochs),
+      crashBound: 7_000,
+    });
+    for (let at = 0; at < 100; at++) engine.append([{ readings: 10, body: new Uint8Array(50) }]);
+    engine.append([{ readings: 10, body: new Uint8Array(50) }], { crashBound: 9_000 });
+    const damaged = copy(path);
+    engine.close();
+    writeFileSync(damaged, 'x'.repeat(10_000));
+    writeFileSync(`${damaged}-wal`, 'x'.repeat(200_000));
+    const again = open(damaged);
+    const declared = again.run((core) => core.read(1, 1 << 20, 1_000)).flatMap(({ body }) => decodeDeclaration(body));
+    const readings = declared.reduce((sum, entry) => sum + entry.readings, 0);
+    expect(declared.every(({ bound }) => bound)).toBe(true);
+    expect(readings).toBeGreaterThanOrEqual(1_010 + 9_000);
+    expect(readings).toBe(again.identity.readingsProduced);
+    expect(readings).toBeLessThan(1_010 + 9_000 + 10_000);
+    again.close();
+  });
+
   it('is exact where an older file was put in the place of one that was closed', () => {
     const path = join(directory, 'restored.db');
     const first = open(path);
