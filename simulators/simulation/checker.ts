@@ -27,6 +27,10 @@ export class Checker {
   readonly #copiedEpochs = new Set<string>();
   /** Checksums of what the store has taken. */
   readonly #stored = new Map<string, number>();
+  /** Where a body is stored, by device and body: no two of a simulation are equal. */
+  readonly #bodies = new Map<string, string>();
+  /** Keys that are stored under another one: what copies of a buffer have both moved. */
+  readonly #elsewhere = new Map<string, string>();
   /** What was announced: no live reading that is older comes any more. By epoch and segment, on that one's line. */
   readonly #watermarks = new Map<string, { us: number; announcement: number }>();
   #announcements = 0;
@@ -133,6 +137,7 @@ export class Checker {
     const key = keyOf(device, epoch, item.sequence);
     const wasStored = this.#stored.has(key);
     this.#stored.set(key, item.checksum);
+    if (item.kind !== ItemKind.DECLARATION) this.#bodies.set(`${device}/${bodyKey(item.body)}`, key);
     if (this.#isOnlyEndChecked) return;
     const where = { device, epoch, sequence: item.sequence };
     if (wasStored) throw new Violation('I1', `${key} was stored twice`, where);
@@ -147,6 +152,15 @@ export class Checker {
     if (said === undefined || produced.oldestUs >= said.us || produced.sentAfter < said.announcement) return;
     const detail = `a live reading of ${produced.oldestUs} us came in ${key}, after a watermark of ${said.us} us`;
     throw new Violation('I6', detail, where);
+  }
+
+  /** The store has called an item a duplicate. Under another key it is one only if the very same readings are there. */
+  storeDropped(device: string, epoch: string, item: CheckedItem): void {
+    const key = keyOf(device, epoch, item.sequence);
+    const other = this.#bodies.get(`${device}/${bodyKey(item.body)}`);
+    if (this.#stored.has(key) || other === undefined) return;
+    this.#stored.set(key, item.checksum);
+    this.#elsewhere.set(key, other);
   }
 
   /** A collector passes on that no live reading older than this comes any more. */
@@ -347,6 +361,11 @@ export class Checker {
         continue;
       }
       if (isMoved) continue;
+      const elsewhere = this.#elsewhere.get(key);
+      if (elsewhere !== undefined && this.#stored.get(key) === checksum && checksums.has(elsewhere)) {
+        declared.set(LossReason.COPIED, (declared.get(LossReason.COPIED) ?? 0) + readings);
+        continue;
+      }
       const where = { device, epoch, sequence };
       if (lost === undefined) {
         const other = checksums.has(key) ? 'acknowledged away by other bytes' : 'neither stored nor declared';
