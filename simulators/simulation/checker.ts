@@ -27,6 +27,12 @@ export class Checker {
   readonly #copiedEpochs = new Set<string>();
   /** Checksums of what the store has taken. */
   readonly #stored = new Map<string, number>();
+  /** Where a body is stored, by device and body: no two of a simulation are equal. */
+  readonly #bodies = new Map<string, string>();
+  /** Keys that are stored under another one: what copies of a buffer have both moved. */
+  readonly #elsewhere = new Map<string, string>();
+  /** Keys that a stored thinned item stands for: to a copy of the buffer that still has one it is a duplicate. */
+  readonly #replaced = new Set<string>();
   /** What was announced: no live reading that is older comes any more. By epoch and segment, on that one's line. */
   readonly #watermarks = new Map<string, { us: number; announcement: number }>();
   #announcements = 0;
@@ -133,6 +139,12 @@ export class Checker {
     const key = keyOf(device, epoch, item.sequence);
     const wasStored = this.#stored.has(key);
     this.#stored.set(key, item.checksum);
+    if (item.kind !== ItemKind.DECLARATION) this.#bodies.set(`${device}/${bodyKey(item.body)}`, key);
+    if (item.kind === ItemKind.THINNED_BATCH) {
+      for (const { epoch: of, first, last } of decodeThinnedBatch(item.body).replaced) {
+        for (let sequence = first; sequence <= last; sequence++) this.#replaced.add(keyOf(device, hex(of), sequence));
+      }
+    }
     if (this.#isOnlyEndChecked) return;
     const where = { device, epoch, sequence: item.sequence };
     if (wasStored) throw new Violation('I1', `${key} was stored twice`, where);
@@ -149,6 +161,15 @@ export class Checker {
     throw new Violation('I6', detail, where);
   }
 
+  /** The store has called an item a duplicate. Under another key it is one only if the very same readings are there. */
+  storeDropped(device: string, epoch: string, item: CheckedItem): void {
+    const key = keyOf(device, epoch, item.sequence);
+    const other = this.#bodies.get(`${device}/${bodyKey(item.body)}`);
+    if (this.#stored.has(key) || other === undefined) return;
+    this.#stored.set(key, item.checksum);
+    this.#elsewhere.set(key, other);
+  }
+
   /** A collector passes on that no live reading older than this comes any more. */
   announced(epoch: string, segment: number, us: number): void {
     const key = `${epoch}/${segment}`;
@@ -163,7 +184,7 @@ export class Checker {
     for (const { first, last } of durable) {
       for (let sequence = first; sequence <= last; sequence++) {
         const key = keyOf(device, hex(epoch), sequence);
-        if (this.#stored.has(key)) continue;
+        if (this.#stored.has(key) || this.#replaced.has(key)) continue;
         const where = { device, epoch: hex(epoch), sequence };
         throw new Violation('I1', `${key} was acknowledged, and is not stored`, where);
       }
@@ -183,7 +204,9 @@ export class Checker {
       if (item.kind === ItemKind.BATCH) this.#compare(device, epoch, item, numbers);
       const isThinned = item.kind === ItemKind.THINNED_BATCH;
       const readings = isThinned ? this.#compareThinned(device, epoch, item, numbers) : item.readings;
-      const name = `${device}/${epoch}`;
+      // The audit counts what was kept where it was produced, also when the thinned item has moved to another epoch.
+      const producedIn = isThinned ? hex(decodeThinnedBatch(item.body).replaced[0].epoch) : epoch;
+      const name = `${device}/${producedIn}`;
       readingsStored.set(name, (readingsStored.get(name) ?? 0) + readings);
     }
     for (const disk of this.#disks) {
@@ -254,7 +277,7 @@ export class Checker {
     withdrawnTo: number | undefined,
   ): void {
     const key = keyOf(device, epoch, item.sequence);
-    if (this.#stored.get(key) === item.checksum) return;
+    if (this.#stored.get(key) === item.checksum || this.#replaced.has(key)) return;
     const where = { device, epoch, sequence: item.sequence };
     const isDeclared = (of: string, sequence: number) =>
       declared.some((entry) => entry.first <= sequence && sequence <= entry.last && hex(entry.epoch) === of);
@@ -347,6 +370,12 @@ export class Checker {
         continue;
       }
       if (isMoved) continue;
+      const elsewhere = this.#elsewhere.get(key);
+      if (elsewhere !== undefined && this.#stored.get(key) === checksum && checksums.has(elsewhere)) {
+        declared.set(LossReason.COPIED, (declared.get(LossReason.COPIED) ?? 0) + readings);
+        continue;
+      }
+      if (lost === undefined && this.#replaced.has(key)) continue;
       const where = { device, epoch, sequence };
       if (lost === undefined) {
         const other = checksums.has(key) ? 'acknowledged away by other bytes' : 'neither stored nor declared';
