@@ -93,9 +93,9 @@ describe('the group commit', () => {
   it('gives an item up that fails again and again while others are stored', () => {
     const bench = new Bench();
     bench.poison = ({ items }) => (items.some(({ sequence }) => sequence === 2) ? new Error('again') : undefined);
-    const verdicts = [1, 3, 4, 5].map((other) => bench.upload([batchItem(2), batchItem(other)]).response);
-    expect(verdicts.map((response) => response?.later.length)).toEqual([1, 1, 1, 0]);
-    expect(verdicts[3]?.rejected).toMatchObject([{ sequence: 2, reason: RejectionReason.MALFORMED }]);
+    const verdicts = [1, 3, 4].map((other) => bench.upload([batchItem(2), batchItem(other)]).response);
+    expect(verdicts.map((response) => response?.later.length)).toEqual([1, 1, 0]);
+    expect(verdicts[2]?.rejected).toMatchObject([{ sequence: 2, reason: RejectionReason.MALFORMED }]);
   });
 
   it('gives an item up that is all that a lone device sends', () => {

@@ -6,6 +6,7 @@ import { RollupBuffer } from '../rollups/rollup-buffer.js';
 import type { Derived, DerivedMark, DeviceName, RuleStateRow, Store, StoredSeries } from '../store/store.js';
 import { AlertOutbox } from './alert-outbox.js';
 import { compileRule } from './compiled-rule.js';
+import { portionsOf } from './derived-portions.js';
 import { Digest } from './digest.js';
 import { Replay } from './replay.js';
 import { RuleHost } from './rule-host.js';
@@ -44,6 +45,9 @@ export const DEFAULT_DERIVED_LIMITS: DerivedLimits = {
 /** A store that is away is asked again about this often. */
 const RETRY_MS = 1000;
 const DEVICES_PAGE = 1000;
+
+/** Rows of one transaction: some 10 ms in which no reading is committed and nobody is answered. */
+const PORTION_ROWS = 500;
 
 /** A device whose commits are not digested as they come but read back from the store. */
 interface Behind {
@@ -256,7 +260,7 @@ export class DerivedPipeline implements Follower {
       ruleStates: changedRows(this.#rules),
     };
     this.#marks = new Map();
-    const saving = this.#saveDerived(derived)
+    const saving = this.#saveInPortions(derived)
       .catch((error: unknown) => {
         this.#saveFailed = error;
         throw error;
@@ -269,8 +273,13 @@ export class DerivedPipeline implements Follower {
   }
 
   /** Rejects only when it is being stopped. */
-  async #saveDerived(derived: Derived): Promise<void> {
+  async #saveInPortions(derived: Derived): Promise<void> {
     await this.#outbox.drained();
+    // The store commits readings between two portions.
+    for (const portion of portionsOf(derived, PORTION_ROWS)) await this.#saveDerived(portion);
+  }
+
+  async #saveDerived(derived: Derived): Promise<void> {
     for (let failed = false; ; failed = true) {
       try {
         if (failed && (await this.#isSaved(derived))) return;
