@@ -38,6 +38,9 @@ export interface Machine {
 const DISK_MS_MIN = 0.05;
 const DISK_MS_MAX = 20;
 
+/** The agent deletes what was acknowledged within so long, though nothing is appended. */
+const TIDY_MS = 5000;
+
 /** Hears whether an append was done. */
 type Done = (isDone: boolean) => void;
 
@@ -58,6 +61,7 @@ export class AgentProcess {
   #identity: BufferIdentity;
   #lastWatermark = { segment: 0, us: 0 };
   #tickAtMs = Number.POSITIVE_INFINITY;
+  #willTidy = false;
 
   constructor(machine: Machine, buffer: SimBuffer, segment: number, uplink: UplinkCoreOptions) {
     this.#machine = machine;
@@ -237,6 +241,7 @@ export class AgentProcess {
         this.#inEpoch(effect, effect.epoch, (core) => {
           this.#trace(`may delete ${JSON.stringify(effect.ranges)}`);
           core.acknowledge(effect.ranges);
+          this.#tidy();
         });
         return;
       case 'in-doubt':
@@ -269,6 +274,22 @@ export class AgentProcess {
         this.#soon({ type: 'epoch-opened', identity: this.#identity });
         return;
     }
+  }
+
+  /** What is acknowledged goes with the next transaction, or soon in one of its own. */
+  #tidy(): void {
+    if (this.#willTidy) return;
+    this.#willTidy = true;
+    const run = (buffer: SimBuffer) => {
+      this.#willTidy = false;
+      buffer.run((core) => core.deleteAcknowledged());
+      return undefined;
+    };
+    const refused = () => {
+      this.#willTidy = false;
+      this.#tidy();
+    };
+    this.#machine.world.schedule(TIDY_MS, () => this.disk(run, refused), this.life);
   }
 
   #ask(effect: UplinkEffect, act: (buffer: SimBuffer) => UplinkEvent | undefined): void {

@@ -45,9 +45,12 @@ export class EpochLedger {
   readings = 0;
 
   produced(sequence: number, { firstNumber, readings, poison, segment, oldestUs }: Production): Produced {
-    const said = { firstNumber, readings, poison, segment, oldestUs };
     const produced: Produced = {
-      ...said,
+      firstNumber,
+      readings,
+      poison,
+      segment,
+      oldestUs,
       sequence,
       checksum: undefined,
       body: undefined,

@@ -135,7 +135,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
       name: `agent-${at + 1}`,
       device: `agent-${at + 1}`,
       chance: new Chance(seed, Stream.Agent + at),
-      intervalMs: chance.magnitude(4000, 45_000),
+      intervalMs: chance.magnitude(6000, 60_000),
       // From less than a stream to more than an outage fills.
       quotaBytes: Math.round(chance.magnitude(4 * 1024, 256 * 1024)),
       limits: {

@@ -41,9 +41,6 @@ export interface DiskImage {
 const RESTART_MS_MIN = 100;
 const RESTART_MS_MAX = 60_000;
 
-/** The agent deletes what was acknowledged within so long, though nothing is appended. */
-const TIDY_MS = 5000;
-
 /** What the disk has refused is appended again after this long. */
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 5000;
@@ -111,7 +108,6 @@ export class SimAgent {
     const { itemsStored, highestSequence } = process.buffer.last.state;
     this.#options.world.trace(this.name, `starts with ${itemsStored} items, highest ${highestSequence}`);
     process.start();
-    this.#tidy(process);
     this.#produce(process);
   }
 
@@ -239,18 +235,5 @@ export class SimAgent {
         }),
       );
     }
-  }
-
-  #tidy(process: AgentProcess): void {
-    const tidy = () => {
-      const run = (buffer: SimBuffer) => {
-        buffer.run((core) => core.deleteAcknowledged());
-        return undefined;
-      };
-      // The rows go with the next append.
-      process.disk(run, () => {});
-      this.#tidy(process);
-    };
-    this.#options.world.schedule(TIDY_MS, tidy, process.life);
   }
 }
