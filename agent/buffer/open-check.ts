@@ -106,7 +106,7 @@ export function lostTail(
   if (!isBehind && (check === undefined || check.isTailSure)) return undefined;
   const above = isKnown
     ? { reservedSequence: reached!.highestSequence, reservedReadings: reached!.readingsProduced }
-    : (mark ?? reservedAbove(state, { sequences: 0, readings: 0 }));
+    : (mark ?? reservedAbove(state));
   const last = Math.max(highestSequence, above.reservedSequence);
   const end = Math.max(readingsProduced, above.reservedReadings);
   const change: Partial<BufferState> = { highestSequence: last, readingsProduced: end };
