@@ -38,6 +38,8 @@ export class Registration {
   highest: number;
   fencingToken = 0;
   #catalogue: DeviceCatalogue;
+  /** There are more segments than the collector takes of an epoch. */
+  #isCut = false;
   #known: CatalogueKnown = { series: 0, segments: 0, anchors: 0 };
   /** The highest sequence that was there at the opening, of an epoch that others may have written to as well. */
   suspectUpTo: number | undefined;
@@ -53,7 +55,7 @@ export class Registration {
     this.#pageBytes = pageBytes;
     this.epoch = identity.epoch;
     this.highest = identity.highestSequence;
-    this.#catalogue = identity;
+    this.#catalogue = this.#taken(identity);
     this.#highestFound = identity.highestSequence;
     if (identity.isSuspect) this.suspectUpTo = identity.highestSequence;
   }
@@ -65,18 +67,23 @@ export class Registration {
     this.suspectUpTo = identity.isSuspect ? identity.highestSequence : undefined;
     this.#acknowledged = [];
     this.#known = { series: 0, segments: 0, anchors: 0 };
-    this.#catalogue = identity;
+    this.#catalogue = this.#taken(identity);
     this.#highestFound = identity.highestSequence;
     this.#ownBoots.clear();
   }
 
   catalogue(catalogue: DeviceCatalogue): void {
-    this.#catalogue = withoutBoots(catalogue, this.#ownBoots);
+    this.#catalogue = withoutBoots(this.#taken(catalogue), this.#ownBoots);
+  }
+
+  #taken(catalogue: DeviceCatalogue): DeviceCatalogue {
+    this.#isCut = catalogue.segments.length > segmentsMax;
+    return this.#isCut ? asMuchAsIsTaken(catalogue) : catalogue;
   }
 
   /** Items of later segments than this one cannot be settled in this epoch. */
   get segmentMax(): number {
-    if (this.#ownBoots.size === 0) return Number.POSITIVE_INFINITY;
+    if (this.#ownBoots.size === 0 && !this.#isCut) return Number.POSITIVE_INFINITY;
     return this.#catalogue.segments.at(-1)?.id ?? 0;
   }
 
@@ -195,6 +202,18 @@ export class Registration {
 
 function sumOf({ series, segments, anchors }: CatalogueKnown): number {
   return series + segments + anchors;
+}
+
+/**
+ * As many segments of an epoch as collectors take, with their anchors. Of a device that was started more often than that since
+ * it last reached a collector, what is of the others moves to the next epoch.
+ */
+const segmentsMax = 16_384;
+
+function asMuchAsIsTaken({ series, segments, anchors }: DeviceCatalogue): DeviceCatalogue {
+  const taken = segments.slice(0, segmentsMax);
+  const last = taken.at(-1)!.id;
+  return { series, segments: taken, anchors: anchors.filter(({ segment }) => segment <= last) };
 }
 
 /** The segments of other boots. No anchors with them: those of two copies may have the same ids. */
