@@ -352,9 +352,10 @@ export class BufferCore {
    * crowded catalogue only the segments come along that something may still refer to.
    */
   openEpoch(epoch: Uint8Array): void {
-    const unneeded = isCrowded(this.#catalogue) ? this.#catalogue.belowSegment(this.#firstSegmentNeeded()) : undefined;
-    this.#transact((rows) => {
-      if (unneeded !== undefined) rows.table.dropClocks(unneeded);
+    const unneeded = this.#transact((rows) => {
+      // What was acknowledged is gone by now, and refers to nothing.
+      const below = this.isCrowded ? this.#catalogue.belowSegment(this.#firstSegmentNeeded()) : undefined;
+      if (below !== undefined) rows.table.dropClocks(below);
       const damaged: Item[] = [];
       rows.walkItems(1, (item) => {
         if (!rows.isIntact(item)) damaged.push(item);
@@ -381,6 +382,7 @@ export class BufferCore {
         inDoubt: [],
       };
       rows.appendDeclaration([...moved.entries, ...lost]);
+      return below;
     });
     if (unneeded !== undefined) this.#catalogue.dropped(unneeded);
     // All of it has new sequences, and none of those was sent.

@@ -38,6 +38,8 @@ export class Registration {
   highest: number;
   fencingToken = 0;
   #catalogue: DeviceCatalogue;
+  /** The first ids of this epoch. */
+  #begins = { segment: 1, anchor: 1 };
   /** There are more segments than the collector takes of an epoch. */
   #isCut = false;
   #known: CatalogueKnown = { series: 0, segments: 0, anchors: 0 };
@@ -67,6 +69,7 @@ export class Registration {
     this.suspectUpTo = identity.isSuspect ? identity.highestSequence : undefined;
     this.#acknowledged = [];
     this.#known = { series: 0, segments: 0, anchors: 0 };
+    this.#begins = { segment: identity.segments[0]?.id ?? 1, anchor: identity.anchors[0]?.id ?? 1 };
     this.#catalogue = this.#taken(identity);
     this.#highestFound = identity.highestSequence;
     this.#ownBoots.clear();
@@ -77,8 +80,12 @@ export class Registration {
   }
 
   #taken(catalogue: DeviceCatalogue): DeviceCatalogue {
-    this.#isCut = catalogue.segments.length > segmentsMax;
-    return this.#isCut ? asMuchAsIsTaken(catalogue) : catalogue;
+    // Somebody may still have that of the epoch before, with what was left behind there.
+    const { series } = catalogue;
+    const segments = catalogue.segments.filter(({ id }) => id >= this.#begins.segment);
+    const anchors = catalogue.anchors.filter(({ id }) => id >= this.#begins.anchor);
+    this.#isCut = segments.length > segmentsMax;
+    return this.#isCut ? asMuchAsIsTaken({ series, segments, anchors }) : { series, segments, anchors };
   }
 
   /** Items of later segments than this one cannot be settled in this epoch. */
