@@ -266,6 +266,11 @@ export class DeferredItemTable implements ItemTable {
     this.#disk.dropClocks(below);
   }
 
+  clearCatalogue(): void {
+    this.#goThrough();
+    this.#disk.clearCatalogue();
+  }
+
   hasAlert(incidentId: Uint8Array, state: number): boolean {
     return this.#disk.hasAlert(incidentId, state);
   }

@@ -128,6 +128,8 @@ export interface ItemTable {
   putAnchor(anchor: ClockAnchor): void;
   /** Removes the segments and the anchors below an id. */
   dropClocks(below: ClockIds): void;
+  /** Deletes all series, segments and anchors. */
+  clearCatalogue(): void;
   hasAlert(incidentId: Uint8Array, state: number): boolean;
   /** Remembers a transition, and the newest so many of them. */
   putAlert(incidentId: Uint8Array, state: number, number: number, keepAlerts: number): void;

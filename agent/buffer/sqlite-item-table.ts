@@ -179,6 +179,10 @@ export class SqliteItemTable implements ItemTable {
     this.#sql('DELETE FROM anchors WHERE id < ?').run(below.anchor);
   }
 
+  clearCatalogue(): void {
+    for (const table of ['series', 'segments', 'anchors']) this.#sql(`DELETE FROM ${table}`).run();
+  }
+
   hasAlert(incidentId: Uint8Array, state: number): boolean {
     return this.#sql('SELECT 1 FROM alerts WHERE incident_id = ? AND state = ?').get(incidentId, state) !== undefined;
   }

@@ -29,11 +29,29 @@ const START_ID_BYTES = 16;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not stand in a name
 const CONTROL = /[\u0000-\u001f\u007f]/;
 
-/**
- * What is wrong with a registration, in one line for a person, naming the field; undefined when nothing is. (Strings are
- * UTF-8 by then: the protobuf reader has replaced what was not, and the replacement character is refused here.)
- */
-export function checkRegistration(request: RegisterRequest, limits: RegistrationLimits): string | undefined {
+export interface RegistrationProblem {
+  /** `too-many-series` is a device that would flood the catalogue. */
+  reason: 'invalid' | 'too-many-series';
+  /** One line for a person, naming the field. */
+  detail: string;
+}
+
+/** What is wrong with a registration; undefined when nothing is. */
+export function checkRegistration(
+  request: RegisterRequest,
+  limits: RegistrationLimits,
+): RegistrationProblem | undefined {
+  const { length } = request.series;
+  if (length > limits.seriesPerDeviceMax) {
+    const detail = `series: ${length}; at most ${limits.seriesPerDeviceMax} are taken of one device`;
+    return { reason: 'too-many-series', detail };
+  }
+  const detail = problemOf(request, limits);
+  return detail === undefined ? undefined : { reason: 'invalid', detail };
+}
+
+/** Strings are UTF-8 by then: the protobuf reader has replaced what was not, and the replacement character is refused. */
+function problemOf(request: RegisterRequest, limits: RegistrationLimits): string | undefined {
   if (request.startId.length !== START_ID_BYTES) return `start_id: ${request.startId.length} bytes; 16 are needed`;
   const { epochs, series, segments, anchors } = request;
   if (epochs.length === 0) return 'epochs: the epoch that the device writes is missing';
@@ -57,7 +75,6 @@ export function checkRegistration(request: RegisterRequest, limits: Registration
 }
 
 function checkSeries(series: readonly SeriesDeclaration[], seriesMax: number): string | undefined {
-  if (series.length > seriesMax) return `series: ${series.length}; at most ${seriesMax} are taken`;
   let previous = 0;
   for (const { id, name, unit, labels, type } of series) {
     if (id <= previous || id > seriesMax)

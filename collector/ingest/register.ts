@@ -17,7 +17,7 @@ export type RegisterResult =
 export interface RegisterDependencies {
   store: Pick<Store, 'register'>;
   clock: Clock;
-  core: Pick<IngestCore, 'registered'>;
+  core: Pick<IngestCore, 'registered' | 'counters'>;
   limits: IngestLimits;
   /** Tells whoever follows the data who the device is, before its first commit. */
   introduce?: (deviceId: number, name: DeviceName) => void;
@@ -43,7 +43,10 @@ export async function register(
 ): Promise<RegisterResult> {
   const receivedAtUs = clock.wallUs();
   const problem = checkRegistration(request, limits);
-  if (problem !== undefined) return { outcome: 'invalid', detail: problem };
+  if (problem !== undefined) {
+    core.counters.countRegistrationRefused(problem.reason);
+    return { outcome: 'invalid', detail: problem.detail };
+  }
   const { segments, anchors, corrected } = settleClaims(request.segments, request.anchors, {
     receivedAtUs,
     monotonicUs: request.monotonicUs,
@@ -61,7 +64,10 @@ export async function register(
     nowUs: receivedAtUs,
     seriesPerDeviceMax: limits.seriesPerDeviceMax,
   });
-  if (outcome.outcome !== 'registered') return outcome;
+  if (outcome.outcome !== 'registered') {
+    core.counters.countRegistrationRefused(outcome.outcome);
+    return outcome;
+  }
   const { device } = outcome;
   introduce?.(device.deviceId, name);
   core.registered(name, device);
