@@ -1,6 +1,7 @@
 import type {
   BufferedItem,
   BufferState,
+  ClockIds,
   ItemHeader,
   ItemTable,
   QuarantineNote,
@@ -63,6 +64,10 @@ export class WatchedTable implements ItemTable {
 
   clearCatalogue(): void {
     this.#table.clearCatalogue();
+  }
+
+  dropClocks(below: ClockIds): void {
+    this.#table.dropClocks(below);
   }
 
   rollback(): void {
