@@ -22,8 +22,6 @@ export interface Produced extends Production {
   body: Uint8Array | undefined;
   /** Why the device gave it up. What is stored nevertheless counts as stored. */
   lost: LossReason | undefined;
-  /** How many watermarks had been announced when it was sent first; infinite before. */
-  sentAfter: number;
   /** It went to another epoch, under another sequence. */
   isMoved: boolean;
 }
@@ -52,7 +50,6 @@ export class EpochLedger {
       checksum: undefined,
       body: undefined,
       lost: undefined,
-      sentAfter: Number.POSITIVE_INFINITY,
       isMoved: false,
     };
     this.bySequence.set(sequence, produced);
