@@ -12,6 +12,7 @@ import {
   segmentOfRow,
   seriesOfRow,
 } from './catalogue-rows.js';
+import { isWithin } from './counted-rows.js';
 import { type HighWaterMark, reservedAbove } from './high-water-mark.js';
 import { type BufferState, freshState } from './item-table.js';
 import type { LogFile } from './log-file.js';
@@ -400,10 +401,6 @@ class GapList {
     this.sequence = sequence;
     this.readings = Math.max(this.readings, readings);
   }
-}
-
-function isWithin(value: number, max: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value <= max;
 }
 
 function isObject(text: string): boolean {

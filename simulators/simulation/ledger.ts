@@ -24,8 +24,6 @@ export interface Produced extends Production {
   lost: LossReason | undefined;
   /** When it was appended. */
   atMs: number;
-  /** How many watermarks had been announced when it was sent first; infinite before. */
-  sentAfter: number;
   /** It went to another epoch, under another sequence. */
   isMoved: boolean;
 }
@@ -68,7 +66,6 @@ export class EpochLedger {
       checksum: undefined,
       body: undefined,
       lost: undefined,
-      sentAfter: Number.POSITIVE_INFINITY,
       isMoved: false,
     };
     this.bySequence.set(sequence, produced);
