@@ -49,7 +49,7 @@ const NONE = { items: 0, readings: 0, bytes: 0 } as const;
 export class BufferCore {
   readonly #rows: CountedRows;
   readonly #quotaBytes: number;
-  readonly #catalogue: Catalogue;
+  #catalogue: Catalogue;
   #acknowledged: SequenceRange[] = [];
   /** Of the acknowledged rows that are still in the table. */
   #acknowledgedCounts: { items: number; readings: number; bytes: number } = NONE;
@@ -286,6 +286,7 @@ export class BufferCore {
 
   /** Goes on where another core was that had the same file, and lost it to an error: what only its memory knew. */
   resume(previous: BufferCore): void {
+    this.#restoreCatalogue(previous.#catalogue);
     this.acknowledge(previous.#acknowledged);
     this.#handedOut = previous.#handedOut;
     const { isSending, inDoubt } = previous.state;
@@ -417,6 +418,16 @@ export class BufferCore {
       this.#ordinaryFrom = ordinaryFrom;
       throw error;
     }
+  }
+
+  /**
+   * Whoever declares knows the ids that were answered. A declaration whose commit was reported as failed and is there after
+   * all would take an id that nobody knows of, and shift those behind it; one that damage took would be given anew.
+   */
+  #restoreCatalogue(known: Catalogue): void {
+    if (this.#catalogue.equals(known)) return;
+    this.#transact(({ table }) => known.replaceThatOf(table));
+    this.#catalogue = new Catalogue(this.#rows.table);
   }
 
   #deleteAcknowledged(): void {

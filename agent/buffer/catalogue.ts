@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { ClockAnchor, SegmentDeclaration, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
 import type { ItemTable } from './item-table.js';
 
@@ -27,6 +28,22 @@ export class Catalogue {
 
   get anchors(): ClockAnchor[] {
     return [...this.#anchors];
+  }
+
+  /** Whether both say the same under the same ids. */
+  equals(other: Catalogue): boolean {
+    return isDeepStrictEqual(
+      [this.#series, this.#segments, this.#anchors],
+      [other.#series, other.#segments, other.#anchors],
+    );
+  }
+
+  /** Puts this in the place of whatever a table has; within a transaction. */
+  replaceThatOf(table: ItemTable): void {
+    table.clearCatalogue();
+    for (const series of this.#series) table.putSeries(series);
+    for (const segment of this.#segments) table.putSegment(segment);
+    for (const anchor of this.#anchors) table.putAnchor(anchor);
   }
 
   /** Ids that are taken. */

@@ -260,6 +260,11 @@ export class DeferredItemTable implements ItemTable {
     this.#disk.putAnchor(anchor);
   }
 
+  clearCatalogue(): void {
+    this.#goThrough();
+    this.#disk.clearCatalogue();
+  }
+
   hasAlert(incidentId: Uint8Array, state: number): boolean {
     return this.#disk.hasAlert(incidentId, state);
   }

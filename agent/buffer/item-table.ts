@@ -120,6 +120,8 @@ export interface ItemTable {
   putSegment(segment: SegmentDeclaration): void;
   anchors(): ClockAnchor[];
   putAnchor(anchor: ClockAnchor): void;
+  /** Deletes all series, segments and anchors. */
+  clearCatalogue(): void;
   hasAlert(incidentId: Uint8Array, state: number): boolean;
   /** Remembers a transition, and the newest so many of them. */
   putAlert(incidentId: Uint8Array, state: number, number: number, keepAlerts: number): void;

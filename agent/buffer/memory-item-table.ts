@@ -137,6 +137,14 @@ export class MemoryItemTable implements ItemTable {
     this.#anchors.push(anchor);
   }
 
+  clearCatalogue(): void {
+    for (const rows of [this.#series, this.#segments, this.#anchors] as unknown[][]) {
+      const before = [...rows];
+      this.#write(() => rows.push(...before));
+      rows.length = 0;
+    }
+  }
+
   hasAlert(incidentId: Uint8Array, state: number): boolean {
     return this.#alerts.has(alertKey(incidentId, state));
   }

@@ -357,11 +357,7 @@ class Salvage {
     const isExact = this.#isTailSure && highest === before.highestSequence;
     const reserved = isExact
       ? undefined
-      : (marked ??
-        reservedAbove(
-          { ...before, highestSequence: highest, readingsProduced: produced },
-          { sequences: 0, readings: 0 },
-        ));
+      : (marked ?? reservedAbove({ ...before, highestSequence: highest, readingsProduced: produced }));
     state.highestSequence = Math.max(highest, reserved?.reservedSequence ?? 0);
     state.readingsProduced = Math.max(produced, reserved?.reservedReadings ?? 0);
     // What was only reserved counts with its bound in all that follows, as the block of a crash does.

@@ -174,6 +174,10 @@ export class SqliteItemTable implements ItemTable {
     this.#sql('INSERT INTO anchors VALUES (?, ?, ?, ?, ?, ?, ?)').run(...rowOfAnchor(anchor));
   }
 
+  clearCatalogue(): void {
+    for (const table of ['series', 'segments', 'anchors']) this.#sql(`DELETE FROM ${table}`).run();
+  }
+
   hasAlert(incidentId: Uint8Array, state: number): boolean {
     return this.#sql('SELECT 1 FROM alerts WHERE incident_id = ? AND state = ?').get(incidentId, state) !== undefined;
   }

@@ -26,6 +26,8 @@ export type Comparison =
 /** Each is 16 bytes; a device sends in order, so there are few. */
 const acknowledgedRangesMax = 1024;
 
+const NOTHING: DeviceCatalogue = { series: [], segments: [], anchors: [] };
+
 /** An answer with as many ranges may have left out older ones. */
 const namedRangesMin = 256;
 
@@ -47,6 +49,7 @@ export class Registration {
   #highestFound: number;
   /** Boots whose segments the collector does not take, because it knows others under their ids. */
   readonly #ownBoots = new Set<string>();
+  #sharesNothing = false;
 
   constructor(options: RegistrationOptions, identity: BufferIdentity, pageBytes: number) {
     this.#options = options;
@@ -68,30 +71,42 @@ export class Registration {
     this.#catalogue = identity;
     this.#highestFound = identity.highestSequence;
     this.#ownBoots.clear();
+    this.#sharesNothing = false;
   }
 
   catalogue(catalogue: DeviceCatalogue): void {
-    this.#catalogue = withoutBoots(catalogue, this.#ownBoots);
+    this.#catalogue = this.#sharesNothing ? NOTHING : withoutBoots(catalogue, this.#ownBoots);
   }
 
   /** Items of later segments than this one cannot be settled in this epoch. */
   get segmentMax(): number {
-    if (this.#ownBoots.size === 0) return Number.POSITIVE_INFINITY;
+    if (this.#ownBoots.size === 0 || this.#sharesNothing) return Number.POSITIVE_INFINITY;
     return this.#catalogue.segments.at(-1)?.id ?? 0;
   }
 
   /**
    * The collector knows another boot under an id of this one: the buffer is a copy, and so is the epoch. From now on only
    * what both copies declared is registered, so that what both copies hold can still be settled before the epoch is left.
-   * One boot less with each call; false when there is none left.
+   * One boot less with each call. Where it is not the boots, as with a series that each copy has declared anew or that a
+   * recovery could not read, nothing is declared in the end; false when that was refused, too.
    */
   share(): boolean {
+    if (this.#sharesNothing) return false;
     const newest = this.#catalogue.segments.at(-1);
-    if (newest === undefined) return false;
-    this.#ownBoots.add(newest.bootId);
-    this.#catalogue = withoutBoots(this.#catalogue, this.#ownBoots);
+    if (newest === undefined) this.#sharesNothing = true;
+    else this.#ownBoots.add(newest.bootId);
+    this.catalogue(this.#catalogue);
     this.suspectUpTo = this.#highestFound;
     return true;
+  }
+
+  /**
+   * What must not be sent in this epoch: of a catalogue that the collector does not take, only what it has already can be
+   * settled, by its checksum. The rest might be stored under another's names.
+   */
+  unshared(response: RegisterResponse): SequenceRange[] {
+    if (!this.#sharesNothing) return [];
+    return rangesWithout([{ first: 1, last: this.highest }], this.claimed(response));
   }
 
   /** Whether the catalogue has entries that the collector does not know. */

@@ -12,6 +12,7 @@ import {
   type RegistrationOutcome,
 } from '@tributary/collector/store/store';
 import type { EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
+import { StatementPool } from './statement-pool.js';
 
 /** What a simulated collector asks of its store. Synchronous: the collector's host adds the time that it takes. */
 export interface SimStore {
@@ -29,8 +30,8 @@ export interface StoredItem {
   item: CheckedItem;
 }
 
-/** Told of each item that the store has taken, in the moment of its commit. */
-export type StoreWatcher = (device: string, epoch: string, item: CheckedItem) => void;
+/** Told of each item that the store has taken, or called a duplicate, in the moment of its commit. */
+export type StoreWatcher = (device: string, epoch: string, item: CheckedItem, isDuplicate: boolean) => void;
 
 /** More than any store of a simulation holds. */
 const ALL_BYTES = 2 ** 40;
@@ -41,7 +42,8 @@ export class MemoryStore implements SimStore {
   readonly #watch: StoreWatcher;
   readonly #devices = new Map<number, string>();
   readonly #epochs = new Map<string, string>();
-  #writer: WriterOperations = writerOperations(this.db);
+  readonly #statements = new StatementPool(this.db);
+  #writer: WriterOperations = this.#newWriter();
 
   constructor(watch: StoreWatcher) {
     this.#watch = watch;
@@ -68,7 +70,9 @@ export class MemoryStore implements SimStore {
       const device = this.#devices.get(deviceId)!;
       const epoch = this.#epochs.get(`${deviceId}/${epochId}`)!;
       items.forEach((item, at) => {
-        if (outcomes[from + at] === ItemOutcome.Stored) this.#watch(device, epoch, item);
+        const outcome: ItemOutcome = outcomes[from + at];
+        const isDuplicate = outcome === ItemOutcome.Duplicate;
+        if (isDuplicate || outcome === ItemOutcome.Stored) this.#watch(device, epoch, item, isDuplicate);
       });
       return { outcome: 'committed', items: outcomes.subarray(from, next), position };
     });
@@ -76,7 +80,11 @@ export class MemoryStore implements SimStore {
 
   /** The engine's memory of devices goes with the process. */
   crashed(): void {
-    this.#writer = writerOperations(this.db);
+    this.#writer = this.#newWriter();
+  }
+
+  #newWriter(): WriterOperations {
+    return this.#statements.within(() => writerOperations(this.db));
   }
 
   /** Everything that is stored, device by device in commit order, as a reader of the store finds it. */

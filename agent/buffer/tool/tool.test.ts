@@ -167,5 +167,20 @@ describe('the tools of the buffer', () => {
     expect(missing).toMatchObject({ code: 2, error: expect.stringContaining('there is no buffer') });
     expect(missing.error).not.toMatch(/\n\s+at /);
     expect((await run('fly')).code).toBe(2);
+    const text = join(directory, 'key.pem');
+    writeFileSync(text, 'a key');
+    const other = join(directory, 'collector.db');
+    const db = new Database(other);
+    db.exec('CREATE TABLE devices (x)');
+    db.close();
+    for (const path of [text, other]) {
+      const bytes = readFileSync(path);
+      const refused = await run('repair', '--path', path);
+      expect(refused).toMatchObject({ code: 2, error: expect.stringContaining('nothing says that this is a buffer') });
+      expect(readFileSync(path)).toEqual(bytes);
+    }
+    const refused = await run('repair', '--path', directory);
+    expect(refused).toMatchObject({ code: 1, error: expect.stringContaining('it is a folder') });
+    expect(statSync(directory).isDirectory()).toBe(true);
   });
 });

@@ -71,7 +71,8 @@ export class Registrar {
          last_seen_us = max(last_seen_us, ?) WHERE device_id = ?`,
     );
     this.#updateSaid = db.prepare(
-      `UPDATE epochs SET said_produced = ?, said_waiting = ?, stored_since_said = ? WHERE device_id = ? AND epoch_id = ?`,
+      `UPDATE epochs SET said_produced = ?, said_waiting = ?, stored_since_said = ?, moved_up_to = ?
+       WHERE device_id = ? AND epoch_id = ?`,
     );
     this.#selectSeries = db
       .prepare<[number, string, string, string, ValueType], number>(
@@ -126,7 +127,12 @@ export class Registrar {
       const epoch = this.#cache.epoch(deviceId, epochId);
       if (epoch === undefined) throw new Error('an epoch vanished within its transaction');
       noteSaid(epoch, said.readingsProduced, said.readingsWaiting, 0);
-      this.#updateSaid.run(epoch.saidProduced, epoch.saidWaiting, epoch.storedSinceSaid, deviceId, epochId);
+      // What it holds before anything of it has come may be another epoch's, moved here.
+      if (epoch.highestSequence === 0) epoch.movedUpTo = said.highestSequence;
+      const { saidProduced, saidWaiting, storedSinceSaid, movedUpTo } = epoch;
+      this.#updateSaid.run(saidProduced, saidWaiting, storedSinceSaid, movedUpTo, deviceId, epochId);
+      const cached = this.#cache.device(deviceId);
+      if (cached !== undefined) cached.newestEpochId = Math.max(cached.newestEpochId, epochId);
       const series = this.#catalogue.catalogue(deviceId, epochId);
       const segments = this.#catalogue.segments(deviceId, epochId);
       const anchors = this.#catalogue.anchors(deviceId, epochId);
