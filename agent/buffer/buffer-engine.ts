@@ -205,6 +205,8 @@ export class BufferEngine {
       this.#takeOver(core, file);
       if (isFirst) core.beginRun(this.#options.crashBound ?? 0);
       else core.amend({ isClosed: false });
+      // The uplink leaves an epoch for a new one once the collector has settled it; collectors take no more segments then.
+      if (isFirst && core.isCrowded) core.amend({ isSuspect: true });
       this.#settle(core, file.db);
       this.#core = core;
       this.#previous = undefined;

@@ -40,6 +40,10 @@ export class Registration {
   highest: number;
   fencingToken = 0;
   #catalogue: DeviceCatalogue;
+  /** The first ids of this epoch. */
+  #begins = { segment: 1, anchor: 1 };
+  /** There are more segments than the collector takes of an epoch. */
+  #isCut = false;
   #known: CatalogueKnown = { series: 0, segments: 0, anchors: 0 };
   /** The highest sequence that was there at the opening, of an epoch that others may have written to as well. */
   suspectUpTo: number | undefined;
@@ -56,7 +60,7 @@ export class Registration {
     this.#pageBytes = pageBytes;
     this.epoch = identity.epoch;
     this.highest = identity.highestSequence;
-    this.#catalogue = identity;
+    this.#catalogue = this.#taken(identity);
     this.#highestFound = identity.highestSequence;
     if (identity.isSuspect) this.suspectUpTo = identity.highestSequence;
   }
@@ -68,19 +72,30 @@ export class Registration {
     this.suspectUpTo = identity.isSuspect ? identity.highestSequence : undefined;
     this.#acknowledged = [];
     this.#known = { series: 0, segments: 0, anchors: 0 };
-    this.#catalogue = identity;
+    this.#begins = { segment: identity.segments[0]?.id ?? 1, anchor: identity.anchors[0]?.id ?? 1 };
+    this.#catalogue = this.#taken(identity);
     this.#highestFound = identity.highestSequence;
     this.#ownBoots.clear();
     this.#sharesNothing = false;
   }
 
   catalogue(catalogue: DeviceCatalogue): void {
-    this.#catalogue = this.#sharesNothing ? NOTHING : withoutBoots(catalogue, this.#ownBoots);
+    this.#catalogue = this.#sharesNothing ? NOTHING : withoutBoots(this.#taken(catalogue), this.#ownBoots);
+  }
+
+  #taken(catalogue: DeviceCatalogue): DeviceCatalogue {
+    // Somebody may still have that of the epoch before, with what was left behind there.
+    const { series } = catalogue;
+    const segments = catalogue.segments.filter(({ id }) => id >= this.#begins.segment);
+    const anchors = catalogue.anchors.filter(({ id }) => id >= this.#begins.anchor);
+    this.#isCut = segments.length > segmentsMax;
+    return this.#isCut ? asMuchAsIsTaken({ series, segments, anchors }) : { series, segments, anchors };
   }
 
   /** Items of later segments than this one cannot be settled in this epoch. */
   get segmentMax(): number {
-    if (this.#ownBoots.size === 0 || this.#sharesNothing) return Number.POSITIVE_INFINITY;
+    const takesAll = this.#ownBoots.size === 0 && !this.#isCut;
+    if (takesAll || this.#sharesNothing) return Number.POSITIVE_INFINITY;
     return this.#catalogue.segments.at(-1)?.id ?? 0;
   }
 
@@ -210,6 +225,18 @@ export class Registration {
 
 function sumOf({ series, segments, anchors }: CatalogueKnown): number {
   return series + segments + anchors;
+}
+
+/**
+ * As many segments of an epoch as collectors take, with their anchors. Of a device that was started more often than that since
+ * it last reached a collector, what is of the others moves to the next epoch.
+ */
+const segmentsMax = 16_384;
+
+function asMuchAsIsTaken({ series, segments, anchors }: DeviceCatalogue): DeviceCatalogue {
+  const taken = segments.slice(0, segmentsMax);
+  const last = taken.at(-1)!.id;
+  return { series, segments: taken, anchors: anchors.filter(({ segment }) => segment <= last) };
 }
 
 /** The segments of other boots. No anchors with them: those of two copies may have the same ids. */

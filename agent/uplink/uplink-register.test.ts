@@ -237,11 +237,17 @@ describe('a buffer that has begun anew', () => {
     expect(world.register?.request.epochs[0].epoch[0]).toBe(9);
     expect(world.register?.request.series).toHaveLength(1);
     world.answerRegister();
-    while (!world.stream!.finished) world.send({ type: 'writable', stream: world.stream!.id });
-    expect(world.stream!.header!.epoch[0]).toBe(9);
-    expect(world.stream!.items.map((item) => item.checksum)).toEqual([100, 101, 102]);
-    world.answerUpload({ durable: [world.sentRange()] });
-    expect(world.buffer.waiting.size).toBe(0);
+    // What was there when the new epoch was heard of goes as history, beside what came then.
+    const contents: number[] = [];
+    for (let streams = 0; world.buffer.waiting.size > 0; streams++) {
+      expect(streams).toBeLessThan(10);
+      const stream = world.streams.find(({ items }) => items.length > 0) ?? world.stream!;
+      world.fill(stream);
+      expect(stream.header!.epoch[0]).toBe(9);
+      contents.push(...stream.items.map((item) => item.checksum));
+      world.answerUpload(stream.items.length > 0 ? { durable: [world.sentRange(stream)] } : {}, stream);
+    }
+    expect(contents.sort()).toEqual([100, 101, 102]);
   });
 });
 

@@ -7,7 +7,7 @@ import {
   ValueType,
 } from '@tributary/proto/gen/tributary/v1/series';
 import { EPOCH_BYTES } from '@tributary/proto/items/item';
-import { ANCHORS_PER_EPOCH_MAX, SEGMENTS_PER_EPOCH_MAX } from '../store/store.js';
+import { ANCHORS_PER_EPOCH_MAX, CLOCK_ID_MAX, SEGMENTS_PER_EPOCH_MAX } from '../store/store.js';
 
 /** Limits of what a registration may say. */
 export interface RegistrationLimits {
@@ -93,10 +93,13 @@ function checkSeries(series: readonly SeriesDeclaration[], seriesMax: number): s
 }
 
 function checkSegments(segments: readonly SegmentDeclaration[]): string | undefined {
+  if (segments.length > SEGMENTS_PER_EPOCH_MAX) {
+    return `segments: ${segments.length}; at most ${SEGMENTS_PER_EPOCH_MAX} are taken`;
+  }
   let previous = 0;
   for (const { id, bootId, offsetUs, observedAtUs, state } of segments) {
-    if (id <= previous || id > SEGMENTS_PER_EPOCH_MAX) {
-      return `segments.id: ${id} after ${previous}; ids count up from 1 to ${SEGMENTS_PER_EPOCH_MAX}`;
+    if (id <= previous || id > CLOCK_ID_MAX) {
+      return `segments.id: ${id} after ${previous}; ids count up from 1 to ${CLOCK_ID_MAX}`;
     }
     previous = id;
     const problem = checkText('segments.boot_id', bootId, 1, BOOT_ID_BYTES_MAX);
@@ -113,14 +116,17 @@ function checkSegments(segments: readonly SegmentDeclaration[]): string | undefi
 }
 
 function checkAnchors(anchors: readonly ClockAnchor[]): string | undefined {
+  if (anchors.length > ANCHORS_PER_EPOCH_MAX) {
+    return `anchors: ${anchors.length}; at most ${ANCHORS_PER_EPOCH_MAX} are taken`;
+  }
   let previous = 0;
   for (const { id, segment, atUs, offsetUs, uncertaintyUs, state } of anchors) {
-    if (id <= previous || id > ANCHORS_PER_EPOCH_MAX) {
-      return `anchors.id: ${id} after ${previous}; ids count up from 1 to ${ANCHORS_PER_EPOCH_MAX}`;
+    if (id <= previous || id > CLOCK_ID_MAX) {
+      return `anchors.id: ${id} after ${previous}; ids count up from 1 to ${CLOCK_ID_MAX}`;
     }
     previous = id;
-    if (segment < 1 || segment > SEGMENTS_PER_EPOCH_MAX) {
-      return `anchors.segment: ${segment} of anchor ${id}; segments count up from 1 to ${SEGMENTS_PER_EPOCH_MAX}`;
+    if (segment < 1 || segment > CLOCK_ID_MAX) {
+      return `anchors.segment: ${segment} of anchor ${id}; segments count up from 1 to ${CLOCK_ID_MAX}`;
     }
     if (!Number.isSafeInteger(atUs) || !Number.isSafeInteger(offsetUs) || !Number.isSafeInteger(uncertaintyUs)) {
       return `anchors.offset_us: of anchor ${id} beyond 2^53`;

@@ -87,6 +87,8 @@ export class DeviceSession {
   streamsOpen = 0;
   /** The newest watermark that was passed on; it never goes back. */
   watermarkUs = Number.NEGATIVE_INFINITY;
+  /** The earliest live reading that is with the store now: no watermark goes beyond it before it was followed. */
+  committingFromUs = Number.POSITIVE_INFINITY;
   #epochs = new Map<string, EpochSession>();
 
   constructor(deviceId: number) {

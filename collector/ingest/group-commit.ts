@@ -132,6 +132,7 @@ export class GroupCommitter {
   done(outcomes: readonly DeviceCommitOutcome[], nowUs: number): void {
     const { group, slice, rest, attempts } = this.#running();
     this.#counters.commits++;
+    releaseWatermarks(slice);
     // The store works on the next commit while this one is settled.
     this.#proceed(group, rest, attempts);
     this.#followed.makeRoom();
@@ -145,6 +146,7 @@ export class GroupCommitter {
   failed(error: unknown): void {
     const { group, slice, rest, attempts } = this.#running();
     this.#counters.commitsFailed++;
+    releaseWatermarks(slice);
     const items = slice.reduce((sum, part) => sum + part.items.length, 0);
     if (error instanceof StoreError || attempts >= ATTEMPTS_MAX || items === 0) {
       if (!(error instanceof StoreError)) this.#port.bug(error, 'committing');
@@ -180,7 +182,10 @@ export class GroupCommitter {
   }
 
   #begin(group: CommitGroup, slice: DevicePart[], rest: DevicePart[][], attempts: number): void {
-    for (const part of slice) part.takeCounts();
+    for (const part of slice) {
+      part.takeCounts();
+      part.settleLanes();
+    }
     this.#state = { state: 'committing', group, slice, rest, attempts };
     this.#port.begin(slice);
   }
@@ -305,6 +310,11 @@ export class GroupCommitter {
     }
     this.#defer(slice);
   }
+}
+
+/** What was with the store is followed before any answer brings a watermark. */
+function releaseWatermarks(slice: readonly DevicePart[]): void {
+  for (const { session } of slice) session.committingFromUs = Number.POSITIVE_INFINITY;
 }
 
 /** Splits by items, so that a part of one device may be cut. Both halves have items when there are two. */

@@ -270,6 +270,36 @@ describe('an upload', () => {
     expect(bench.watermarks).toEqual([NOW_US - 500_000, NOW_US]);
   });
 
+  it('takes as history what comes live below a watermark that was passed on', () => {
+    const bench = new Bench();
+    bench.upload([], { watermarkUs: 500_000 });
+    const late = batchItem(1);
+    const live = item(2, batchBody([1, 2, 3], { startUs: 500_000 }));
+    bench.upload([late, live]);
+    const lanes = bench.commits.flat().flatMap(({ items }) => items.map(({ lane }) => lane));
+    expect(lanes).toEqual([Lane.BACKFILL, Lane.LIVE]);
+  });
+
+  it('passes no watermark on that goes beyond what is with the store', () => {
+    const bench = new Bench();
+    const { stream } = bench.open();
+    const early = item(1, batchBody([1, 2, 3], { startUs: 100_000 }));
+    stream.message(encodeUploadMessage(uploadHeader(), [early]), NOW_US);
+    bench.wake();
+    stream.cancel();
+    const heartbeat = () => {
+      const other = bench.open().stream;
+      other.message(encodeUploadMessage(uploadHeader({ watermarkUs: 500_000 }), []), NOW_US);
+      other.halfClose(NOW_US);
+    };
+    heartbeat();
+    expect(bench.watermarks).toEqual([NOW_US - 900_000]);
+    bench.commitAll();
+    expect(bench.commits[0][0].items[0].lane).toBe(Lane.LIVE);
+    heartbeat();
+    expect(bench.watermarks).toEqual([NOW_US - 900_000, NOW_US - 500_000]);
+  });
+
   it("tells the store of the device's counts even without items, once", () => {
     const bench = new Bench();
     bench.upload([], { readingsProduced: 12, readingsWaiting: 3 });

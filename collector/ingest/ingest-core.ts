@@ -205,7 +205,8 @@ export class IngestCore {
     this.#pausedStreams = paused;
   }
 
-  #watermark(session: DeviceSession, watermarkUs: number): void {
+  #watermark(session: DeviceSession, saidUs: number): void {
+    const watermarkUs = Math.min(saidUs, session.committingFromUs);
     if (watermarkUs <= session.watermarkUs) return;
     session.watermarkUs = watermarkUs;
     this.#committer.watermark(session.deviceId, watermarkUs, this.#nowUs);

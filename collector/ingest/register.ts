@@ -85,10 +85,10 @@ export async function register(
     encodings: [...ENCODINGS],
     receivedAtUs,
     sentAtUs: clock.wallUs(),
-    seriesKnown: knownUpTo(first.series),
-    segmentsKnown: knownUpTo(first.segments),
+    seriesKnown: knownFromFirst(first.series),
+    segmentsKnown: knownFromFirst(first.segments),
     alertCursor: device.alertCursor,
-    anchorsKnown: knownUpTo(first.anchors),
+    anchorsKnown: knownFromFirst(first.anchors),
   };
   return { outcome: 'registered', response, corrected };
 }
@@ -102,9 +102,14 @@ function durableState(epoch: RegisteredEpoch): DurableState {
   };
 }
 
-/** Entries 1 to this are there. */
-function knownUpTo(entries: readonly unknown[]): number {
-  let known = 0;
-  while (known + 1 < entries.length && entries[known + 1] !== undefined) known++;
-  return known;
+/** So many entries are there from the first on without a gap; ids may begin late, with holes before. */
+function knownFromFirst(entries: readonly unknown[]): number {
+  for (const key in entries) {
+    const first = Number(key);
+    if (entries[first] === undefined) continue;
+    let end = first;
+    while (entries[end] !== undefined) end++;
+    return end - first;
+  }
+  return 0;
 }

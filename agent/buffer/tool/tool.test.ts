@@ -1,5 +1,6 @@
-import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -156,6 +157,21 @@ describe('the tools of the buffer', () => {
       value: true,
       time: expect.any(String),
     });
+  });
+
+  it('leave no copy behind when the reader of an export has seen enough', async () => {
+    const { path, engine } = filled(2000);
+    engine.close();
+    const temporary = mkdtempSync(join(directory, 'tmp-'));
+    const env = { ...process.env, TMPDIR: temporary };
+    const child = spawn(process.execPath, [bin, 'buffer', 'export', '--path', path], {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    child.stdout.once('data', () => child.stdout.destroy());
+    const [code] = (await once(child, 'exit')) as [number];
+    expect(code).toBe(0);
+    expect(readdirSync(temporary)).toEqual([]);
   });
 
   it('say what is wrong with what they are given', async () => {
