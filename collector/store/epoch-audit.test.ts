@@ -108,6 +108,21 @@ describe('EpochBalancer', () => {
     });
   });
 
+  it('keeps the bound of a reserved block of which every sequence is stored', () => {
+    const balancer = new EpochBalancer([range(2, 3, 70, LossReason.CRASH_WINDOW, true)]);
+    balancer.stored(1, 10, 0);
+    balancer.stored(2, 10, 10);
+    balancer.stored(3, 10, 20);
+    balancer.stored(4, 10, 80);
+    expect(balancer.finish(4, 90)).toEqual({
+      produced: 90,
+      stored: 40,
+      declared: [{ reason: LossReason.CRASH_WINDOW, readings: 50, bound: true }],
+      missing: 0,
+      doubled: 0,
+    });
+  });
+
   it('takes what is stored of a reserved block off its bound, with and without items behind it', () => {
     for (const isFollowed of [true, false]) {
       const balancer = new EpochBalancer([range(2, 9, 70, LossReason.CRASH_WINDOW, true)]);
