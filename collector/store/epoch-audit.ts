@@ -282,9 +282,13 @@ function isCrashBound({ claim }: Piece): boolean {
   return claim.bound && claim.reason === LossReason.CRASH_WINDOW;
 }
 
-/** Where ranges overlap, the one that begins earlier has it, an exact one before a bound. */
+/**
+ * Where ranges overlap, the one that begins earlier has it, an exact one before a bound, and of bounds the one that all later
+ * counts contain: damage found behind it is declared as everything that is not there any more, reserved sequences too.
+ */
 function disjoint(declared: readonly DeclaredRange[]): Claim[] {
-  const order = [...declared].sort((a, b) => a.first - b.first || Number(a.bound) - Number(b.bound) || b.last - a.last);
+  const rank = (range: DeclaredRange) => (range.bound ? (range.reason === LossReason.CRASH_WINDOW ? 1 : 2) : 0);
+  const order = [...declared].sort((a, b) => a.first - b.first || rank(a) - rank(b) || b.last - a.last);
   const claims: Claim[] = [];
   let covered = 0;
   for (const range of order) {
