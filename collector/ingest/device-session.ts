@@ -82,6 +82,8 @@ export class DeviceSession {
   readonly deviceId: number;
   fencingToken = 0;
   inFlightBytes = 0;
+  /** When it last sent an item, in ticks of the core. */
+  activeTick = -1;
   streamsOpen = 0;
   /** The newest watermark that was passed on; it never goes back. */
   watermarkUs = Number.NEGATIVE_INFINITY;

@@ -19,6 +19,7 @@ import {
   item,
   NOW_US,
   Peer,
+  PUMP,
   registered,
   uploadHeader,
 } from './ingest-fixture.js';
@@ -348,6 +349,37 @@ describe('back-pressure', () => {
     expect(peer.paused).toBe(false);
     stream.halfClose(NOW_US);
     expect(peer.response?.durable).toEqual([{ first: 1, last: 6 }]);
+  });
+
+  it('gives a device its share only while others send, and all that it may have when they rest', () => {
+    const valve = { tenant: 'acme', device: 'valve' };
+    const bench = new Bench({ sharedInFlightBytes: 3000, deviceShareBytesMin: 1500 }, [
+      [PUMP, registered()],
+      [valve, registered({ deviceId: 6 })],
+    ]);
+    const header = uploadHeader();
+    const batches = (from: number, to: number) =>
+      Array.from({ length: to - from + 1 }, (_, at) => batchItem(from + at));
+    const greedy = bench.open();
+    greedy.stream.message(encodeUploadMessage(header, batches(1, 20)), NOW_US);
+    expect(greedy.peer.paused).toBe(false);
+    bench.commitAll();
+    bench.upload(batches(1, 1), {}, valve);
+    greedy.stream.message(encodeUploadMessage(undefined, batches(21, 40)), NOW_US);
+    expect(greedy.peer.paused).toBe(true);
+    // What is within its share goes on while the greedy one waits.
+    const modest = bench.open(valve);
+    modest.stream.message(encodeUploadMessage(header, batches(2, 2)), NOW_US);
+    expect(modest.peer.paused).toBe(false);
+    bench.commitAll();
+    expect(greedy.peer.paused).toBe(false);
+    for (const _ of [1, 2]) bench.core.tick(NOW_US);
+    greedy.stream.message(encodeUploadMessage(undefined, batches(41, 60)), NOW_US);
+    expect(greedy.peer.paused).toBe(false);
+    bench.commitAll();
+    for (const { stream } of [greedy, modest]) stream.halfClose(NOW_US);
+    expect(greedy.peer.response?.durable).toEqual([{ first: 1, last: 60 }]);
+    expect(bench.core.inFlightBytes).toBe(0);
   });
 
   it('counts what a batch takes in memory, however little it is on the wire', () => {

@@ -8,13 +8,13 @@ import { type UploadHeader, UploadResponse } from '@tributary/proto/gen/tributar
 import { encodeUploadMessage } from '@tributary/proto/items/upload-wire';
 import type { Chance } from './chance.js';
 import type { Checker } from './checker.js';
+import { PowerCut } from './faulty-table.js';
 import type { DiskLedger, Production } from './ledger.js';
 import { isDiskFailure, type SimBuffer } from './sim-buffer.js';
 import type { SimCall } from './sim-call.js';
 import type { SimClock } from './sim-clock.js';
 import type { SimConnection, SimNetwork } from './sim-link.js';
 import type { MadeBatch } from './sim-producer.js';
-import { PowerCut, type WatchedTable } from './watched-table.js';
 import type { Life, World } from './world.js';
 
 /** What a process runs on. */
@@ -26,7 +26,6 @@ export interface Machine {
   network: SimNetwork;
   clock: SimClock;
   chance: Chance;
-  table: WatchedTable;
   watermark: Watermark;
   checker: Checker;
   ledger: DiskLedger;
@@ -37,6 +36,12 @@ export interface Machine {
 /** What a disk operation takes, flash wear and all. */
 const DISK_MS_MIN = 0.05;
 const DISK_MS_MAX = 20;
+
+/** The agent deletes what was acknowledged within so long, though nothing is appended. */
+const TIDY_MS = 5000;
+
+/** What could not be written when it was due is tried again after this long. */
+const FLUSH_RETRY_MS = 1000;
 
 /** Hears whether an append was done. */
 type Done = (isDone: boolean) => void;
@@ -58,6 +63,8 @@ export class AgentProcess {
   #identity: BufferIdentity;
   #lastWatermark = { segment: 0, us: 0 };
   #tickAtMs = Number.POSITIVE_INFINITY;
+  #willTidy = false;
+  #willFlush = false;
 
   constructor(machine: Machine, buffer: SimBuffer, segment: number, uplink: UplinkCoreOptions) {
     this.#machine = machine;
@@ -87,7 +94,7 @@ export class AgentProcess {
    */
   append(what: string, appending: readonly Production[], act: (buffer: SimBuffer) => void, done: Done): void {
     const run = (buffer: SimBuffer) => {
-      const { table } = this.#machine;
+      const { table } = buffer;
       table.appending = appending;
       try {
         act(buffer);
@@ -137,8 +144,27 @@ export class AgentProcess {
         return;
       }
       if (event !== undefined) this.#soon(event);
+      this.#armFlush();
     };
     world.schedule(this.#diskFreeMs - world.nowMs, run, this.life);
+  }
+
+  /** What durability was deferred of is written when it has waited for the loss window, and again when that has failed. */
+  #armFlush(): void {
+    const { world } = this.#machine;
+    const atMs = this.buffer.flushAtMs;
+    if (atMs === undefined || this.#willFlush) return;
+    this.#willFlush = true;
+    const flush = (buffer: SimBuffer) => {
+      buffer.flush(world.nowMs);
+      this.#willFlush = false;
+      return undefined;
+    };
+    const begin = () => this.disk(flush, refused);
+    const refused = () => {
+      world.schedule(FLUSH_RETRY_MS, begin, this.life);
+    };
+    world.schedule(atMs - world.nowMs, begin, this.life);
   }
 
   #soon(event: UplinkEvent): void {
@@ -237,6 +263,7 @@ export class AgentProcess {
         this.#inEpoch(effect, effect.epoch, (core) => {
           this.#trace(`may delete ${JSON.stringify(effect.ranges)}`);
           core.acknowledge(effect.ranges);
+          this.#tidy();
         });
         return;
       case 'in-doubt':
@@ -269,6 +296,22 @@ export class AgentProcess {
         this.#soon({ type: 'epoch-opened', identity: this.#identity });
         return;
     }
+  }
+
+  /** What is acknowledged goes with the next transaction, or soon in one of its own. */
+  #tidy(): void {
+    if (this.#willTidy) return;
+    this.#willTidy = true;
+    const run = (buffer: SimBuffer) => {
+      this.#willTidy = false;
+      buffer.run((core) => core.deleteAcknowledged());
+      return undefined;
+    };
+    const refused = () => {
+      this.#willTidy = false;
+      this.#tidy();
+    };
+    this.#machine.world.schedule(TIDY_MS, () => this.disk(run, refused), this.life);
   }
 
   #ask(effect: UplinkEffect, act: (buffer: SimBuffer) => UplinkEvent | undefined): void {

@@ -1,3 +1,4 @@
+import type { BufferState } from '@tributary/agent/buffer/item-table';
 import { decodeDeclaration } from '@tributary/agent/buffer/loss-entries';
 import { decodeThinnedBatch, keptReadings } from '@tributary/agent/buffer/thinned-batch';
 import type { CheckedItem } from '@tributary/collector/store/store';
@@ -7,11 +8,29 @@ import type { EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
 import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
 import { ItemKind, Lane, type LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
-import { DiskLedger, type EpochLedger, type Produced } from './ledger.js';
+import { DiskLedger, type EpochLedger, type Produced, type Production } from './ledger.js';
 import { bodyKey } from './sim-producer.js';
 import { hex, type StoredItem } from './sim-store.js';
 import { Violation } from './violation.js';
 import type { TableChange } from './watched-table.js';
+import type { World } from './world.js';
+
+/** What was known of a device in the moment in which its process ended without warning. */
+export interface CrashScene {
+  /** As the disk has it; undefined for a new one. */
+  written: BufferState | undefined;
+  /** What was produced and is in no batch of the buffer, as far as the device knew. */
+  waiting: readonly Production[];
+  /** The disk had refused to be written to: then more is in memory than usual. */
+  hasRefused: boolean;
+  /** The disk has lost what was on it. */
+  isTailLost: boolean;
+  /** How long something may be in the buffer's memory alone. */
+  lossWindowMs: number;
+}
+
+/** From when something is due to be written until the disk's thread comes to it. */
+const WRITING_MS_MAX = 2000;
 
 /**
  * Holds the system against what it promises: after each step where that is possible, and as a whole at the end. It knows
@@ -37,11 +56,15 @@ export class Checker {
   readonly #watermarks = new Map<string, number>();
   /** What was put into a buffer of this device, by key and checksum; undefined for what holds no readings. */
   readonly #put = new Map<string, Produced | undefined>();
+  /** What is in a buffer. */
+  readonly #appended = new WeakSet<Production>();
+  readonly #world: World;
   readonly #isOnlyEndChecked: boolean;
   readonly #arena = new DecodeArena();
 
   /** `isOnlyEndChecked`: steps are recorded, and judged at the end alone. */
-  constructor(isOnlyEndChecked = false) {
+  constructor(world: World, isOnlyEndChecked = false) {
+    this.#world = world;
     this.#isOnlyEndChecked = isOnlyEndChecked;
   }
 
@@ -53,10 +76,33 @@ export class Checker {
   }
 
   /** A disk was copied, as an image or to another card. It counts from when it is {@link inserted}. */
-  copied(disk: DiskLedger): DiskLedger {
+  copied(disk: DiskLedger, written: BufferState | undefined): DiskLedger {
     this.#copiedDevices.add(disk.device);
     for (const epoch of disk.epochs.keys()) this.#copiedEpochs.add(epoch);
-    return disk.copy();
+    const copy = disk.copy();
+    if (written !== undefined) copy.epoch(hex(written.epoch)).cutTo(written.highestSequence);
+    return copy;
+  }
+
+  /** A process has ended without warning: what only its memory had is lost, and that is within what it had promised. */
+  crashed(disk: DiskLedger, { written, waiting, hasRefused, isTailLost, lossWindowMs }: CrashScene): void {
+    if (written === undefined) return;
+    const epoch = hex(written.epoch);
+    const ledger = disk.epoch(epoch);
+    ledger.cutTo(written.highestSequence);
+    const readings = waiting.reduce((sum, each) => (this.#appended.has(each) ? sum : sum + each.readings), 0);
+    // What an earlier start was about to declare is still to be declared.
+    ledger.readingsWaiting =
+      hasRefused || ledger.readingsWaiting === undefined ? undefined : ledger.readingsWaiting + readings;
+    if (hasRefused || isTailLost || this.#isOnlyEndChecked) return;
+    for (const { sequence, checksum, atMs, lost } of ledger.above(written.highestSequence)) {
+      const waitedMs = this.#world.nowMs - atMs;
+      if (lost !== undefined || waitedMs <= lossWindowMs + WRITING_MS_MAX) continue;
+      const key = keyOf(disk.device, epoch, sequence);
+      if (this.#stored.get(key) === checksum) continue;
+      const detail = `${key} was in memory alone for ${Math.round(waitedMs)} ms, and a crash took it`;
+      throw new Violation('I2', detail, { device: disk.device, epoch, sequence });
+    }
   }
 
   inserted(disk: DiskLedger): void {
@@ -80,21 +126,27 @@ export class Checker {
     const epoch = hex(after.epoch);
     const epochBefore = before === undefined ? epoch : hex(before.epoch);
     const isNewEpoch = epochBefore !== epoch;
-    if (isNewEpoch && !this.isCopied(device)) {
-      throw new Violation('I1', `${device} opened a new epoch, and no buffer was ever copied`, { device });
+    if (isNewEpoch && !this.isCopied(device) && !disk.epoch(epochBefore).isSuspect) {
+      throw new Violation('I1', `${device} opened a new epoch, and no buffer was ever copied or damaged`, { device });
     }
     const ledger = disk.epoch(epoch);
+    ledger.isSuspect ||= after.isSuspect;
     if (isNewEpoch) move(disk.epoch(epochBefore), ledger, put);
     if (withdrawnTo !== undefined) this.readings -= ledger.withdraw(withdrawnTo);
     const highestBefore = isNewEpoch ? 0 : (before?.highestSequence ?? 0);
     let sequence = highestBefore;
     for (const production of appending) {
-      ledger.produced(++sequence, production);
+      ledger.produced(++sequence, production, this.#world.nowMs);
+      this.#appended.add(production);
       this.readings += production.readings;
     }
     const isFresh = !isNewEpoch && withdrawnTo === undefined;
     const declared = this.#notePut(disk, epoch, ledger, put, isFresh);
-    for (const entry of declared) this.#noteLoss(disk, entry);
+    for (const entry of declared) {
+      if (isWindow(entry) && entry.first > highestBefore && hex(entry.epoch) === epoch)
+        this.#window(device, ledger, entry);
+      this.#noteLoss(disk, entry);
+    }
     for (let at = highestBefore + 1; at <= sequence; at++) {
       const { checksum, lost } = ledger.bySequence.get(at)!;
       if (checksum === undefined && lost === undefined) {
@@ -109,8 +161,9 @@ export class Checker {
         this.#deleted(device, epochBefore, judged, item, declared, withdrawnTo);
       }
     }
-    if (after.readingsProduced !== ledger.readings) {
-      const detail = `${device} counts ${after.readingsProduced} readings, ${ledger.readings} were produced`;
+    const counted = ledger.readings - ledger.readingsInAir + ledger.overstated;
+    if (after.readingsProduced !== counted) {
+      const detail = `${device} counts ${after.readingsProduced} readings, and with its bounds ${counted} were produced`;
       throw new Violation('I2', detail, { device, epoch });
     }
   }
@@ -254,13 +307,22 @@ export class Checker {
   }
 
   /** A declaration was put into the buffer. */
-  #noteLoss(disk: DiskLedger, { epoch, first, last, reason, bound }: LedgerEntry): void {
+  #noteLoss(disk: DiskLedger, entry: LedgerEntry): void {
+    const { epoch, first, last, reason, bound } = entry;
     const ledger = disk.epoch(hex(epoch));
-    if (bound) ledger.isBounded = true;
+    if (bound && !isWindow(entry)) ledger.isBounded = true;
     for (let sequence = first; sequence <= last; sequence++) {
       const produced = ledger.bySequence.get(sequence);
       if (produced !== undefined && !produced.isMoved) produced.lost ??= reason;
     }
+  }
+
+  /** What a crash took must not be more than the device says that it can have been. */
+  #window(device: string, ledger: EpochLedger, entry: LedgerEntry): void {
+    const taken = ledger.window(entry);
+    if (taken <= entry.readings || this.#isOnlyEndChecked) return;
+    const detail = `${device} says that a crash took ${entry.readings} readings at the most, and it took ${taken}`;
+    throw new Violation('I2', detail, { device, epoch: hex(entry.epoch), sequence: entry.first });
   }
 
   #deleted(
@@ -379,7 +441,8 @@ export class Checker {
       if (lost === LossReason.REJECTED && poison === undefined) {
         throw new Violation('I1', `${key}, ${readings} readings, was refused, and nothing is wrong with it`, where);
       }
-      declared.set(lost, (declared.get(lost) ?? 0) + readings);
+      // A bound stands for all that crashes took.
+      if (lost !== LossReason.CRASH_WINDOW) declared.set(lost, (declared.get(lost) ?? 0) + readings);
     }
     for (const [sequence, { checksum, content }] of ledger.thinned) {
       if (checksums.get(keyOf(device, epoch, sequence)) === checksum) stored += keptReadings(content.kept);
@@ -389,10 +452,14 @@ export class Checker {
     const audit = audits.find((each) => each.device === device && hex(each.epoch) === epoch);
     // What is left of thinned items goes for other reasons later, and what a damaged declaration declared is declared anew as a bound: then the reasons overlap, and only the sum is exact.
     const isByReason = !ledger.isBounded && ledger.thinned.size === 0;
+    const produced = ledger.readings + ledger.overstated;
+    const bound = produced - stored - [...declared.values()].reduce((sum, readings) => sum + readings, 0);
+    const byReason: [LossReason, number | string][] = [...declared];
+    if (bound > 0) byReason.push([LossReason.CRASH_WINDOW, `up to ${bound}`]);
     const expected = {
-      produced: ledger.readings,
+      produced,
       stored,
-      declared: isByReason ? [...declared].sort(([a], [b]) => a - b) : ledger.readings - stored,
+      declared: isByReason ? byReason.sort(([a], [b]) => a - b) : produced - stored,
       missing: 0,
       doubled: 0,
       waiting: 0,
@@ -419,6 +486,11 @@ export class Checker {
   }
 }
 
+/** A bound of what a crash can have taken. */
+function isWindow({ bound, reason }: LedgerEntry): boolean {
+  return bound && reason === LossReason.CRASH_WINDOW;
+}
+
 /** What the collector may have must not come again in another form. */
 function checkDoubt(device: string, epoch: string, ledger: EpochLedger, replaced: readonly LedgerEntry[]): void {
   for (const entry of replaced) {
@@ -443,7 +515,7 @@ function move(from: EpochLedger, to: EpochLedger, put: readonly Item[]): void {
     const moved = byBody.get(bodyKey(body));
     if (moved === undefined) continue;
     moved.isMoved = true;
-    to.produced(sequence, moved);
+    to.produced(sequence, moved, moved.atMs);
   }
 }
 

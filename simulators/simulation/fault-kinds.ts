@@ -134,6 +134,12 @@ export const FAULTS: Readonly<Record<string, FaultKind>> = {
     });
     return `a bit of ${name}'s item ${sequence} flips`;
   },
+  /** The end of the buffer's log is lost; what was in it may have gone up. */
+  'log cut off': (faults, chance) => {
+    const agent = anAgent(faults, chance);
+    agent.loseTail(chance.whole(0, 8));
+    return `${agent.name} has lost the end of its log`;
+  },
   'disk refuses calls': (faults, chance) => {
     const { name, table } = anAgent(faults, chance);
     table.faults.callsToFailure = chance.whole(1, 20);

@@ -40,8 +40,8 @@ export interface FaultOptions {
 }
 
 /** Between two faults. Many come while an earlier one lasts. */
-const PAUSE_MS_MIN = 1000;
-const PAUSE_MS_MAX = 240_000;
+const PAUSE_MS_MIN = 2000;
+const PAUSE_MS_MAX = 320_000;
 
 /** A wall clock without a battery starts in 1970; one that somebody set by hand is off by hours. */
 const CLOCK_ERRORS_US = [0, 1e6, -1e6, 3.6e9, -3.6e9, 8.64e10, -8.64e10, -1.7e15, 9e14];

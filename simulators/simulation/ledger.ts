@@ -22,6 +22,8 @@ export interface Produced extends Production {
   body: Uint8Array | undefined;
   /** Why the device gave it up. What is stored nevertheless counts as stored. */
   lost: LossReason | undefined;
+  /** When it was appended. */
+  atMs: number;
   /** It went to another epoch, under another sequence. */
   isMoved: boolean;
 }
@@ -39,14 +41,28 @@ export class EpochLedger {
   isBounded = false;
   /** Something of it went to another epoch. */
   isLeft = false;
+  /** Damage has left it unclear which sequences were used: the device is to leave this epoch. */
+  isSuspect = false;
   /** That were produced. */
   readings = 0;
+  /** Of those: in memory alone when the process ended, and not declared yet. */
+  readingsInAir = 0;
+  /** Were in no batch of the buffer when the process ended; undefined when more may have waited for the disk than usual. */
+  readingsWaiting: number | undefined = 0;
+  /** By how much bounds are higher than what was produced under their sequences: the device counts with bounds. */
+  overstated = 0;
+  /** What crashes can have taken, as declared the first time. */
+  readonly windows: LedgerEntry[] = [];
 
-  produced(sequence: number, { firstNumber, readings, poison, segment, oldestUs }: Production): Produced {
-    const said = { firstNumber, readings, poison, segment, oldestUs };
+  produced(sequence: number, { firstNumber, readings, poison, segment, oldestUs }: Production, atMs: number): Produced {
     const produced: Produced = {
-      ...said,
+      firstNumber,
+      readings,
+      poison,
+      segment,
+      oldestUs,
       sequence,
+      atMs,
       checksum: undefined,
       body: undefined,
       lost: undefined,
@@ -72,6 +88,27 @@ export class EpochLedger {
     return taken;
   }
 
+  /** The process has ended: of what it had appended, only this is on the disk. */
+  cutTo(highestSequence: number): void {
+    this.readingsInAir = 0;
+    for (const { readings } of this.above(highestSequence)) this.readingsInAir += readings;
+  }
+
+  /** What was produced under the sequences above this one. */
+  *above(sequence: number): Iterable<Produced> {
+    for (const produced of this.bySequence.values()) if (produced.sequence > sequence) yield produced;
+  }
+
+  /** A crash can have taken these. Answers how many readings it has taken, at the least. */
+  window(entry: LedgerEntry): number {
+    const taken = this.readingsInAir + (this.readingsWaiting ?? 0);
+    this.overstated += entry.readings - this.readingsInAir;
+    this.readingsInAir = 0;
+    this.readingsWaiting = 0;
+    this.windows.push(entry);
+    return taken;
+  }
+
   copy(): EpochLedger {
     const copy = new EpochLedger();
     for (const [sequence, produced] of this.bySequence) copy.bySequence.set(sequence, { ...produced });
@@ -80,7 +117,11 @@ export class EpochLedger {
     for (const sequence of this.inDoubt) copy.inDoubt.add(sequence);
     copy.isBounded = this.isBounded;
     copy.isLeft = this.isLeft;
+    copy.isSuspect = this.isSuspect;
     copy.readings = this.readings;
+    copy.readingsInAir = this.readingsInAir;
+    copy.overstated = this.overstated;
+    copy.windows.push(...this.windows);
     return copy;
   }
 }

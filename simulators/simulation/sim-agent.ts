@@ -5,12 +5,12 @@ import { LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { AgentProcess } from './agent-process.js';
 import type { Chance } from './chance.js';
 import type { Checker } from './checker.js';
+import { FaultyTable, PowerCut } from './faulty-table.js';
 import type { DiskLedger, Production } from './ledger.js';
-import { isDiskFailure, type OpenBuffer, SimBuffer } from './sim-buffer.js';
+import { isDiskFailure, type OpenBuffer, type Recovery, SimBuffer } from './sim-buffer.js';
 import type { SimClock } from './sim-clock.js';
 import type { SimNetwork } from './sim-link.js';
-import { type MadeBatch, SERIES, type SimProducer } from './sim-producer.js';
-import { PowerCut, type TableChange, WatchedTable } from './watched-table.js';
+import { type MadeBatch, READINGS_MAX, SERIES, type SimProducer } from './sim-producer.js';
 import type { World } from './world.js';
 
 export interface SimAgentOptions {
@@ -29,11 +29,13 @@ export interface SimAgentOptions {
   quotaBytes: number;
   limits: Partial<UplinkLimits>;
   openBuffer: OpenBuffer;
+  /** Durability is deferred for so long; 0 for immediate. */
+  lossWindowMs: number;
 }
 
 /** What lies on a disk, with what the checker knows of it. */
 export interface DiskImage {
-  table: WatchedTable;
+  table: FaultyTable;
   ledger: DiskLedger;
 }
 
@@ -41,15 +43,18 @@ export interface DiskImage {
 const RESTART_MS_MIN = 100;
 const RESTART_MS_MAX = 60_000;
 
-/** The agent deletes what was acknowledged within so long, though nothing is appended. */
-const TIDY_MS = 5000;
-
 /** What the disk has refused is appended again after this long. */
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 5000;
 
 /** Batches that wait in memory for the disk; beyond this readings are lost, and declared when it comes back. */
 const PENDING_MAX = 8;
+
+/** So many sequences may be used before a new mark is written. */
+const MARK_SEQUENCES = 64;
+
+/** The device says so with each append: at the most so many readings wait for the disk when it takes what it is given. */
+const CRASH_BOUND = 128;
 
 /** Readings are lost before they are in a batch, as when a queue is full, this often. */
 const LOSS_SHARE = 0.01;
@@ -67,6 +72,8 @@ export class SimAgent {
   #pending: MadeBatch[] = [];
   #overflow: Production[] = [];
   #isAppending = false;
+  /** What the next start finds out about a damaged disk. */
+  #recovery: Recovery | undefined;
   readonly #options: SimAgentOptions;
 
   /** `copied`: its disk is a copy of another; without it the disk is new. */
@@ -75,7 +82,7 @@ export class SimAgent {
     this.name = options.name;
     const ledger = copied?.ledger ?? options.checker.disk(options.device);
     if (copied !== undefined) options.checker.inserted(ledger);
-    const table = copied?.table.copy(this.#watch(ledger)) ?? new WatchedTable(this.#watch(ledger));
+    const table = copied?.table.copy() ?? new FaultyTable();
     this.#disk = { table, ledger };
   }
 
@@ -83,7 +90,7 @@ export class SimAgent {
     return this.#options;
   }
 
-  get table(): WatchedTable {
+  get table(): FaultyTable {
     return this.#disk.table;
   }
 
@@ -91,6 +98,11 @@ export class SimAgent {
   get itemsWaiting(): number | undefined {
     if (this.#process === undefined) return undefined;
     return this.#process.buffer.last.status().itemsWaiting + this.#pending.length + this.#overflow.length;
+  }
+
+  /** That its buffer has, on the disk or in front of it. */
+  get itemsKept(): number {
+    return (this.#process?.buffer.table ?? this.table).totals().items;
   }
 
   get uplinkState(): string {
@@ -104,6 +116,7 @@ export class SimAgent {
       process = this.#boot();
     } catch (error) {
       if (!(error instanceof PowerCut) && !isDiskFailure(error)) throw error;
+      this.#noteCrash([]);
       this.#down(`${error.message}, while it started`);
       return;
     }
@@ -111,7 +124,6 @@ export class SimAgent {
     const { itemsStored, highestSequence } = process.buffer.last.state;
     this.#options.world.trace(this.name, `starts with ${itemsStored} items, highest ${highestSequence}`);
     process.start();
-    this.#tidy(process);
     this.#produce(process);
   }
 
@@ -120,12 +132,14 @@ export class SimAgent {
     if (this.#process === undefined) return;
     this.#process.end();
     this.#process = undefined;
+    this.#noteCrash([...this.#pending, ...this.#overflow]);
     this.#down(why);
   }
 
   /** The disk as it is now. The machine goes on. */
   image(): DiskImage {
-    return { table: this.#disk.table.copy(undefined), ledger: this.#options.checker.copied(this.#disk.ledger) };
+    const { table, ledger } = this.#disk;
+    return { table: table.copy(), ledger: this.#options.checker.copied(ledger, table.state()) };
   }
 
   /** An image is put back: what was committed since then is gone. */
@@ -136,29 +150,62 @@ export class SimAgent {
     this.#process?.end();
     this.#process = undefined;
     checker.inserted(image.ledger);
-    this.#disk = { table: image.table.copy(this.#watch(image.ledger)), ledger: image.ledger };
+    this.#disk = { table: image.table.copy(), ledger: image.ledger };
+    this.#recovery = undefined;
     if (!wasDown) this.#down('an image is put back');
   }
 
-  #watch(ledger: DiskLedger): (change: TableChange) => void {
-    return (change) => this.#options.checker.bufferCommitted(ledger, change);
+  /**
+   * The newest so many items are gone from the disk, as when the end of the buffer's log is lost; the mark beside it says
+   * how far it may have come.
+   */
+  loseTail(items: number): void {
+    if (this.#process !== undefined) this.crash('the end of its log is lost');
+    const state = this.table.state();
+    if (state === undefined) return;
+    this.#recovery = {
+      reservedSequence: Math.max(state.highestSequence, state.reservedSequence) + MARK_SEQUENCES,
+      reservedReadings: state.readingsProduced + state.reservedReadings + MARK_SEQUENCES * READINGS_MAX,
+    };
+    this.table.loseTail(items);
+    this.#noteCrash([]);
   }
 
   #down(why: string): void {
     const { world, chance } = this.#options;
     world.trace(this.name, `crashes: ${why}`);
     this.crashes++;
-    this.table.crash();
     this.#pending = [];
     this.#overflow = [];
     this.#isAppending = false;
     world.schedule(chance.magnitude(RESTART_MS_MIN, RESTART_MS_MAX), () => this.start());
   }
 
+  /** What was in memory is gone. */
+  #noteCrash(waiting: readonly Production[]): void {
+    const { checker, lossWindowMs } = this.#options;
+    const { table, ledger } = this.#disk;
+    const { hasRefused } = table.faults;
+    table.crash();
+    const isTailLost = this.#recovery !== undefined;
+    checker.crashed(ledger, { written: table.state(), waiting, hasRefused, isTailLost, lossWindowMs });
+  }
+
   #boot(): AgentProcess {
-    const { name, device, world, network, checker, chance, clock, quotaBytes, limits, openBuffer } = this.#options;
+    const { name, device, world, network, checker, chance, clock, quotaBytes, limits, lossWindowMs } = this.#options;
     clock.boot();
-    const buffer = new SimBuffer(this.table, quotaBytes, () => chance.bytes(16), openBuffer);
+    const { table: disk, ledger } = this.#disk;
+    const buffer = new SimBuffer({
+      disk,
+      quotaBytes,
+      watch: (change) => checker.bufferCommitted(ledger, change),
+      newEpoch: () => chance.bytes(16),
+      open: this.#options.openBuffer,
+      deferred: lossWindowMs > 0 ? { lossWindowMs, nowMs: () => world.nowMs } : undefined,
+      crashBound: CRASH_BOUND,
+      recovery: this.#recovery,
+    });
+    this.#recovery = undefined;
     buffer.last.addSeries(SERIES);
     const monotonicUs = clock.monotonicUs();
     const segment = buffer.last.addSegment({
@@ -170,9 +217,8 @@ export class SimAgent {
     });
     const identity = buffer.last.identity('clean');
     const watermark = new Watermark(identity.highestSequence);
-    const { table, ledger } = this.#disk;
     const powerCut = (why: string) => this.crash(why);
-    const machine = { name, device, world, network, clock, chance, powerCut, table, watermark, checker, ledger };
+    const machine = { name, device, world, network, clock, chance, powerCut, watermark, checker, ledger };
     return new AgentProcess(machine, buffer, segment.id, {
       random: chance.random,
       startId: chance.bytes(16),
@@ -219,7 +265,7 @@ export class SimAgent {
     if (this.#overflow.length > 0) {
       this.#isAppending = true;
       const lost = [...this.#overflow];
-      const losses = lost.map(({ readings }) => ({ readings, reason: LossReason.CRASH_WINDOW }));
+      const losses = lost.map(({ readings }) => ({ readings, reason: LossReason.EVICTED }));
       process.append(
         'declares a loss',
         lost,
@@ -232,25 +278,12 @@ export class SimAgent {
       process.append(
         'appends',
         batches,
-        (buffer) => process.appended(batches, buffer.append(batches).sequences),
+        (buffer) => process.appended(batches, buffer.append(batches, { crashBound: CRASH_BOUND }).sequences),
         done(() => {
           this.#pending.splice(0, batches.length);
           if (this.#pending.length === 0) process.written();
         }),
       );
     }
-  }
-
-  #tidy(process: AgentProcess): void {
-    const tidy = () => {
-      const run = (buffer: SimBuffer) => {
-        buffer.run((core) => core.deleteAcknowledged());
-        return undefined;
-      };
-      // The rows go with the next append.
-      process.disk(run, () => {});
-      this.#tidy(process);
-    };
-    this.#options.world.schedule(TIDY_MS, tidy, process.life);
   }
 }

@@ -43,7 +43,7 @@ export const DEVICES_MAX = 4;
 const REGISTRATIONS_A_MINUTE_MAX = 60;
 
 /** The collector looks at its streams so often. */
-const TICK_MS = 1000;
+const TICK_MS = 2000;
 
 /** A message is read, an answer written. */
 const WORK_MS_MAX = 2;

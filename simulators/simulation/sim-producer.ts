@@ -21,6 +21,8 @@ export interface MadeBatch extends EncodedBatch, Production {}
 /** Between two rows of a batch. */
 const ROW_US = 10_000;
 const ROWS_MAX = 6;
+/** Of a batch. */
+export const READINGS_MAX = 2 * ROWS_MAX;
 
 /** Makes batches whose readings are numbers that count up and are never used twice, whatever becomes of them. */
 export class SimProducer {

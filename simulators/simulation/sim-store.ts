@@ -12,6 +12,7 @@ import {
   type RegistrationOutcome,
 } from '@tributary/collector/store/store';
 import type { EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
+import { StatementPool } from './statement-pool.js';
 
 /** What a simulated collector asks of its store. Synchronous: the collector's host adds the time that it takes. */
 export interface SimStore {
@@ -41,7 +42,8 @@ export class MemoryStore implements SimStore {
   readonly #watch: StoreWatcher;
   readonly #devices = new Map<number, string>();
   readonly #epochs = new Map<string, string>();
-  #writer: WriterOperations = writerOperations(this.db);
+  readonly #statements = new StatementPool(this.db);
+  #writer: WriterOperations = this.#newWriter();
 
   constructor(watch: StoreWatcher) {
     this.#watch = watch;
@@ -78,7 +80,11 @@ export class MemoryStore implements SimStore {
 
   /** The engine's memory of devices goes with the process. */
   crashed(): void {
-    this.#writer = writerOperations(this.db);
+    this.#writer = this.#newWriter();
+  }
+
+  #newWriter(): WriterOperations {
+    return this.#statements.within(() => writerOperations(this.db));
   }
 
   /** Everything that is stored, device by device in commit order, as a reader of the store finds it. */

@@ -1,25 +1,17 @@
-import type { BufferedItem, BufferState, ItemHeader } from '@tributary/agent/buffer/item-table';
-import { MemoryItemTable } from '@tributary/agent/buffer/memory-item-table';
+import type {
+  BufferedItem,
+  BufferState,
+  ClockIds,
+  ItemHeader,
+  ItemTable,
+  QuarantineNote,
+} from '@tributary/agent/buffer/item-table';
+import type { ClockAnchor, SegmentDeclaration, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
 import type { Item } from '@tributary/proto/items/item';
+import { ALL, type FaultyTable } from './faulty-table.js';
 import type { Production } from './ledger.js';
 
-/** The power went while the disk was written to. */
-export class PowerCut extends Error {
-  override readonly name = 'PowerCut';
-}
-
-/** The disk refuses a call, and the machine goes on. */
-export class DiskRefuses extends Error {
-  override readonly name = 'DiskRefuses';
-  readonly code: 'full' | 'io';
-
-  constructor(code: 'full' | 'io', detail: string) {
-    super(detail);
-    this.code = code;
-  }
-}
-
-/** What one transaction of a buffer changed. */
+/** What one transaction of a buffer changed, be it on its disk or in front of it. */
 export interface TableChange {
   before: BufferState | undefined;
   after: BufferState;
@@ -31,147 +23,147 @@ export interface TableChange {
   withdrawnTo: number | undefined;
 }
 
-/** How the disk fails next, and when the power goes. */
-export class DiskFaults {
-  /** The power goes at a write or commit that is so many away. */
-  writesToPowerCut = Number.POSITIVE_INFINITY;
-  isPowerCutAfterCommit = false;
-  /** So many calls succeed, then so many fail. */
-  callsToFailure = Number.POSITIVE_INFINITY;
-  failures = 0;
-  /** The next commit fails, and is there nevertheless. */
-  isCommitUnconfirmed = false;
-  /** The rows must not take more bytes than this. */
-  bytesMax = Number.POSITIVE_INFINITY;
-
-  /** Nothing more goes wrong. */
-  heal(): void {
-    this.writesToPowerCut = Number.POSITIVE_INFINITY;
-    this.isPowerCutAfterCommit = false;
-    this.callsToFailure = Number.POSITIVE_INFINITY;
-    this.failures = 0;
-    this.isCommitUnconfirmed = false;
-    this.bytesMax = Number.POSITIVE_INFINITY;
-  }
-
-  call(): void {
-    if (--this.callsToFailure > 0) return;
-    if (this.failures-- > 0) throw new DiskRefuses('io', 'input or output error');
-    this.callsToFailure = Number.POSITIVE_INFINITY;
-    this.failures = 0;
-  }
-
-  write(): void {
-    this.call();
-    if (--this.writesToPowerCut > 0) return;
-    this.writesToPowerCut = Number.POSITIVE_INFINITY;
-    throw new PowerCut('the power went during a write');
-  }
-}
-
-/** More rows and bytes than a simulated buffer has. */
-const ALL = 2 ** 40;
-
-/** The buffer's rows in memory; tells what each commit changed, and fails or loses power where it is told to. */
-export class WatchedTable extends MemoryItemTable {
-  readonly faults: DiskFaults;
+/** The table that a buffer's policy works on, its disk or what lies in front of it; tells what each commit changed. */
+export class WatchedTable implements ItemTable {
   /** What is being appended; told with the commit. */
   appending: readonly Production[] = [];
   /** Set while a failed call is taken back. */
   withdrawnTo: number | undefined;
-  #watch: ((change: TableChange) => void) | undefined;
+  readonly #table: ItemTable;
+  readonly #disk: FaultyTable;
+  readonly #watch: (change: TableChange) => void;
   #before: BufferState | undefined;
   #put: BufferedItem[] = [];
   #deleted: Item[] = [];
 
-  constructor(watch?: (change: TableChange) => void) {
-    const faults = new DiskFaults();
-    super(() => faults.write());
-    this.faults = faults;
+  constructor(table: ItemTable, disk: FaultyTable, watch: (change: TableChange) => void) {
+    this.#table = table;
+    this.#disk = disk;
     this.#watch = watch;
   }
 
-  /** The machine is without power: an open transaction is gone, and nothing more goes wrong until it is told to. */
-  override crash(): void {
-    super.crash();
-    this.faults.heal();
-    this.appending = [];
-    this.withdrawnTo = undefined;
-  }
-
-  /** The same rows on another disk. */
-  copy(watch: ((change: TableChange) => void) | undefined): WatchedTable {
-    const copy = new WatchedTable();
-    copy.begin();
-    const state = this.state();
-    if (state !== undefined) copy.putState(state);
-    for (const item of super.items(1, ALL, ALL)) copy.put(item);
-    for (const series of this.series()) copy.putSeries(series);
-    for (const segment of this.segments()) copy.putSegment(segment);
-    for (const anchor of this.anchors()) copy.putAnchor(anchor);
-    copy.commit();
-    copy.#watch = watch;
-    return copy;
-  }
-
-  /** What lies there, seen from outside: no call of the agent's. */
-  headersNow(): ItemHeader[] {
-    return super.headers(1, ALL, ALL);
-  }
-
-  override begin(): void {
-    this.faults.call();
-    super.begin();
-    this.#before = this.state();
+  begin(): void {
+    this.#table.begin();
+    this.#before = this.#table.state();
     this.#put = [];
     this.#deleted = [];
   }
 
-  override commit(): void {
-    const after = this.state();
-    if (after !== undefined && after.bytesStored > this.faults.bytesMax && this.#put.length > 0) {
-      throw new DiskRefuses('full', 'no space is left');
+  commit(): void {
+    const after = this.#table.state()!;
+    const { commits } = this.#disk;
+    try {
+      this.#table.commit();
+    } catch (error) {
+      // It is there nevertheless.
+      if (this.#disk.commits > commits) this.#tell(after);
+      throw error;
     }
-    super.commit();
-    const gives = (after?.highestSequence ?? 0) > (this.#before?.highestSequence ?? 0);
-    this.#watch?.({
+    this.#tell(after);
+  }
+
+  clearCatalogue(): void {
+    this.#table.clearCatalogue();
+  }
+
+  dropClocks(below: ClockIds): void {
+    this.#table.dropClocks(below);
+  }
+
+  rollback(): void {
+    this.#table.rollback();
+  }
+
+  state(): BufferState | undefined {
+    return this.#table.state();
+  }
+
+  putState(state: BufferState): void {
+    this.#table.putState(state);
+  }
+
+  put(item: BufferedItem): void {
+    this.#table.put(item);
+    this.#put.push(item);
+  }
+
+  deleteRange(first: number, last: number): void {
+    const { faults } = this.#disk;
+    faults.isLookedAt = true;
+    for (const item of this.#table.items(first, Math.min(ALL, last - first + 1), ALL)) {
+      if (item.sequence > last) break;
+      this.#deleted.push(item);
+    }
+    faults.isLookedAt = false;
+    this.#table.deleteRange(first, last);
+  }
+
+  headers(first: number, last: number, limit: number): ItemHeader[] {
+    return this.#table.headers(first, last, limit);
+  }
+
+  totals(): { items: number; readings: number } {
+    return this.#table.totals();
+  }
+
+  headerBefore(sequence: number): ItemHeader | undefined {
+    return this.#table.headerBefore(sequence);
+  }
+
+  items(from: number, limit: number, maxBytes: number): BufferedItem[] {
+    return this.#table.items(from, limit, maxBytes);
+  }
+
+  putQuarantined(item: Item, note: QuarantineNote, keepItems: number): void {
+    this.#table.putQuarantined(item, note, keepItems);
+  }
+
+  series(): SeriesDeclaration[] {
+    return this.#table.series();
+  }
+
+  putSeries(series: SeriesDeclaration): void {
+    this.#table.putSeries(series);
+  }
+
+  segments(): SegmentDeclaration[] {
+    return this.#table.segments();
+  }
+
+  putSegment(segment: SegmentDeclaration): void {
+    this.#table.putSegment(segment);
+  }
+
+  anchors(): ClockAnchor[] {
+    return this.#table.anchors();
+  }
+
+  putAnchor(anchor: ClockAnchor): void {
+    this.#table.putAnchor(anchor);
+  }
+
+  hasAlert(incidentId: Uint8Array, state: number): boolean {
+    return this.#table.hasAlert(incidentId, state);
+  }
+
+  putAlert(incidentId: Uint8Array, state: number, number: number, keepAlerts: number): void {
+    this.#table.putAlert(incidentId, state, number, keepAlerts);
+  }
+
+  deleteAlertsAfter(number: number): void {
+    this.#table.deleteAlertsAfter(number);
+  }
+
+  #tell(after: BufferState): void {
+    const gives = after.highestSequence > (this.#before?.highestSequence ?? 0);
+    this.#watch({
       before: this.#before,
-      after: after!,
+      after,
       put: this.#put,
       deleted: this.#deleted,
       // One that gives no sequences is another commit: a buffer that was opened anew says again that it sends.
       appending: gives ? this.appending : [],
       withdrawnTo: this.withdrawnTo,
     });
-    if (this.faults.isCommitUnconfirmed) {
-      this.faults.isCommitUnconfirmed = false;
-      throw new DiskRefuses('io', 'the flush of a commit failed');
-    }
-    if (!this.faults.isPowerCutAfterCommit) return;
-    this.faults.isPowerCutAfterCommit = false;
-    throw new PowerCut('the power went after a commit');
-  }
-
-  override put(item: BufferedItem): void {
-    super.put(item);
-    this.#put.push(item);
-  }
-
-  override headers(first: number, last: number, limit: number): ItemHeader[] {
-    this.faults.call();
-    return super.headers(first, last, limit);
-  }
-
-  override items(from: number, limit: number, maxBytes: number): BufferedItem[] {
-    this.faults.call();
-    return super.items(from, limit, maxBytes);
-  }
-
-  override deleteRange(first: number, last: number): void {
-    for (const item of super.items(first, ALL, ALL)) {
-      if (item.sequence > last) break;
-      this.#deleted.push(item);
-    }
-    super.deleteRange(first, last);
   }
 }

@@ -10,6 +10,7 @@ import { nextFencingToken } from '../fencing-token.js';
 import {
   ANCHORS_PER_EPOCH_MAX,
   type CatalogueSeries,
+  CLOCK_ID_MAX,
   EPOCHS_PER_DEVICE_MAX,
   type RegisteredEpoch,
   type Registration,
@@ -210,13 +211,14 @@ export class Registrar {
     epochId: number,
     segments: (SegmentDeclaration | undefined)[],
   ): void {
+    let count = registration.segments.length === 0 ? 0 : entriesOf(segments);
     for (const segment of registration.segments) {
       const { id } = segment;
-      if (id < 1 || id > SEGMENTS_PER_EPOCH_MAX) {
-        const detail = `segment ${id} is outside 1 to ${SEGMENTS_PER_EPOCH_MAX}, which is what an epoch may have`;
+      const known = segments[id];
+      if (id < 1 || id > CLOCK_ID_MAX || (known === undefined && ++count > SEGMENTS_PER_EPOCH_MAX)) {
+        const detail = `segment ${id} is one too many: an epoch may have ${SEGMENTS_PER_EPOCH_MAX}, with ids to ${CLOCK_ID_MAX}`;
         throw new Refused({ outcome: 'conflict', detail });
       }
-      const known = segments[id];
       if (known !== undefined && known.bootId !== segment.bootId) {
         const detail = `segment ${id} is of boot "${known.bootId}" already and cannot become one of "${segment.bootId}"`;
         throw new Refused({ outcome: 'conflict', detail });
@@ -224,7 +226,6 @@ export class Registrar {
       if (known !== undefined && !saysMore(known, segment)) continue;
       const { bootId, offsetUs, observedAtUs, uncertaintyUs, state } = segment;
       this.#putSegment.run(deviceId, epochId, id, bootId, offsetUs, observedAtUs, uncertaintyUs, state);
-      while (segments.length <= id) segments.push(undefined);
       segments[id] = segment;
     }
   }
@@ -236,23 +237,30 @@ export class Registrar {
     epochId: number,
     anchors: (ClockAnchor | undefined)[],
   ): void {
+    let count = registration.anchors.length === 0 ? 0 : entriesOf(anchors);
     for (const anchor of registration.anchors) {
       const { id, segment, atUs, offsetUs, uncertaintyUs, state } = anchor;
-      if (id < 1 || id > ANCHORS_PER_EPOCH_MAX) {
-        const detail = `anchor ${id} is outside 1 to ${ANCHORS_PER_EPOCH_MAX}, which is what an epoch may have`;
+      const known = anchors[id];
+      if (id < 1 || id > CLOCK_ID_MAX || (known === undefined && ++count > ANCHORS_PER_EPOCH_MAX)) {
+        const detail = `anchor ${id} is one too many: an epoch may have ${ANCHORS_PER_EPOCH_MAX}, with ids to ${CLOCK_ID_MAX}`;
         throw new Refused({ outcome: 'conflict', detail });
       }
-      const known = anchors[id];
       if (known !== undefined) {
         if (known.segment === segment) continue;
         const detail = `anchor ${id} is of segment ${known.segment} already and cannot become one of ${segment}`;
         throw new Refused({ outcome: 'conflict', detail });
       }
       this.#insertAnchor.run(deviceId, epochId, id, segment, atUs, offsetUs, uncertaintyUs, state);
-      while (anchors.length <= id) anchors.push(undefined);
       anchors[id] = anchor;
     }
   }
+}
+
+/** How many there are; where ids begin late, the array has holes, which cost nothing. */
+function entriesOf(byId: readonly unknown[]): number {
+  let count = 0;
+  for (const id in byId) if (byId[id] !== undefined) count++;
+  return count;
 }
 
 function isSameSeries(a: SeriesDeclaration, b: SeriesDeclaration): boolean {
