@@ -229,6 +229,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         ...(deps.connect === undefined ? {} : { connect: deps.connect }),
         segment: () => segments.id,
         watermark: (oldest) => {
+          // Also before the first of their batches is in the buffer.
+          if (batcher.hasAbsolute) return undefined;
           const isEmpty = batcher.pendingReadings === 0 && writer.pendingReadings === 0;
           if (isEmpty) watermark.complete({ segment: segments.id, us: clock.monotonicUs() });
           return watermark.at(oldest);

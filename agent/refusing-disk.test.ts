@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Agent, startAgent } from './agent.js';
 import { decodeDeclaration } from './buffer/loss-entries.js';
+import { decodeThinnedBatch, keptReadings } from './buffer/thinned-batch.js';
 import { type AgentConfig, agentSchema } from './config/schema.js';
 import { eventually, TestCollector } from './uplink/test-collector.js';
 import { TestPki } from './uplink/test-pki.js';
@@ -60,7 +61,7 @@ async function configure(mountOptions: string[], buffer = ''): Promise<AgentConf
   const text = `
 collector: {address: "127.0.0.1:${collector.port}"}
 tls: {ca: ca.pem, cert: device.pem, key: device.key}
-buffer: {path: ${join(disk, 'buffer.db')}, quota: 8MiB, thinning: "off"${buffer}}
+buffer: {path: ${join(disk, 'buffer.db')}, quota: 8MiB${buffer}}
 batching: {maxAge: 20ms, maxAgeOffline: 20ms}
 health: {metrics: "off", socket: "${join(home, 'status.sock')}"}
 sources:
@@ -98,9 +99,14 @@ async function expectAccounts(): Promise<{ stored: number; declared: number }> {
   const stored = [...collector.stored.values()];
   for (const { times } of stored) expect(times).toBe(1);
   const items = stored.map(({ item }) => item).sort((a, b) => a.sequence - b.sequence);
+  const thinned = items
+    .filter(({ kind }) => kind === ItemKind.THINNED_BATCH)
+    .map(({ body }) => decodeThinnedBatch(Buffer.from(body)));
+  // A thinned item stands for the batches that it replaced, and has what was kept of them.
   const entries = items
     .filter(({ kind }) => kind === ItemKind.DECLARATION)
-    .flatMap(({ body }) => decodeDeclaration(Buffer.from(body)));
+    .flatMap(({ body }) => decodeDeclaration(Buffer.from(body)))
+    .concat(thinned.flatMap(({ replaced }) => replaced));
   const known = new Set(items.map(({ sequence }) => sequence));
   for (const { first, last, bound } of entries) {
     expect(bound).toBe(false);
@@ -109,7 +115,9 @@ async function expectAccounts(): Promise<{ stored: number; declared: number }> {
   const last = items.at(-1)!;
   expect(known.size).toBe(last.sequence);
   const sums = {
-    stored: items.reduce((sum, item) => sum + item.readings, 0),
+    stored:
+      items.reduce((sum, item) => sum + item.readings, 0) +
+      thinned.reduce((sum, { kept }) => sum + keptReadings(kept), 0),
     declared: entries.reduce((sum, entry) => sum + entry.readings, 0),
   };
   expect(sums.stored + sums.declared).toBe(last.readingsBefore + last.readings);
@@ -191,7 +199,7 @@ describe.skipIf(!canMount)('an agent on a disk that refuses', () => {
     fill();
     await eventually('something is given up or waits', async () => {
       const { buffer, readings } = await running.status();
-      return buffer.readingsEvicted > 0 || readings.pending > 200;
+      return buffer.readingsEvicted + buffer.readingsThinned > 0 || readings.pending > 200;
     });
     const { readings } = await running.status();
     await eventually('sampling goes on', async () => {

@@ -93,6 +93,11 @@ export class Batcher {
     return this.#openReadings + this.#closedReadings;
   }
 
+  /** Some source has times of its own, which no clock of this device bounds. */
+  get hasAbsolute(): boolean {
+    return this.#groups.absolute.length > 0;
+  }
+
   /** The age at which a batch closes, in microseconds: short while somebody waits for it, longer while nobody does. */
   setAgeUs(ageUs: number): void {
     this.#bounds.ageUs = ageUs;

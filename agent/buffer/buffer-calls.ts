@@ -7,7 +7,15 @@ import type {
   SeriesDeclaration,
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
-import type { AppendNotes, AppendOutcome, BufferCounts, BufferIdentity, BufferStatus, Loss } from './buffer.js';
+import type {
+  AppendNotes,
+  AppendOutcome,
+  BufferCounts,
+  BufferIdentity,
+  BufferStatus,
+  Loss,
+  Undeclared,
+} from './buffer.js';
 import type { Packed } from './packed-items.js';
 
 /** What the thread that has the file is started with. */
@@ -39,8 +47,8 @@ export interface BufferCalls {
   lose: [losses: readonly Loss[], answer: undefined];
   declare: [entries: readonly LedgerEntry[], answer: undefined];
   addSeries: [series: readonly Omit<SeriesDeclaration, 'id'>[], answer: SeriesDeclaration[]];
-  addSegment: [segment: Omit<SegmentDeclaration, 'id'>, answer: SegmentDeclaration];
-  addAnchor: [anchor: Omit<ClockAnchor, 'id'>, answer: ClockAnchor];
+  addSegment: [segment: Undeclared<SegmentDeclaration>, answer: SegmentDeclaration];
+  addAnchor: [anchor: Undeclared<ClockAnchor>, answer: ClockAnchor];
   openEpoch: [nothing: undefined, answer: BufferIdentity];
   storeAlerts: [alerts: readonly Alert[], answer: Alert[]];
   status: [nothing: undefined, answer: BufferStatus];

@@ -391,4 +391,33 @@ describe.each([
     expect(newestEntries(again)).toMatchObject([{ first: 1, last: 1, readings: 1 }]);
     expect(again.storeAlerts([{ number: 7, incidentId: epochA, state: 2 } as Alert])).toHaveLength(1);
   });
+
+  it('goes on with the catalogue that was answered, whatever a failed commit or damage left of it', () => {
+    const { table } = bind();
+    const segment = { bootId: 'boot', offsetUs: 1, observedAtUs: 2, uncertaintyUs: 3, state: 1 };
+    const anchor = { segment: 1, atUs: 4, offsetUs: 5, uncertaintyUs: 6, state: 1 };
+    const core = new BufferCore(table, 1_200, epochA);
+    core.addSeries([{ name: 'a', unit: '', labels: {}, type: 1 }]);
+    core.addSegment(segment);
+    core.addAnchor(anchor);
+    // Another core over the same table stands for calls whose commit was reported as failed and is there.
+    const failed = new BufferCore(table, 1_200, epochA);
+    failed.addSegment({ ...segment, offsetUs: 7 });
+    failed.addAnchor({ ...anchor, offsetUs: 7 });
+    const again = new BufferCore(table, 1_200, epochB);
+    again.resume(core);
+    expect(again.addSegment({ ...segment, offsetUs: 8 })).toMatchObject({ id: 2 });
+    expect(again.addAnchor({ ...anchor, offsetUs: 8 })).toMatchObject({ id: 2 });
+    expect(new BufferCore(table, 1_200, epochB).identity('clean')).toMatchObject({
+      series: [{ id: 1, name: 'a' }],
+      segments: [
+        { id: 1, offsetUs: 1 },
+        { id: 2, offsetUs: 8 },
+      ],
+      anchors: [
+        { id: 1, offsetUs: 5 },
+        { id: 2, offsetUs: 8 },
+      ],
+    });
+  });
 });

@@ -1,5 +1,7 @@
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { normalRanges, rangeOf, rangesWithout } from '@tributary/core/sequence-ranges/sequence-ranges';
+import { DecodeArena } from '@tributary/proto/batch/arena';
+import { decodeBatch } from '@tributary/proto/batch/decode';
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type {
   ClockAnchor,
@@ -9,8 +11,16 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
-import type { AppendNotes, AppendOutcome, BufferCounts, BufferIdentity, EncodedBatch, Loss } from './buffer.js';
-import { Catalogue } from './catalogue.js';
+import type {
+  AppendNotes,
+  AppendOutcome,
+  BufferCounts,
+  BufferIdentity,
+  EncodedBatch,
+  Loss,
+  Undeclared,
+} from './buffer.js';
+import { Catalogue, isCrowded } from './catalogue.js';
 import { CountedRows, WALK_ROWS } from './counted-rows.js';
 import { planEviction } from './eviction.js';
 import type { BufferState, ItemTable } from './item-table.js';
@@ -49,7 +59,7 @@ const NONE = { items: 0, readings: 0, bytes: 0 } as const;
 export class BufferCore {
   readonly #rows: CountedRows;
   readonly #quotaBytes: number;
-  readonly #catalogue: Catalogue;
+  #catalogue: Catalogue;
   #acknowledged: SequenceRange[] = [];
   /** Of the acknowledged rows that are still in the table. */
   #acknowledgedCounts: { items: number; readings: number; bytes: number } = NONE;
@@ -289,6 +299,7 @@ export class BufferCore {
 
   /** Goes on where another core was that had the same file, and lost it to an error: what only its memory knew. */
   resume(previous: BufferCore): void {
+    this.#restoreCatalogue(previous.#catalogue);
     this.acknowledge(previous.#acknowledged);
     this.#handedOut = previous.#handedOut;
     const { isSending, inDoubt } = previous.state;
@@ -331,20 +342,24 @@ export class BufferCore {
     return this.#catalogue.addSeries(series, (write) => this.#transact(write));
   }
 
-  addSegment(segment: Omit<SegmentDeclaration, 'id'>): SegmentDeclaration {
+  addSegment(segment: Undeclared<SegmentDeclaration>): SegmentDeclaration {
     return this.#catalogue.addSegment(segment, (write) => this.#transact(write));
   }
 
-  addAnchor(anchor: Omit<ClockAnchor, 'id'>): ClockAnchor {
+  addAnchor(anchor: Undeclared<ClockAnchor>): ClockAnchor {
     return this.#catalogue.addAnchor(anchor, (write) => this.#transact(write));
   }
 
   /**
    * Moves what waits to a new epoch (16 random bytes), under sequences from 1. In the new epoch these readings count as
-   * produced there; in the old one their sequences are declared with 0 readings lost, by an item of the new epoch.
+   * produced there; in the old one their sequences are declared with 0 readings lost, by an item of the new epoch. Of a
+   * crowded catalogue only the segments come along that something may still refer to.
    */
   openEpoch(epoch: Uint8Array): void {
-    this.#transact((rows) => {
+    const unneeded = this.#transact((rows) => {
+      // What was acknowledged is gone by now, and refers to nothing.
+      const below = this.isCrowded ? this.#catalogue.belowSegment(this.#firstSegmentNeeded()) : undefined;
+      if (below !== undefined) rows.table.dropClocks(below);
       const damaged: Item[] = [];
       rows.walkItems(1, (item) => {
         if (!rows.isIntact(item)) damaged.push(item);
@@ -371,11 +386,36 @@ export class BufferCore {
         inDoubt: [],
       };
       rows.appendDeclaration([...moved.entries, ...lost]);
+      return below;
     });
+    if (unneeded !== undefined) this.#catalogue.dropped(unneeded);
     // All of it has new sequences, and none of those was sent.
     this.#handedOut = [];
     this.#thinner?.restart();
     this.#ordinaryFrom = 1;
+  }
+
+  /** Whether the epoch has nearly all the segments or anchors that it may have, and is to be left. */
+  get isCrowded(): boolean {
+    return isCrowded(this.#catalogue);
+  }
+
+  /** The lowest segment that a waiting batch refers to; the newest is always needed, by whatever is in memory. */
+  #firstSegmentNeeded(): number {
+    let first = this.#catalogue.sizes.segments;
+    const arena = new DecodeArena();
+    this.#rows.walkItems(1, ({ kind, body }) => {
+      if (kind !== BATCH && kind !== THINNED_BATCH) return;
+      try {
+        const { segment } = decodeBatch(kind === BATCH ? body : decodeThinnedBatch(body).batch, arena);
+        if (segment > 0) first = Math.min(first, segment);
+      } catch {
+        // Nobody can tell what it refers to, so all of it is kept.
+        first = 1;
+      }
+      arena.reset();
+    });
+    return first;
   }
 
   storeAlerts(alerts: readonly Alert[]): Alert[] {
@@ -420,6 +460,16 @@ export class BufferCore {
       this.#ordinaryFrom = ordinaryFrom;
       throw error;
     }
+  }
+
+  /**
+   * Whoever declares knows the ids that were answered. A declaration whose commit was reported as failed and is there after
+   * all would take an id that nobody knows of, and shift those behind it; one that damage took would be given anew.
+   */
+  #restoreCatalogue(known: Catalogue): void {
+    if (this.#catalogue.equals(known)) return;
+    this.#transact(({ table }) => known.replaceThatOf(table));
+    this.#catalogue = new Catalogue(this.#rows.table);
   }
 
   #deleteAcknowledged(): void {

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
@@ -79,6 +88,13 @@ describe('opening a buffer', () => {
     const bytes = readFileSync(path);
     expect(open(path).identity.opened).toBe('recovered');
     expect(readFileSync(`${path}.damaged-1`)).toEqual(bytes);
+  });
+
+  it('leaves a folder where it is', () => {
+    const path = newPath();
+    mkdirSync(path, { recursive: true });
+    expect(() => open(path)).toThrow("it is a folder; name the buffer's file");
+    expect(readdirSync(path)).toEqual([]);
   });
 
   it('keeps the newest two damaged files', () => {

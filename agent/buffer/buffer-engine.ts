@@ -15,8 +15,9 @@ import {
   settleLog,
 } from './buffer-file.js';
 import { DeferredItemTable } from './deferred-item-table.js';
-import { type HighWaterMark, reservedAbove, writeMark } from './high-water-mark.js';
+import { type HighWaterMark, readingsTaken, reservedAbove, writeMark } from './high-water-mark.js';
 import type { ItemTable } from './item-table.js';
+import { MarkReserve } from './mark-reserve.js';
 import { checkEveryRow, lostTail } from './open-check.js';
 import { isSameEpoch } from './raw-state.js';
 import { PAGE_BYTES } from './row-size.js';
@@ -77,12 +78,14 @@ export class BufferEngine {
   #previous: BufferCore | undefined;
   #identity: BufferIdentity;
   #mark: HighWaterMark | undefined;
+  readonly #markReserve: MarkReserve;
   #quarantinedBefore = 0;
   #log = { logBytes: 0, logSalt: 0 };
 
   /** Throws a `TributaryError`: `busy`, `unsupported`, `disk-full` or `disk`. */
   constructor(options: BufferEngineOptions) {
     this.#options = options;
+    this.#markReserve = new MarkReserve(options.lossWindowMs !== undefined);
     try {
       this.#lock = lockBuffer(options.path);
     } catch (error) {
@@ -202,6 +205,8 @@ export class BufferEngine {
       this.#takeOver(core, file);
       if (isFirst) core.beginRun(this.#options.crashBound ?? 0);
       else core.amend({ isClosed: false });
+      // The uplink leaves an epoch for a new one once the collector has settled it; collectors take no more segments then.
+      if (isFirst && core.isCrowded) core.amend({ isSuspect: true });
       this.#settle(core, file.db);
       this.#core = core;
       this.#previous = undefined;
@@ -271,8 +276,8 @@ export class BufferEngine {
     const isCovered =
       mark !== undefined &&
       isSameEpoch(mark.epoch, state.epoch) &&
-      Math.max(state.highestSequence, state.reservedSequence) + sequences + MARK_SLACK <= mark.reservedSequence &&
-      state.readingsProduced + state.reservedReadings + readings <= mark.reservedReadings &&
+      Math.max(state.highestSequence, state.reservedSequence) + sequences <= mark.reservedSequence - MARK_SLACK &&
+      readingsTaken(state) + readings <= mark.reservedReadings &&
       catalogueSizes.series === mark.series &&
       catalogueSizes.segments === mark.segments;
     if (!isCovered) this.#writeMark(core, {}, true, { sequences, readings });
@@ -287,7 +292,11 @@ export class BufferEngine {
     const { state, catalogueSizes } = core;
     const { epoch, highestSequence, readingsProduced } = state;
     const reserved = isOpen
-      ? reservedAbove(state, need)
+      ? reservedAbove(
+          state,
+          { sequences: need.sequences + MARK_SLACK, readings: need.readings },
+          this.#markReserve.next(state, this.#nowMs()),
+        )
       : { reservedSequence: highestSequence, reservedReadings: readingsProduced };
     const schemaVersion = MIGRATIONS.length;
     const confirmed = { epoch, highestSequence, readingsProduced, ...reserved, ...catalogueSizes };

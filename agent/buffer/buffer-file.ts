@@ -10,6 +10,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  statSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
@@ -86,9 +87,10 @@ export function lockBuffer(path: string): Database.Database {
 
 /**
  * Opens the buffer's database, creating it or moving a damaged or foreign file aside. The lock must be held.
- * Throws a `TributaryError` `unsupported` for a file of a newer version, and what SQLite throws when the disk fails.
+ * Throws a `TributaryError` `unsupported` for a file of a newer version or what is no file, and what SQLite throws when the disk fails.
  */
 export function openBufferFile(path: string, quotaBytes: number, options: OpenOptions = {}): OpenedFile {
+  assertIsFile(path);
   finishReplacement(path);
   const check = checkBeforeOpening(path);
   if (check.damage !== undefined) return replaceBufferFile(path, quotaBytes, options, check);
@@ -132,6 +134,17 @@ export function replaceBufferFile(
   renameSync(`${path}${SALVAGED}`, path);
   flushDirectory(path);
   return { db: openDatabase(path, quotaBytes), opened: 'recovered', check, salvaged };
+}
+
+/** A folder is somebody's, whatever stands in the configuration: it is not moved aside. */
+function assertIsFile(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined || found.isFile()) return;
+  const what = found.isDirectory() ? 'a folder' : 'no file';
+  throw new TributaryError(
+    'unsupported',
+    `${path}: it is ${what}; name the buffer's file, which is made if it is not there`,
+  );
 }
 
 /** A start that ended between the renamings has left the new file beside an empty place. */

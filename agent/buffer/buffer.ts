@@ -8,6 +8,9 @@ import type {
 import type { LedgerEntry, LossReason, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 
+/** What has no id yet; or one that it had before the buffer began anew, under which it is declared again. */
+export type Undeclared<T extends { id: number }> = Omit<T, 'id'> & { id?: number };
+
 /** An encoded batch on its way into the buffer. */
 export interface EncodedBatch {
   body: Uint8Array;
@@ -141,9 +144,9 @@ export interface Buffer {
   /** Appends a declaration item. */
   declare(entries: readonly LedgerEntry[]): Promise<void>;
   addSeries(series: readonly Omit<SeriesDeclaration, 'id'>[]): Promise<SeriesDeclaration[]>;
-  addSegment(segment: Omit<SegmentDeclaration, 'id'>): Promise<SegmentDeclaration>;
+  addSegment(segment: Undeclared<SegmentDeclaration>): Promise<SegmentDeclaration>;
   /** Appends what became known of a segment's offset. */
-  addAnchor(anchor: Omit<ClockAnchor, 'id'>): Promise<ClockAnchor>;
+  addAnchor(anchor: Undeclared<ClockAnchor>): Promise<ClockAnchor>;
   /**
    * The collector knows this epoch from another copy: a new one is opened, waiting batches move there under new
    * sequences (their bytes unchanged), with the catalogue and segments.

@@ -1,12 +1,32 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { ClockAnchor, SegmentDeclaration, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
-import type { ItemTable } from './item-table.js';
+import type { Undeclared } from './buffer.js';
+import type { ClockIds, ItemTable } from './item-table.js';
 
-/** Series, segments and anchors of an epoch: append-only, ids from 1 without a gap. */
+/**
+ * Segments and anchors of an epoch from which on it is left for a new one, which takes along only what is still referred
+ * to. Collectors take 16,384 and 65,536: there is room for thousands of starts that do not reach one.
+ */
+const SEGMENTS_MANY = 12_000;
+const ANCHORS_MANY = 50_000;
+
+/** Whether an epoch has nearly all the segments or anchors that collectors take. */
+export function isCrowded({
+  segments,
+  anchors,
+}: {
+  segments: readonly unknown[];
+  anchors: readonly unknown[];
+}): boolean {
+  return segments.length >= SEGMENTS_MANY || anchors.length >= ANCHORS_MANY;
+}
+
+/** Series, segments and anchors of an epoch: append-only, ids without a gap, from 1 until segments are dropped. */
 export class Catalogue {
   readonly #table: ItemTable;
   readonly #series: SeriesDeclaration[];
-  readonly #segments: SegmentDeclaration[];
-  readonly #anchors: ClockAnchor[];
+  #segments: SegmentDeclaration[];
+  #anchors: ClockAnchor[];
   readonly #byKey = new Map<string, SeriesDeclaration>();
 
   constructor(table: ItemTable) {
@@ -29,9 +49,25 @@ export class Catalogue {
     return [...this.#anchors];
   }
 
+  /** Whether both say the same under the same ids. */
+  equals(other: Catalogue): boolean {
+    return isDeepStrictEqual(
+      [this.#series, this.#segments, this.#anchors],
+      [other.#series, other.#segments, other.#anchors],
+    );
+  }
+
+  /** Puts this in the place of whatever a table has; within a transaction. */
+  replaceThatOf(table: ItemTable): void {
+    table.clearCatalogue();
+    for (const series of this.#series) table.putSeries(series);
+    for (const segment of this.#segments) table.putSegment(segment);
+    for (const anchor of this.#anchors) table.putAnchor(anchor);
+  }
+
   /** Ids that are taken. */
   get sizes(): { series: number; segments: number } {
-    return { series: this.#series.length, segments: this.#segments.length };
+    return { series: this.#series.length, segments: this.#segments.at(-1)?.id ?? 0 };
   }
 
   /** The declarations of these series, new ids for those that are not known yet; `transact` runs what writes. */
@@ -58,19 +94,36 @@ export class Catalogue {
     return series.map((each) => this.#byKey.get(seriesKey(each))!);
   }
 
-  addSegment(segment: Omit<SegmentDeclaration, 'id'>, transact: (write: () => void) => void): SegmentDeclaration {
-    const declaration = { ...segment, id: this.#segments.length + 1 };
+  addSegment(segment: Undeclared<SegmentDeclaration>, transact: (write: () => void) => void): SegmentDeclaration {
+    const declaration = { ...segment, id: nextId(this.#segments, segment) };
     transact(() => this.#table.putSegment(declaration));
     this.#segments.push(declaration);
     return declaration;
   }
 
-  addAnchor(anchor: Omit<ClockAnchor, 'id'>, transact: (write: () => void) => void): ClockAnchor {
-    const declaration = { ...anchor, id: this.#anchors.length + 1 };
+  addAnchor(anchor: Undeclared<ClockAnchor>, transact: (write: () => void) => void): ClockAnchor {
+    const declaration = { ...anchor, id: nextId(this.#anchors, anchor) };
     transact(() => this.#table.putAnchor(declaration));
     this.#anchors.push(declaration);
     return declaration;
   }
+
+  /** What is below the ids that are still needed when this segment is; ids stay without a gap. */
+  belowSegment(segment: number): ClockIds {
+    const anchor = this.#anchors.find((each) => each.segment >= segment) ?? this.#anchors.at(-1);
+    return { segment, anchor: anchor?.id ?? 1 };
+  }
+
+  /** What the table has dropped. */
+  dropped(below: ClockIds): void {
+    this.#segments = this.#segments.filter(({ id }) => id >= below.segment);
+    this.#anchors = this.#anchors.filter(({ id }) => id >= below.anchor);
+  }
+}
+
+/** A file that begins anew in the middle of an epoch's life takes up the ids where they were. */
+function nextId(known: readonly { id: number }[], { id = 1 }: { id?: number }): number {
+  return Math.max((known.at(-1)?.id ?? 0) + 1, id);
 }
 
 /** Equal for equal series: name, unit, labels in any order, type. */

@@ -68,8 +68,11 @@ export class CountedRows {
     }
   }
 
+  /** The checksum covers the kind in 8 bits and the readings in 32: a row whose numbers do not fit is damaged, too. */
   isIntact(item: Item): boolean {
     const { sequence, kind, readings, readingsBefore, body } = item;
+    if (!isWithin(kind, 0xff) || !isWithin(readings, 0xffff_ffff)) return false;
+    if (!isWithin(readingsBefore, Number.MAX_SAFE_INTEGER)) return false;
     return itemChecksum(this.state.epoch, sequence, kind, readings, readingsBefore, body) === item.checksum;
   }
 
@@ -196,6 +199,11 @@ export class CountedRows {
     });
     Object.assign(this.state, counts);
   }
+}
+
+/** Whether a row's number is one that an item can have. */
+export function isWithin(value: number, max: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= max;
 }
 
 /** Items in order as runs of consecutive sequences. */

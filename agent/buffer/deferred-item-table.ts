@@ -10,6 +10,7 @@ import type { Item } from '@tributary/proto/items/item';
 import {
   type BufferedItem,
   type BufferState,
+  type ClockIds,
   headerOf,
   type ItemHeader,
   type ItemTable,
@@ -258,6 +259,16 @@ export class DeferredItemTable implements ItemTable {
   putAnchor(anchor: ClockAnchor): void {
     this.#goThrough();
     this.#disk.putAnchor(anchor);
+  }
+
+  dropClocks(below: ClockIds): void {
+    this.#goThrough();
+    this.#disk.dropClocks(below);
+  }
+
+  clearCatalogue(): void {
+    this.#goThrough();
+    this.#disk.clearCatalogue();
   }
 
   hasAlert(incidentId: Uint8Array, state: number): boolean {

@@ -52,11 +52,15 @@ describe('the high-water mark', () => {
     );
   });
 
-  it('reserves more than is asked for, and twice as many readings as the same number of items had', () => {
+  it('reserves beyond what is needed now; without a reserve, what a mark that is gone may have reserved', () => {
     const state = { ...freshState(mark.epoch), highestSequence: 100, readingsProduced: 5_000 };
-    expect(reservedAbove(state, { sequences: 7, readings: 9 })).toEqual({
-      reservedSequence: 100 + 4_096 + 7,
-      reservedReadings: 5_000 + 4_096 * 50 * 2 + 9,
+    expect(reservedAbove(state, { sequences: 7, readings: 9 }, { sequences: 64, readings: 1_024 })).toEqual({
+      reservedSequence: 100 + 64 + 7,
+      reservedReadings: 5_000 + 1_024 + 9,
+    });
+    expect(reservedAbove(state)).toEqual({
+      reservedSequence: 100 + 4_096,
+      reservedReadings: 5_000 + 4_096 * 50 * 2,
     });
   });
 });

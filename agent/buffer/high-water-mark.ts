@@ -3,11 +3,11 @@ import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { EPOCH_BYTES } from '@tributary/proto/items/item';
 import type { BufferState } from './item-table.js';
+import type { Reserve } from './mark-reserve.js';
 
-/** A mark costs a few blocks of flash; once for so many sequences that is nothing. */
-const RESERVE_SEQUENCES = 4_096;
-/** Readings that are reserved at the least. */
-const RESERVE_READINGS_MIN = 4_096;
+/** What a mark that cannot be read may have reserved, in sequences and, at the least, in readings. */
+const UNKNOWN_SEQUENCES = 4_096;
+const UNKNOWN_READINGS_MIN = 4_096;
 
 /** What is known of the buffer beside its database, in case the database's tail is lost. */
 export interface HighWaterMark {
@@ -70,17 +70,32 @@ export function writeMark(path: string, mark: HighWaterMark): void {
   }
 }
 
-/** How far the buffer may come before a new mark must be written. */
+/**
+ * How far the buffer may come before a new mark must be written: `reserve` beyond what it needs now. Without one, how far it
+ * can have come where there is no mark to ask.
+ */
 export function reservedAbove(
   state: Readonly<BufferState>,
-  need: { sequences: number; readings: number },
+  need: Reserve = { sequences: 0, readings: 0 },
+  reserve: Reserve = unknownReserve(state),
 ): { reservedSequence: number; reservedReadings: number } {
-  const { highestSequence, readingsProduced } = state;
-  const perSequence = highestSequence === 0 ? 1 : readingsProduced / highestSequence;
-  // Twice the average: a burst writes the mark anew a little earlier, and nothing else.
-  const readings = Math.max(RESERVE_READINGS_MIN, Math.ceil(RESERVE_SEQUENCES * perSequence * 2));
+  const { highestSequence } = state;
   return {
-    reservedSequence: Math.max(highestSequence, state.reservedSequence) + RESERVE_SEQUENCES + need.sequences,
-    reservedReadings: readingsProduced + state.reservedReadings + readings + need.readings,
+    reservedSequence: Math.max(highestSequence, state.reservedSequence) + reserve.sequences + need.sequences,
+    reservedReadings: readingsTaken(state) + reserve.readings + need.readings,
+  };
+}
+
+/** At the most: those that are in memory alone are lost with the counters that tell of them. */
+export function readingsTaken({ readingsProduced, reservedReadings, crashBound }: Readonly<BufferState>): number {
+  return readingsProduced + reservedReadings + crashBound;
+}
+
+/** Twice the readings that the same number of items had on average. */
+function unknownReserve({ highestSequence, readingsProduced }: Readonly<BufferState>): Reserve {
+  const perSequence = highestSequence === 0 ? 1 : readingsProduced / highestSequence;
+  return {
+    sequences: UNKNOWN_SEQUENCES,
+    readings: Math.max(UNKNOWN_READINGS_MIN, Math.ceil(UNKNOWN_SEQUENCES * perSequence * 2)),
   };
 }

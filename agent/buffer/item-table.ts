@@ -84,6 +84,12 @@ export function headerOf(item: BufferedItem): ItemHeader {
   return { sequence, kind, readings, readingsBefore, bodyBytes: body.length, isProtected };
 }
 
+/** Ids of both parts of the clocks' catalogue. */
+export interface ClockIds {
+  segment: number;
+  anchor: number;
+}
+
 /** Why an item was set aside. */
 export interface QuarantineNote {
   epoch: Uint8Array;
@@ -120,6 +126,10 @@ export interface ItemTable {
   putSegment(segment: SegmentDeclaration): void;
   anchors(): ClockAnchor[];
   putAnchor(anchor: ClockAnchor): void;
+  /** Removes the segments and the anchors below an id. */
+  dropClocks(below: ClockIds): void;
+  /** Deletes all series, segments and anchors. */
+  clearCatalogue(): void;
   hasAlert(incidentId: Uint8Array, state: number): boolean;
   /** Remembers a transition, and the newest so many of them. */
   putAlert(incidentId: Uint8Array, state: number, number: number, keepAlerts: number): void;

@@ -3,6 +3,7 @@ import type { Item } from '@tributary/proto/items/item';
 import {
   type BufferedItem,
   type BufferState,
+  type ClockIds,
   headerOf,
   type ItemHeader,
   type ItemTable,
@@ -135,6 +136,24 @@ export class MemoryItemTable implements ItemTable {
   putAnchor(anchor: ClockAnchor): void {
     this.#write(() => this.#anchors.pop());
     this.#anchors.push(anchor);
+  }
+
+  dropClocks(below: ClockIds): void {
+    const before = { segments: [...this.#segments], anchors: [...this.#anchors] };
+    this.#write(() => {
+      this.#segments.splice(0, Number.POSITIVE_INFINITY, ...before.segments);
+      this.#anchors.splice(0, Number.POSITIVE_INFINITY, ...before.anchors);
+    });
+    this.#segments.splice(0, Number.POSITIVE_INFINITY, ...before.segments.filter(({ id }) => id >= below.segment));
+    this.#anchors.splice(0, Number.POSITIVE_INFINITY, ...before.anchors.filter(({ id }) => id >= below.anchor));
+  }
+
+  clearCatalogue(): void {
+    for (const rows of [this.#series, this.#segments, this.#anchors] as unknown[][]) {
+      const before = [...rows];
+      this.#write(() => rows.push(...before));
+      rows.length = 0;
+    }
   }
 
   hasAlert(incidentId: Uint8Array, state: number): boolean {

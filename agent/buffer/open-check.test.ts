@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BufferEngine } from './buffer-engine.js';
+import { readMark } from './high-water-mark.js';
 import { decodeDeclaration } from './loss-entries.js';
 import { checkBeforeOpening } from './open-check.js';
 
@@ -98,11 +99,16 @@ describe('a buffer whose end is lost', () => {
     const engine = open(path);
     const { highestSequence, isSuspect, readingsProduced, opened } = engine.identity;
     expect({ isSuspect, opened }).toEqual({ isSuspect: true, opened: 'unclean' });
-    // The mark of the start has reserved 4,096 and so many readings; the declaration comes next.
-    expect(highestSequence).toBe(4_096 + 1);
+    // What the mark has reserved, which is not much more than what was written; the declaration comes next.
+    const { reservedSequence, reservedReadings } = readMark(used)!;
+    expect({ highestSequence, readingsProduced }).toEqual({
+      highestSequence: reservedSequence + 1,
+      readingsProduced: reservedReadings,
+    });
+    expect(reservedSequence).toBeLessThan(150 + 64 + 256);
     const items = engine.run((core) => core.read(1, 1 << 20, 1_000));
     const [lost] = decodeDeclaration(items.at(-1)!.body);
-    expect(lost).toMatchObject({ first: items.length, last: 4_096, bound: true });
+    expect(lost).toMatchObject({ first: items.length, last: reservedSequence, bound: true });
     expect(lost!.readings).toBe(readingsProduced - (items.length - 1));
     expect(engine.run((core) => core.inDoubt)).toEqual([{ first: 1, last: highestSequence }]);
     engine.close();
@@ -110,6 +116,30 @@ describe('a buffer whose end is lost', () => {
     expect(again.identity).toMatchObject({ opened: 'clean', isSuspect: true, highestSequence });
     again.openEpoch();
     expect(again.identity.isSuspect).toBe(false);
+    again.close();
+  });
+
+  it('declares what was in memory along, where nothing but the mark is left', () => {
+    const path = join(directory, 'memory.db');
+    const engine = new BufferEngine({
+      path,
+      quotaBytes: 1 << 20,
+      newEpoch: () => new Uint8Array(16).fill(++epochs),
+      crashBound: 7_000,
+    });
+    for (let at = 0; at < 100; at++) engine.append([{ readings: 10, body: new Uint8Array(50) }]);
+    engine.append([{ readings: 10, body: new Uint8Array(50) }], { crashBound: 9_000 });
+    const damaged = copy(path);
+    engine.close();
+    writeFileSync(damaged, 'x'.repeat(10_000));
+    writeFileSync(`${damaged}-wal`, 'x'.repeat(200_000));
+    const again = open(damaged);
+    const declared = again.run((core) => core.read(1, 1 << 20, 1_000)).flatMap(({ body }) => decodeDeclaration(body));
+    const readings = declared.reduce((sum, entry) => sum + entry.readings, 0);
+    expect(declared.every(({ bound }) => bound)).toBe(true);
+    expect(readings).toBeGreaterThanOrEqual(1_010 + 9_000);
+    expect(readings).toBe(again.identity.readingsProduced);
+    expect(readings).toBeLessThan(1_010 + 9_000 + 10_000);
     again.close();
   });
 

@@ -43,6 +43,18 @@ export function checkBeforeOpening(path: string): OpenCheck {
   }
 }
 
+/** Whether anything says that this is or was a buffer: its mark, or the header of its database. */
+export function isBuffer(path: string, mark = readMark(path)): boolean {
+  if (mark !== undefined) return true;
+  const pages = new RawPages(path, undefined);
+  try {
+    const page = pages.pageOfFile(1);
+    return page !== undefined && hasMagic(page) && page.readUInt32BE(68) === APPLICATION_ID;
+  } finally {
+    pages.close();
+  }
+}
+
 function judge(pages: RawPages, mark: HighWaterMark | undefined): Omit<OpenCheck, 'mark' | 'log'> {
   const { log } = pages;
   const inFile = stateInFile(pages);
@@ -94,7 +106,7 @@ export function lostTail(
   if (!isBehind && (check === undefined || check.isTailSure)) return undefined;
   const above = isKnown
     ? { reservedSequence: reached!.highestSequence, reservedReadings: reached!.readingsProduced }
-    : (mark ?? reservedAbove(state, { sequences: 0, readings: 0 }));
+    : (mark ?? reservedAbove(state));
   const last = Math.max(highestSequence, above.reservedSequence);
   const end = Math.max(readingsProduced, above.reservedReadings);
   const change: Partial<BufferState> = { highestSequence: last, readingsProduced: end };

@@ -12,6 +12,7 @@ import {
   segmentOfRow,
   seriesOfRow,
 } from './catalogue-rows.js';
+import { isWithin } from './counted-rows.js';
 import { type HighWaterMark, reservedAbove } from './high-water-mark.js';
 import { type BufferState, freshState } from './item-table.js';
 import type { LogFile } from './log-file.js';
@@ -39,6 +40,8 @@ const SLICE_ROWS = 512;
 /** Ids beyond these are damage. */
 const SERIES_MAX = 1_000_000;
 const ALERTS_MAX = 10_000;
+/** Segments that are there afterwards, missing ones among them: as many as collectors take of an epoch. */
+const SEGMENTS_FILLED_MAX = 16_384;
 
 export interface SalvageOptions {
   /** The file; nothing is written to it. */
@@ -300,7 +303,10 @@ class Salvage {
       SERIES_MAX,
       Math.max(this.#segmentMax, highestOf(this.#segments.keys()), highestOf(this.#unproved.segments.keys())),
     );
-    for (let id = 1; id <= segmentMax; id++) {
+    // Of an epoch that followed a crowded one the lower ids are not in use.
+    const lowest = Math.min(lowestOf(this.#segments.keys()), lowestOf(this.#unproved.segments.keys()), segmentMax);
+    const segmentMin = segmentMax <= SEGMENTS_FILLED_MAX ? 1 : Math.max(lowest, segmentMax - SEGMENTS_FILLED_MAX + 1);
+    for (let id = segmentMin; id <= segmentMax; id++) {
       const old = this.#unproved.segments.get(id);
       const unknown = { id, bootId: 'lost', offsetUs: 0, observedAtUs: 0, uncertaintyUs: 0, state: 3 };
       const known = this.#segments.get(id);
@@ -316,7 +322,8 @@ class Salvage {
           state: old[5],
         });
     }
-    for (let id = 1; this.#anchors.has(id); id++) this.#table.putAnchor(anchorOfRow(this.#anchors.get(id)!)!);
+    const anchorMin = segmentMin === 1 ? 1 : lowestOf(this.#anchors.keys());
+    for (let id = anchorMin; this.#anchors.has(id); id++) this.#table.putAnchor(anchorOfRow(this.#anchors.get(id)!)!);
   }
 
   /** The counters of the new file, and what has to be declared. */
@@ -357,11 +364,7 @@ class Salvage {
     const isExact = this.#isTailSure && highest === before.highestSequence;
     const reserved = isExact
       ? undefined
-      : (marked ??
-        reservedAbove(
-          { ...before, highestSequence: highest, readingsProduced: produced },
-          { sequences: 0, readings: 0 },
-        ));
+      : (marked ?? reservedAbove({ ...before, highestSequence: highest, readingsProduced: produced }));
     state.highestSequence = Math.max(highest, reserved?.reservedSequence ?? 0);
     state.readingsProduced = Math.max(produced, reserved?.reservedReadings ?? 0);
     // What was only reserved counts with its bound in all that follows, as the block of a crash does.
@@ -400,10 +403,6 @@ class GapList {
   }
 }
 
-function isWithin(value: number, max: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value <= max;
-}
-
 function isObject(text: string): boolean {
   try {
     const value: unknown = JSON.parse(text);
@@ -411,6 +410,13 @@ function isObject(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Infinity for none. */
+function lowestOf(ids: Iterable<number>): number {
+  let lowest = Number.POSITIVE_INFINITY;
+  for (const id of ids) lowest = Math.min(lowest, id);
+  return lowest;
 }
 
 /** 0 for none. */

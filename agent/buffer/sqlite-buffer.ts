@@ -18,6 +18,7 @@ import type {
   Buffer as EdgeBuffer,
   EncodedBatch,
   Loss,
+  Undeclared,
 } from './buffer.js';
 import type { BufferCallName, BufferCalls, BufferReply, BufferRequest, BufferThreadOptions } from './buffer-calls.js';
 import { packBatches, unpackItems } from './packed-items.js';
@@ -132,11 +133,11 @@ export class SqliteBuffer implements EdgeBuffer {
     return this.#call('addSeries', series);
   }
 
-  addSegment(segment: Omit<SegmentDeclaration, 'id'>): Promise<SegmentDeclaration> {
+  addSegment(segment: Undeclared<SegmentDeclaration>): Promise<SegmentDeclaration> {
     return this.#call('addSegment', segment);
   }
 
-  addAnchor(anchor: Omit<ClockAnchor, 'id'>): Promise<ClockAnchor> {
+  addAnchor(anchor: Undeclared<ClockAnchor>): Promise<ClockAnchor> {
     return this.#call('addAnchor', anchor);
   }
 

@@ -20,7 +20,7 @@ import {
   segmentOfRow,
   seriesOfRow,
 } from './catalogue-rows.js';
-import type { BufferedItem, BufferState, ItemHeader, ItemTable, QuarantineNote } from './item-table.js';
+import type { BufferedItem, BufferState, ClockIds, ItemHeader, ItemTable, QuarantineNote } from './item-table.js';
 
 const SELECT_SERIES = 'SELECT * FROM series ORDER BY id';
 const SELECT_SEGMENTS = 'SELECT * FROM segments ORDER BY id';
@@ -172,6 +172,15 @@ export class SqliteItemTable implements ItemTable {
 
   putAnchor(anchor: ClockAnchor): void {
     this.#sql('INSERT INTO anchors VALUES (?, ?, ?, ?, ?, ?, ?)').run(...rowOfAnchor(anchor));
+  }
+
+  dropClocks(below: ClockIds): void {
+    this.#sql('DELETE FROM segments WHERE id < ?').run(below.segment);
+    this.#sql('DELETE FROM anchors WHERE id < ?').run(below.anchor);
+  }
+
+  clearCatalogue(): void {
+    for (const table of ['series', 'segments', 'anchors']) this.#sql(`DELETE FROM ${table}`).run();
   }
 
   hasAlert(incidentId: Uint8Array, state: number): boolean {

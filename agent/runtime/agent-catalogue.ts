@@ -165,15 +165,19 @@ export class AgentCatalogue implements SeriesRegistry {
         this.#restored = progressOf(identity);
       }
       const progress = this.#restored;
+      const [first] = identity.segments;
+      if (first !== undefined && first.id > this.#segments[0]?.id) {
+        // Of a crowded epoch the new one has only what is still needed.
+        this.#segments = this.#segments.filter(({ id }) => id >= first.id);
+        this.#anchors = this.#anchors.filter(({ id }) => id >= (identity.anchors[0]?.id ?? 1));
+      }
       if (identity.series.length < this.#series.length) await buffer.addSeries(this.#series);
       while (progress.segments < this.#segments.length) {
-        const { id: _, ...segment } = this.#segments[progress.segments];
-        await buffer.addSegment(segment);
+        await buffer.addSegment(this.#segments[progress.segments]);
         progress.segments++;
       }
       while (progress.anchors < this.#anchors.length) {
-        const { id: _, ...anchor } = this.#anchors[progress.anchors];
-        await buffer.addAnchor(anchor);
+        await buffer.addAnchor(this.#anchors[progress.anchors]);
         progress.anchors++;
       }
       this.#epoch = identity.epoch;

@@ -17,6 +17,7 @@ import type {
   Buffer as EdgeBuffer,
   EncodedBatch,
   Loss,
+  Undeclared,
 } from '../buffer/buffer.js';
 import { type DiskPatience, isPassing, whenTheDiskTakes } from './disk-patience.js';
 
@@ -162,11 +163,11 @@ export class EventualBuffer implements EdgeBuffer {
     return this.#run((buffer) => buffer.addSeries(series));
   }
 
-  addSegment(segment: Omit<SegmentDeclaration, 'id'>): Promise<SegmentDeclaration> {
+  addSegment(segment: Undeclared<SegmentDeclaration>): Promise<SegmentDeclaration> {
     return this.#run((buffer) => buffer.addSegment(segment));
   }
 
-  addAnchor(anchor: Omit<ClockAnchor, 'id'>): Promise<ClockAnchor> {
+  addAnchor(anchor: Undeclared<ClockAnchor>): Promise<ClockAnchor> {
     return this.#run((buffer) => buffer.addAnchor(anchor));
   }
 

@@ -67,7 +67,7 @@ function stretchesOf(
   until: number,
 ): Stretch[] {
   const bySegment = anchorsBySegment(anchors);
-  return segments.slice(0, until).map((segment) => stretchOf(segment, bySegment.get(segment.id) ?? []));
+  return segments.filter(({ id }) => id <= until).map((segment) => stretchOf(segment, bySegment.get(segment.id) ?? []));
 }
 
 function stretchOf(segment: SegmentDeclaration, anchors: readonly ClockAnchor[]): Stretch {

@@ -227,7 +227,7 @@ export class SegmentKeeper {
 
   /** Notes how far a segment's line has come, by which it is placed if it must be. */
   async #end(segment: number, us: number): Promise<void> {
-    const declared = this.#deps.catalogue.segments[segment - 1];
+    const declared = this.#deps.catalogue.segments.find(({ id }) => id === segment);
     if (declared === undefined || this.#isFull() || this.#lineOf(declared).lastUs >= us) return;
     const { offsetUs } = declared;
     const end = { segment, atUs: us, offsetUs, uncertaintyUs: unknownUncertaintyUs, state: unsynchronized };

@@ -13,6 +13,16 @@ describe('the watermark', () => {
     expect(watermark.at(undefined)).toEqual({ segment: 1, us: 8_000_000 });
   });
 
+  it('is the oldest time of all that waits, in whatever order it was appended', () => {
+    const watermark = new Watermark(0);
+    watermark.appended(1, { segment: 1, us: 5_000_000 });
+    watermark.appended(2, { segment: 1, us: 4_500_000 });
+    watermark.appended(3, { segment: 1, us: 6_000_000 });
+    watermark.complete({ segment: 1, us: 9_000_000 });
+    expect(watermark.at(1)).toEqual({ segment: 1, us: 4_500_000 });
+    expect(watermark.at(3)).toEqual({ segment: 1, us: 6_000_000 });
+  });
+
   it('says nothing while something waits that an earlier run has left', () => {
     const watermark = new Watermark(10);
     watermark.complete({ segment: 1, us: 9_000_000 });

@@ -56,10 +56,12 @@ export class Watermark {
     while (sent < this.#appended.length && this.#appended[sent].sequence < oldestLive) sent++;
     this.#appended.splice(0, sent);
     this.#knownFrom = oldestLive;
-    const oldest = this.#appended.at(0);
-    if (oldest === undefined || this.#safe === undefined) return this.#safe;
-    const isEarlier =
-      oldest.segment < this.#safe.segment || (oldest.segment === this.#safe.segment && oldest.us < this.#safe.us);
-    return isEarlier ? { segment: oldest.segment, us: oldest.us } : this.#safe;
+    if (this.#safe === undefined) return undefined;
+    // Sources end their rows in another order than they begin them: a later item may hold an earlier reading.
+    let { segment, us } = this.#safe;
+    for (const oldest of this.#appended) {
+      if (oldest.segment < segment || (oldest.segment === segment && oldest.us < us)) ({ segment, us } = oldest);
+    }
+    return { segment, us };
   }
 }

@@ -26,6 +26,8 @@ export type Comparison =
 /** Each is 16 bytes; a device sends in order, so there are few. */
 const acknowledgedRangesMax = 1024;
 
+const NOTHING: DeviceCatalogue = { series: [], segments: [], anchors: [] };
+
 /** An answer with as many ranges may have left out older ones. */
 const namedRangesMin = 256;
 
@@ -38,6 +40,10 @@ export class Registration {
   highest: number;
   fencingToken = 0;
   #catalogue: DeviceCatalogue;
+  /** The first ids of this epoch. */
+  #begins = { segment: 1, anchor: 1 };
+  /** There are more segments than the collector takes of an epoch. */
+  #isCut = false;
   #known: CatalogueKnown = { series: 0, segments: 0, anchors: 0 };
   /** The highest sequence that was there at the opening, of an epoch that others may have written to as well. */
   suspectUpTo: number | undefined;
@@ -47,13 +53,14 @@ export class Registration {
   #highestFound: number;
   /** Boots whose segments the collector does not take, because it knows others under their ids. */
   readonly #ownBoots = new Set<string>();
+  #sharesNothing = false;
 
   constructor(options: RegistrationOptions, identity: BufferIdentity, pageBytes: number) {
     this.#options = options;
     this.#pageBytes = pageBytes;
     this.epoch = identity.epoch;
     this.highest = identity.highestSequence;
-    this.#catalogue = identity;
+    this.#catalogue = this.#taken(identity);
     this.#highestFound = identity.highestSequence;
     if (identity.isSuspect) this.suspectUpTo = identity.highestSequence;
   }
@@ -65,33 +72,56 @@ export class Registration {
     this.suspectUpTo = identity.isSuspect ? identity.highestSequence : undefined;
     this.#acknowledged = [];
     this.#known = { series: 0, segments: 0, anchors: 0 };
-    this.#catalogue = identity;
+    this.#begins = { segment: identity.segments[0]?.id ?? 1, anchor: identity.anchors[0]?.id ?? 1 };
+    this.#catalogue = this.#taken(identity);
     this.#highestFound = identity.highestSequence;
     this.#ownBoots.clear();
+    this.#sharesNothing = false;
   }
 
   catalogue(catalogue: DeviceCatalogue): void {
-    this.#catalogue = withoutBoots(catalogue, this.#ownBoots);
+    this.#catalogue = this.#sharesNothing ? NOTHING : withoutBoots(this.#taken(catalogue), this.#ownBoots);
+  }
+
+  #taken(catalogue: DeviceCatalogue): DeviceCatalogue {
+    // Somebody may still have that of the epoch before, with what was left behind there.
+    const { series } = catalogue;
+    const segments = catalogue.segments.filter(({ id }) => id >= this.#begins.segment);
+    const anchors = catalogue.anchors.filter(({ id }) => id >= this.#begins.anchor);
+    this.#isCut = segments.length > segmentsMax;
+    return this.#isCut ? asMuchAsIsTaken({ series, segments, anchors }) : { series, segments, anchors };
   }
 
   /** Items of later segments than this one cannot be settled in this epoch. */
   get segmentMax(): number {
-    if (this.#ownBoots.size === 0) return Number.POSITIVE_INFINITY;
+    const takesAll = this.#ownBoots.size === 0 && !this.#isCut;
+    if (takesAll || this.#sharesNothing) return Number.POSITIVE_INFINITY;
     return this.#catalogue.segments.at(-1)?.id ?? 0;
   }
 
   /**
    * The collector knows another boot under an id of this one: the buffer is a copy, and so is the epoch. From now on only
    * what both copies declared is registered, so that what both copies hold can still be settled before the epoch is left.
-   * One boot less with each call; false when there is none left.
+   * One boot less with each call. Where it is not the boots, as with a series that each copy has declared anew or that a
+   * recovery could not read, nothing is declared in the end; false when that was refused, too.
    */
   share(): boolean {
+    if (this.#sharesNothing) return false;
     const newest = this.#catalogue.segments.at(-1);
-    if (newest === undefined) return false;
-    this.#ownBoots.add(newest.bootId);
-    this.#catalogue = withoutBoots(this.#catalogue, this.#ownBoots);
+    if (newest === undefined) this.#sharesNothing = true;
+    else this.#ownBoots.add(newest.bootId);
+    this.catalogue(this.#catalogue);
     this.suspectUpTo = this.#highestFound;
     return true;
+  }
+
+  /**
+   * What must not be sent in this epoch: of a catalogue that the collector does not take, only what it has already can be
+   * settled, by its checksum. The rest might be stored under another's names.
+   */
+  unshared(response: RegisterResponse): SequenceRange[] {
+    if (!this.#sharesNothing) return [];
+    return rangesWithout([{ first: 1, last: this.highest }], this.claimed(response));
   }
 
   /** Whether the catalogue has entries that the collector does not know. */
@@ -195,6 +225,18 @@ export class Registration {
 
 function sumOf({ series, segments, anchors }: CatalogueKnown): number {
   return series + segments + anchors;
+}
+
+/**
+ * As many segments of an epoch as collectors take, with their anchors. Of a device that was started more often than that since
+ * it last reached a collector, what is of the others moves to the next epoch.
+ */
+const segmentsMax = 16_384;
+
+function asMuchAsIsTaken({ series, segments, anchors }: DeviceCatalogue): DeviceCatalogue {
+  const taken = segments.slice(0, segmentsMax);
+  const last = taken.at(-1)!.id;
+  return { series, segments: taken, anchors: anchors.filter(({ segment }) => segment <= last) };
 }
 
 /** The segments of other boots. No anchors with them: those of two copies may have the same ids. */

@@ -117,6 +117,8 @@ export class SessionRegister {
       });
       queue.forked([], suspectUpTo, registration.segmentMax);
     }
+    const unshared = registration.unshared(response);
+    if (unshared.length > 0) queue.forked(unshared, registration.highest, registration.segmentMax);
     this.#upload(link);
   }
 

@@ -86,9 +86,13 @@ export class SessionUpload {
     this.backfill.reset();
   }
 
-  /** Sequences begin anew. */
+  /**
+   * Sequences begin anew. What was moved was passed by when it was answered forked, or by a copy of this buffer: a watermark
+   * may have gone by, so it is history, and the live lane begins behind it.
+   */
   newEpoch(): void {
-    this.#liveFrom = undefined;
+    const moved = this.#with.registration.highest;
+    this.#liveFrom = moved > 0 ? moved + 1 : undefined;
     this.highestSent = 0;
     this.live.isRewindDue = true;
     this.backfill.isRewindDue = true;

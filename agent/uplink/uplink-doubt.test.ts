@@ -1,3 +1,4 @@
+import { Lane } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { describe, expect, it } from 'vitest';
 import type { BufferIdentity } from '../buffer/buffer.js';
 import { ModelBuffer, unavailable, World } from './uplink-world.js';
@@ -101,9 +102,10 @@ describe('a buffer that was recovered or restored', () => {
     });
     expect(world.epochsOpened).toBe(1);
     world.answerRegister();
-    expect(world.stream?.header?.epoch[0]).not.toBe(1);
-    expect(world.stream?.items.map(({ checksum }) => checksum)).toEqual([3, 4, 5]);
-    world.answerUpload({ durable: [world.sentRange()] });
+    const [moved] = world.of(Lane.BACKFILL);
+    expect(moved.header?.epoch[0]).not.toBe(1);
+    expect(moved.items.map(({ checksum }) => checksum)).toEqual([3, 4, 5]);
+    world.answerUpload({ durable: [world.sentRange(moved)] }, moved);
     expect(world.buffer.waiting.size).toBe(0);
     expect(world.epochsOpened).toBe(1);
   });

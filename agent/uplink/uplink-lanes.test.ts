@@ -51,6 +51,20 @@ describe('two lanes', () => {
     expect(world.of(Lane.LIVE)[0].items).toHaveLength(6);
   });
 
+  it('send what has moved to a new epoch as history, and what comes then as live', () => {
+    const world = new World();
+    for (let i = 1; i <= 3; i++) world.buffer.append(i, 100);
+    world.ready();
+    world.answerUpload({ durable: [{ first: 1, last: 1 }], forked: [{ first: 2, last: 3 }] });
+    expect(world.epochsOpened).toBe(1);
+    world.answerRegister();
+    world.answerUpload({}, world.of(Lane.LIVE)[0]);
+    world.append(4);
+    const contents = (lane: Lane) => world.of(lane).flatMap(({ items }) => items.map(({ checksum }) => checksum));
+    expect(contents(Lane.BACKFILL)).toEqual([2, 3]);
+    expect(contents(Lane.LIVE)).toEqual([4]);
+  });
+
   it('keep a short backlog in order in the live lane', () => {
     const world = new World(new ModelBuffer(), { liveBacklogBytes: 10_000 });
     for (let i = 1; i <= 9; i++) world.buffer.append(i, 1000);

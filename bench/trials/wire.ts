@@ -3,10 +3,10 @@ import { basename } from 'node:path';
 import { readStatus } from '@tributary/agent/health/status-socket';
 import { TcpProxy } from '@tributary/simulators/link/tcp-proxy';
 import { type CsvTable, firstDifference, readCsvTable } from '@tributary/simulators/replay/csv-table';
+import { freePort, readMetrics } from '@tributary/simulators/rig/collector-metrics';
 import { Observer } from '@tributary/simulators/rig/observer';
 import { Rig } from '@tributary/simulators/rig/rig';
 import { until } from '@tributary/simulators/rig/until';
-import { freePort, readMetrics } from '../collector-metrics.js';
 import { TlsBytes } from '../tls-bytes.js';
 import { type Figures, numberOption, type Trial } from '../trial.js';
 

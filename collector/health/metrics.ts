@@ -94,6 +94,17 @@ export function collectorMetrics({
       },
     });
   };
+  new Counter({
+    name: 'tributary_collector_registrations_refused_total',
+    help: 'Registrations that were refused, by reason.',
+    labelNames: ['reason'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      const refused = core()?.counters.registrationsRefused ?? [];
+      for (const [reason, value] of refused) this.inc({ reason }, value);
+    },
+  });
   const frontByReason = (name: string, help: string, read: (front: TlsFront) => ReadonlyMap<string, number>) => {
     new Counter({
       name: `tributary_collector_${name}`,

@@ -7,7 +7,7 @@ import {
   ValueType,
 } from '@tributary/proto/gen/tributary/v1/series';
 import { EPOCH_BYTES } from '@tributary/proto/items/item';
-import { ANCHORS_PER_EPOCH_MAX, SEGMENTS_PER_EPOCH_MAX } from '../store/store.js';
+import { ANCHORS_PER_EPOCH_MAX, CLOCK_ID_MAX, SEGMENTS_PER_EPOCH_MAX } from '../store/store.js';
 
 /** Limits of what a registration may say. */
 export interface RegistrationLimits {
@@ -29,11 +29,29 @@ const START_ID_BYTES = 16;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not stand in a name
 const CONTROL = /[\u0000-\u001f\u007f]/;
 
-/**
- * What is wrong with a registration, in one line for a person, naming the field; undefined when nothing is. (Strings are
- * UTF-8 by then: the protobuf reader has replaced what was not, and the replacement character is refused here.)
- */
-export function checkRegistration(request: RegisterRequest, limits: RegistrationLimits): string | undefined {
+export interface RegistrationProblem {
+  /** `too-many-series` is a device that would flood the catalogue. */
+  reason: 'invalid' | 'too-many-series';
+  /** One line for a person, naming the field. */
+  detail: string;
+}
+
+/** What is wrong with a registration; undefined when nothing is. */
+export function checkRegistration(
+  request: RegisterRequest,
+  limits: RegistrationLimits,
+): RegistrationProblem | undefined {
+  const { length } = request.series;
+  if (length > limits.seriesPerDeviceMax) {
+    const detail = `series: ${length}; at most ${limits.seriesPerDeviceMax} are taken of one device`;
+    return { reason: 'too-many-series', detail };
+  }
+  const detail = problemOf(request, limits);
+  return detail === undefined ? undefined : { reason: 'invalid', detail };
+}
+
+/** Strings are UTF-8 by then: the protobuf reader has replaced what was not, and the replacement character is refused. */
+function problemOf(request: RegisterRequest, limits: RegistrationLimits): string | undefined {
   if (request.startId.length !== START_ID_BYTES) return `start_id: ${request.startId.length} bytes; 16 are needed`;
   const { epochs, series, segments, anchors } = request;
   if (epochs.length === 0) return 'epochs: the epoch that the device writes is missing';
@@ -57,7 +75,6 @@ export function checkRegistration(request: RegisterRequest, limits: Registration
 }
 
 function checkSeries(series: readonly SeriesDeclaration[], seriesMax: number): string | undefined {
-  if (series.length > seriesMax) return `series: ${series.length}; at most ${seriesMax} are taken`;
   let previous = 0;
   for (const { id, name, unit, labels, type } of series) {
     if (id <= previous || id > seriesMax)
@@ -76,10 +93,13 @@ function checkSeries(series: readonly SeriesDeclaration[], seriesMax: number): s
 }
 
 function checkSegments(segments: readonly SegmentDeclaration[]): string | undefined {
+  if (segments.length > SEGMENTS_PER_EPOCH_MAX) {
+    return `segments: ${segments.length}; at most ${SEGMENTS_PER_EPOCH_MAX} are taken`;
+  }
   let previous = 0;
   for (const { id, bootId, offsetUs, observedAtUs, state } of segments) {
-    if (id <= previous || id > SEGMENTS_PER_EPOCH_MAX) {
-      return `segments.id: ${id} after ${previous}; ids count up from 1 to ${SEGMENTS_PER_EPOCH_MAX}`;
+    if (id <= previous || id > CLOCK_ID_MAX) {
+      return `segments.id: ${id} after ${previous}; ids count up from 1 to ${CLOCK_ID_MAX}`;
     }
     previous = id;
     const problem = checkText('segments.boot_id', bootId, 1, BOOT_ID_BYTES_MAX);
@@ -96,14 +116,17 @@ function checkSegments(segments: readonly SegmentDeclaration[]): string | undefi
 }
 
 function checkAnchors(anchors: readonly ClockAnchor[]): string | undefined {
+  if (anchors.length > ANCHORS_PER_EPOCH_MAX) {
+    return `anchors: ${anchors.length}; at most ${ANCHORS_PER_EPOCH_MAX} are taken`;
+  }
   let previous = 0;
   for (const { id, segment, atUs, offsetUs, uncertaintyUs, state } of anchors) {
-    if (id <= previous || id > ANCHORS_PER_EPOCH_MAX) {
-      return `anchors.id: ${id} after ${previous}; ids count up from 1 to ${ANCHORS_PER_EPOCH_MAX}`;
+    if (id <= previous || id > CLOCK_ID_MAX) {
+      return `anchors.id: ${id} after ${previous}; ids count up from 1 to ${CLOCK_ID_MAX}`;
     }
     previous = id;
-    if (segment < 1 || segment > SEGMENTS_PER_EPOCH_MAX) {
-      return `anchors.segment: ${segment} of anchor ${id}; segments count up from 1 to ${SEGMENTS_PER_EPOCH_MAX}`;
+    if (segment < 1 || segment > CLOCK_ID_MAX) {
+      return `anchors.segment: ${segment} of anchor ${id}; segments count up from 1 to ${CLOCK_ID_MAX}`;
     }
     if (!Number.isSafeInteger(atUs) || !Number.isSafeInteger(offsetUs) || !Number.isSafeInteger(uncertaintyUs)) {
       return `anchors.offset_us: of anchor ${id} beyond 2^53`;

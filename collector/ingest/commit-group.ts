@@ -1,4 +1,5 @@
 import { DecodeArena } from '@tributary/proto/batch/arena';
+import { Lane } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { DeviceCommit } from '../store/store.js';
 import type { DeviceSession, EpochSession } from './device-session.js';
 import type { PendingItem } from './pending-item.js';
@@ -26,6 +27,19 @@ export class DevicePart implements DeviceCommit {
     this.readingsProduced = this.epochSession.readingsProduced;
     this.readingsWaiting = this.epochSession.readingsWaiting;
     this.epochSession.countsUntold = false;
+  }
+
+  /**
+   * Called when the commit begins. A stream of a broken connection may bring live readings after another one has brought a
+   * later watermark: what is below a watermark that was passed on is history, for whoever follows and for a replay.
+   */
+  settleLanes(): void {
+    const { session } = this;
+    for (const item of this.items) {
+      if (item.decoded === undefined || item.lane !== Lane.LIVE) continue;
+      if (item.firstUs < session.watermarkUs) item.lane = Lane.BACKFILL;
+      else if (item.firstUs < session.committingFromUs) session.committingFromUs = item.firstUs;
+    }
   }
 
   has(sequence: number): boolean {

@@ -27,8 +27,9 @@ export interface CommittedBatch {
 /** What follows from committed data: rollups, rules, alerts. */
 export interface Follower {
   /**
-   * Batches of one commit: devices in the order of the commit, each device's batches in order of sequence. Called once a
-   * commit, in commit order, and must not throw; the batches' memory is handed out again when it returns.
+   * Batches of one commit: devices in the order of the commit, each device's batches in order of sequence, all of them in
+   * one call. A commit of many devices may come in several calls, after its answers; commits come in their order. It must
+   * not throw; the batches' memory is handed out again when it returns.
    */
   follow(batches: readonly CommittedBatch[], nowUs: number): void;
   /**

@@ -82,9 +82,13 @@ export class DeviceSession {
   readonly deviceId: number;
   fencingToken = 0;
   inFlightBytes = 0;
+  /** When it last sent an item, in ticks of the core. */
+  activeTick = -1;
   streamsOpen = 0;
   /** The newest watermark that was passed on; it never goes back. */
   watermarkUs = Number.NEGATIVE_INFINITY;
+  /** The earliest live reading that is with the store now: no watermark goes beyond it before it was followed. */
+  committingFromUs = Number.POSITIVE_INFINITY;
   #epochs = new Map<string, EpochSession>();
 
   constructor(deviceId: number) {

@@ -3,7 +3,7 @@ import { encodeUploadMessage } from '@tributary/proto/items/upload-wire';
 import { describe, expect, it } from 'vitest';
 import type { DeviceName } from '../store/store.js';
 import { StoreError } from '../store/store-error.js';
-import { Bench, batchItem, NOW_US, PUMP, registered, uploadHeader } from './ingest-fixture.js';
+import { Bench, batchBody, batchItem, item, NOW_US, PUMP, registered, uploadHeader } from './ingest-fixture.js';
 
 const VALVE: DeviceName = { tenant: 'acme', device: 'valve' };
 
@@ -38,6 +38,52 @@ describe('the group commit', () => {
       [5, 2, 2],
       [5, 3, 3],
     ]);
+  });
+
+  it('answers before anything follows, and follows in order, a little in each turn', () => {
+    const bench = twoDevices();
+    const values = new Float64Array(20_000).fill(1);
+    const large = (sequence: number) =>
+      item(sequence, batchBody([...values]), {
+        readings: values.length,
+        readingsBefore: (sequence - 1) * values.length,
+      });
+    const pump = bench.open();
+    const valve = bench.open(VALVE);
+    const watermarkUs = 1000;
+    pump.stream.message(encodeUploadMessage(uploadHeader({ watermarkUs }), [large(1), large(2)]), NOW_US);
+    valve.stream.message(encodeUploadMessage(uploadHeader({ watermarkUs }), [batchItem(1)]), NOW_US);
+    for (const { stream } of [pump, valve]) stream.halfClose(NOW_US);
+    bench.wake();
+    bench.answer();
+    expect(valve.peer.response?.durable).toEqual([{ first: 1, last: 1 }]);
+    expect(pump.peer.response?.durable).toEqual([{ first: 1, last: 2 }]);
+    expect([bench.followed.length, bench.watermarks.length, bench.core.idle]).toEqual([0, 0, false]);
+    bench.wake();
+    expect(bench.followed.map(({ deviceId }) => deviceId)).toEqual([5, 5]);
+    expect(bench.watermarks).toEqual([]);
+    bench.wake();
+    expect(bench.followed.map(({ deviceId, sequence }) => [deviceId, sequence])).toEqual([
+      [5, 1],
+      [5, 2],
+      [6, 1],
+    ]);
+    expect(bench.watermarks).toHaveLength(2);
+    expect(bench.core.idle).toBe(true);
+  });
+
+  it('holds the memory of a few commits only when following falls behind', () => {
+    // Nobody wakes it: the fourth commit makes room for itself.
+    const behind = new Bench();
+    const other = behind.open();
+    other.stream.message(encodeUploadMessage(uploadHeader(), [batchItem(1)]), NOW_US);
+    behind.wake();
+    for (let sequence = 2; sequence <= 6; sequence++) {
+      other.stream.message(encodeUploadMessage(undefined, [batchItem(sequence)]), NOW_US);
+      behind.answer();
+    }
+    expect(behind.commits).toHaveLength(5);
+    expect(behind.followed.map(({ sequence }) => sequence)).toEqual([1, 2, 3]);
   });
 
   it('hands items over in order of sequence, however they came', () => {
@@ -93,9 +139,9 @@ describe('the group commit', () => {
   it('gives an item up that fails again and again while others are stored', () => {
     const bench = new Bench();
     bench.poison = ({ items }) => (items.some(({ sequence }) => sequence === 2) ? new Error('again') : undefined);
-    const verdicts = [1, 3, 4, 5].map((other) => bench.upload([batchItem(2), batchItem(other)]).response);
-    expect(verdicts.map((response) => response?.later.length)).toEqual([1, 1, 1, 0]);
-    expect(verdicts[3]?.rejected).toMatchObject([{ sequence: 2, reason: RejectionReason.MALFORMED }]);
+    const verdicts = [1, 3, 4].map((other) => bench.upload([batchItem(2), batchItem(other)]).response);
+    expect(verdicts.map((response) => response?.later.length)).toEqual([1, 1, 0]);
+    expect(verdicts[2]?.rejected).toMatchObject([{ sequence: 2, reason: RejectionReason.MALFORMED }]);
   });
 
   it('gives an item up that is all that a lone device sends', () => {

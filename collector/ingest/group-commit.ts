@@ -4,13 +4,14 @@ import { StoreError } from '../store/store-error.js';
 import { CommitGroup, type DevicePart } from './commit-group.js';
 import type { Follower } from './committed.js';
 import type { DeviceSession, EpochSession } from './device-session.js';
+import { FollowQueue } from './follow-queue.js';
 import type { IngestCounters } from './ingest-counters.js';
 import type { IngestLimits } from './ingest-limits.js';
 import type { PendingItem } from './pending-item.js';
 
 /** What the committer asks of its host. */
 export interface CommitPort {
-  /** Call {@link GroupCommitter.start} soon, when what has arrived by now was read: after this turn of the event loop. */
+  /** Call {@link GroupCommitter.turn} soon, when what has arrived by now was read: after this turn of the event loop. */
   wake(): void;
   /** Commit, and answer with `done` or `failed`: later, never from within this call. */
   begin(devices: readonly DeviceCommit[]): void;
@@ -54,12 +55,20 @@ export class GroupCommitter {
   readonly #port: CommitPort;
   readonly #follower: Follower;
   readonly #counters: IngestCounters;
+  /** What was acknowledged and is still to be followed. */
+  readonly #followed: FollowQueue;
 
   constructor(limits: IngestLimits, port: CommitPort, follower: Follower, counters: IngestCounters) {
     this.#limits = limits;
     this.#port = port;
     this.#follower = follower;
     this.#counters = counters;
+    this.#followed = new FollowQueue({
+      follower,
+      wake: () => port.wake(),
+      release: (group) => this.#release(group),
+      bug: (error, doing) => port.bug(error, doing),
+    });
     this.#gathering = new CommitGroup();
     this.#queue.push(this.#gathering);
   }
@@ -69,9 +78,9 @@ export class GroupCommitter {
     return this.#gathering;
   }
 
-  /** Nothing is gathered and nothing is with the store. */
+  /** Nothing is gathered, nothing is with the store, and everything that is stored was followed. */
   get idle(): boolean {
-    return this.#state.state === 'idle';
+    return this.#state.state === 'idle' && this.#followed.idle;
   }
 
   /** Makes room for an item: a sequence that is in the group already, or a full group, begins the next one. */
@@ -98,8 +107,18 @@ export class GroupCommitter {
     this.#wake();
   }
 
-  /** Begins a commit when none runs and there is something to commit. */
-  start(): void {
+  /** No live reading of the device older than this will come; passed on behind the batches that came before it. */
+  watermark(deviceId: number, watermarkUs: number, nowUs: number): void {
+    this.#followed.watermark(deviceId, watermarkUs, nowUs);
+  }
+
+  /** Begins a commit when none runs and there is something to commit, and follows a little of what is committed. */
+  turn(): void {
+    this.#start();
+    this.#followed.step();
+  }
+
+  #start(): void {
     if (this.#state.state === 'committing') return;
     const group = this.#nextGroup();
     if (group === undefined) {
@@ -113,17 +132,21 @@ export class GroupCommitter {
   done(outcomes: readonly DeviceCommitOutcome[], nowUs: number): void {
     const { group, slice, rest, attempts } = this.#running();
     this.#counters.commits++;
-    // The store works on the next commit while this one is followed.
+    releaseWatermarks(slice);
+    // The store works on the next commit while this one is settled.
     this.#proceed(group, rest, attempts);
-    this.#follow(slice, outcomes, nowUs);
+    this.#followed.makeRoom();
+    this.#followed.commit(slice, outcomes, nowUs);
+    // The answers go out before anything is followed: they do not depend on it.
     this.#settle(slice, outcomes);
-    if (rest.length === 0 && !this.#isRunning(group)) this.#release(group);
+    if (rest.length === 0 && !this.#isRunning(group)) this.#followed.release(group);
   }
 
   /** The store has refused what `begin` gave it; nothing of it is there. */
   failed(error: unknown): void {
     const { group, slice, rest, attempts } = this.#running();
     this.#counters.commitsFailed++;
+    releaseWatermarks(slice);
     const items = slice.reduce((sum, part) => sum + part.items.length, 0);
     if (error instanceof StoreError || attempts >= ATTEMPTS_MAX || items === 0) {
       if (!(error instanceof StoreError)) this.#port.bug(error, 'committing');
@@ -134,7 +157,7 @@ export class GroupCommitter {
       if (error instanceof StoreError && error.code === 'io') {
         for (const { deviceId } of slice) this.#follower.uncertain?.(deviceId);
       }
-      this.#release(group);
+      this.#followed.release(group);
       return;
     }
     if (items > 1) {
@@ -146,7 +169,7 @@ export class GroupCommitter {
     this.#port.bug(error, 'committing one item');
     this.#proceed(group, rest, attempts);
     this.#suspect(slice);
-    if (rest.length === 0 && !this.#isRunning(group)) this.#release(group);
+    if (rest.length === 0 && !this.#isRunning(group)) this.#followed.release(group);
   }
 
   #running() {
@@ -159,7 +182,10 @@ export class GroupCommitter {
   }
 
   #begin(group: CommitGroup, slice: DevicePart[], rest: DevicePart[][], attempts: number): void {
-    for (const part of slice) part.takeCounts();
+    for (const part of slice) {
+      part.takeCounts();
+      part.settleLanes();
+    }
     this.#state = { state: 'committing', group, slice, rest, attempts };
     this.#port.begin(slice);
   }
@@ -172,7 +198,7 @@ export class GroupCommitter {
       return;
     }
     this.#state = { state: 'idle' };
-    this.start();
+    this.#start();
   }
 
   #wake(): void {
@@ -196,30 +222,6 @@ export class GroupCommitter {
     group.clear();
     // Two groups take turns; the memory of more, from a time of pressure, is given back.
     if (this.#spare.length < 2) this.#spare.push(group);
-  }
-
-  #follow(slice: readonly DevicePart[], outcomes: readonly DeviceCommitOutcome[], nowUs: number): void {
-    const batches: PendingItem[] = [];
-    for (let at = 0; at < slice.length; at++) {
-      const outcome = outcomes[at];
-      if (outcome.outcome !== 'committed') continue;
-      const { items } = slice[at];
-      for (let index = 0; index < items.length; index++) {
-        if (outcome.items[index] !== ItemOutcome.Stored || items[index].decoded === undefined) continue;
-        items[index].position = outcome.position;
-        batches.push(items[index]);
-      }
-    }
-    try {
-      if (batches.length > 0) this.#follower.follow(batches, nowUs);
-      for (let at = 0; at < slice.length; at++) {
-        const outcome = outcomes[at];
-        if (outcome.outcome === 'committed') this.#follower.committed?.(slice[at].deviceId, outcome.position);
-      }
-    } catch (error) {
-      // The items are durable whatever follows.
-      this.#port.bug(error, 'following a commit');
-    }
   }
 
   #settle(slice: readonly DevicePart[], outcomes: readonly DeviceCommitOutcome[]): void {
@@ -308,6 +310,11 @@ export class GroupCommitter {
     }
     this.#defer(slice);
   }
+}
+
+/** What was with the store is followed before any answer brings a watermark. */
+function releaseWatermarks(slice: readonly DevicePart[]): void {
+  for (const { session } of slice) session.committingFromUs = Number.POSITIVE_INFINITY;
 }
 
 /** Splits by items, so that a part of one device may be cut. Both halves have items when there are two. */

@@ -19,6 +19,7 @@ import {
   item,
   NOW_US,
   Peer,
+  PUMP,
   registered,
   uploadHeader,
 } from './ingest-fixture.js';
@@ -269,6 +270,36 @@ describe('an upload', () => {
     expect(bench.watermarks).toEqual([NOW_US - 500_000, NOW_US]);
   });
 
+  it('takes as history what comes live below a watermark that was passed on', () => {
+    const bench = new Bench();
+    bench.upload([], { watermarkUs: 500_000 });
+    const late = batchItem(1);
+    const live = item(2, batchBody([1, 2, 3], { startUs: 500_000 }));
+    bench.upload([late, live]);
+    const lanes = bench.commits.flat().flatMap(({ items }) => items.map(({ lane }) => lane));
+    expect(lanes).toEqual([Lane.BACKFILL, Lane.LIVE]);
+  });
+
+  it('passes no watermark on that goes beyond what is with the store', () => {
+    const bench = new Bench();
+    const { stream } = bench.open();
+    const early = item(1, batchBody([1, 2, 3], { startUs: 100_000 }));
+    stream.message(encodeUploadMessage(uploadHeader(), [early]), NOW_US);
+    bench.wake();
+    stream.cancel();
+    const heartbeat = () => {
+      const other = bench.open().stream;
+      other.message(encodeUploadMessage(uploadHeader({ watermarkUs: 500_000 }), []), NOW_US);
+      other.halfClose(NOW_US);
+    };
+    heartbeat();
+    expect(bench.watermarks).toEqual([NOW_US - 900_000]);
+    bench.commitAll();
+    expect(bench.commits[0][0].items[0].lane).toBe(Lane.LIVE);
+    heartbeat();
+    expect(bench.watermarks).toEqual([NOW_US - 900_000, NOW_US - 500_000]);
+  });
+
   it("tells the store of the device's counts even without items, once", () => {
     const bench = new Bench();
     bench.upload([], { readingsProduced: 12, readingsWaiting: 3 });
@@ -318,6 +349,37 @@ describe('back-pressure', () => {
     expect(peer.paused).toBe(false);
     stream.halfClose(NOW_US);
     expect(peer.response?.durable).toEqual([{ first: 1, last: 6 }]);
+  });
+
+  it('gives a device its share only while others send, and all that it may have when they rest', () => {
+    const valve = { tenant: 'acme', device: 'valve' };
+    const bench = new Bench({ sharedInFlightBytes: 3000, deviceShareBytesMin: 1500 }, [
+      [PUMP, registered()],
+      [valve, registered({ deviceId: 6 })],
+    ]);
+    const header = uploadHeader();
+    const batches = (from: number, to: number) =>
+      Array.from({ length: to - from + 1 }, (_, at) => batchItem(from + at));
+    const greedy = bench.open();
+    greedy.stream.message(encodeUploadMessage(header, batches(1, 20)), NOW_US);
+    expect(greedy.peer.paused).toBe(false);
+    bench.commitAll();
+    bench.upload(batches(1, 1), {}, valve);
+    greedy.stream.message(encodeUploadMessage(undefined, batches(21, 40)), NOW_US);
+    expect(greedy.peer.paused).toBe(true);
+    // What is within its share goes on while the greedy one waits.
+    const modest = bench.open(valve);
+    modest.stream.message(encodeUploadMessage(header, batches(2, 2)), NOW_US);
+    expect(modest.peer.paused).toBe(false);
+    bench.commitAll();
+    expect(greedy.peer.paused).toBe(false);
+    for (const _ of [1, 2]) bench.core.tick(NOW_US);
+    greedy.stream.message(encodeUploadMessage(undefined, batches(41, 60)), NOW_US);
+    expect(greedy.peer.paused).toBe(false);
+    bench.commitAll();
+    for (const { stream } of [greedy, modest]) stream.halfClose(NOW_US);
+    expect(greedy.peer.response?.durable).toEqual([{ first: 1, last: 60 }]);
+    expect(bench.core.inFlightBytes).toBe(0);
   });
 
   it('counts what a batch takes in memory, however little it is on the wire', () => {

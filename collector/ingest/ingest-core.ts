@@ -39,8 +39,13 @@ export class IngestCore {
   readonly #limits: IngestLimits;
   readonly #random: Random;
   readonly #follower: Follower;
-  readonly #port: CommitPort;
   #inFlightBytes = 0;
+  /** Devices that have something in flight. */
+  #devicesInFlight = 0;
+  #ticks = 0;
+  /** Devices that have sent an item since the last tick, and between the two before. */
+  #activeDevices = 0;
+  #activeDevicesBefore = 0;
   /** Streams that may be paused; counted anew at each look. */
   #pausedStreams = 0;
   #stopping = false;
@@ -51,7 +56,6 @@ export class IngestCore {
     this.#limits = limits;
     this.#random = random;
     this.#follower = follower;
-    this.#port = port;
     this.#sessions = new SessionTable(limits.devicesMax);
     this.#committer = new GroupCommitter(limits, port, follower, this.counters);
     const batchLimits: BatchLimits = {
@@ -105,16 +109,19 @@ export class IngestCore {
     return stream;
   }
 
-  /** Ends streams that take too long. To be called about once a second. */
+  /** Ends streams that take too long, and counts anew who sends. To be called about once a second. */
   tick(nowUs: number): void {
     this.#nowUs = nowUs;
+    this.#ticks++;
+    this.#activeDevicesBefore = this.#activeDevices;
+    this.#activeDevices = 0;
     const oldestUs = nowUs - this.#limits.streamDurationMsMax * 1000 * STREAM_TIME_SLACK;
     for (const stream of this.#streams) if (stream.openedUs < oldestUs) stream.stop(DeferralReason.PRESSURE);
   }
 
-  /** What has arrived was read: a commit may begin. Answers the port's `wake`. */
+  /** What has arrived was read: a commit may begin, and what was committed is followed. Answers the port's `wake`. */
   wake(): void {
-    this.#committer.start();
+    this.#committer.turn();
   }
 
   /** The store has committed what the port was given. */
@@ -157,12 +164,23 @@ export class IngestCore {
     }
   }
 
+  /** What one device may have in flight now: everything that it ever may while no other sends, else its share. */
+  #deviceBytes(): number {
+    const { deviceInFlightBytesMax, sharedInFlightBytes, deviceShareBytesMin } = this.#limits;
+    if (this.#activeDevices <= 1 && this.#activeDevicesBefore <= 1) return deviceInFlightBytesMax;
+    const share = sharedInFlightBytes / Math.max(1, this.#devicesInFlight);
+    return Math.min(deviceInFlightBytesMax, Math.max(deviceShareBytesMin, share));
+  }
+
   #take(session: DeviceSession, bytes: number): boolean {
+    if (session.activeTick !== this.#ticks) {
+      session.activeTick = this.#ticks;
+      this.#activeDevices++;
+    }
+    if (session.inFlightBytes === 0) this.#devicesInFlight++;
     this.#inFlightBytes += bytes;
     session.inFlightBytes += bytes;
-    const free =
-      this.#inFlightBytes < this.#limits.inFlightBytesMax &&
-      session.inFlightBytes < this.#limits.deviceInFlightBytesMax;
+    const free = this.#inFlightBytes < this.#limits.inFlightBytesMax && session.inFlightBytes < this.#deviceBytes();
     if (!free) this.#pausedStreams++;
     return free;
   }
@@ -170,13 +188,14 @@ export class IngestCore {
   #release(session: DeviceSession, bytes: number): void {
     this.#inFlightBytes -= bytes;
     session.inFlightBytes -= bytes;
+    if (session.inFlightBytes === 0) this.#devicesInFlight--;
   }
 
   /** Once a commit, not once an item: it looks at every stream. */
   #resume(): void {
     if (this.#pausedStreams === 0) return;
     if (this.#inFlightBytes >= this.#limits.inFlightBytesMax * RESUME_SHARE) return;
-    const deviceBytes = this.#limits.deviceInFlightBytesMax * RESUME_SHARE;
+    const deviceBytes = this.#deviceBytes() * RESUME_SHARE;
     let paused = 0;
     for (const stream of this.#streams) {
       if (!stream.paused) continue;
@@ -186,14 +205,11 @@ export class IngestCore {
     this.#pausedStreams = paused;
   }
 
-  #watermark(session: DeviceSession, watermarkUs: number): void {
+  #watermark(session: DeviceSession, saidUs: number): void {
+    const watermarkUs = Math.min(saidUs, session.committingFromUs);
     if (watermarkUs <= session.watermarkUs) return;
     session.watermarkUs = watermarkUs;
-    try {
-      this.#follower.watermark?.(session.deviceId, watermarkUs, this.#nowUs);
-    } catch (error) {
-      this.#port.bug(error, 'following a watermark');
-    }
+    this.#committer.watermark(session.deviceId, watermarkUs, this.#nowUs);
   }
 
   #closed(stream: UploadStream): void {

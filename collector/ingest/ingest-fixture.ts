@@ -250,8 +250,10 @@ export class Bench {
   }
 
   commitAll(): void {
-    this.wake();
-    while (this.committing) this.answer();
+    while (this.#woken || this.committing) {
+      this.wake();
+      if (this.committing) this.answer();
+    }
   }
 
   #commit(part: DeviceCommit): DeviceCommitOutcome {

@@ -20,6 +20,13 @@ export interface IngestLimits {
   /** Bytes that were taken and are not committed, decoded columns included: of everybody, and of one device. */
   inFlightBytesMax: number;
   deviceInFlightBytesMax: number;
+  /**
+   * Of the devices that have something in flight together, while more than one device sends: each has an equal share of
+   * it, and at least `deviceShareBytesMin`. A device that sends more waits for its turn, so a commit never is mostly one
+   * device's while others wait for it.
+   */
+  sharedInFlightBytes: number;
+  deviceShareBytesMin: number;
   /** Of one group commit. */
   commitBytesMax: number;
   commitItemsMax: number;
@@ -58,6 +65,11 @@ export const defaultIngestLimits: Readonly<IngestLimits> = {
   inFlightBytesMax: 192 * 1024 * 1024,
   // Two full streams (live and backfill) with their decoded columns.
   deviceInFlightBytesMax: 16 * 1024 * 1024,
+  // Some 100,000 readings with their decoded columns: half of them with the store and half being gathered take a small
+  // machine about 20 ms, which is what a neighbour waits.
+  sharedInFlightBytes: 2 * 1024 * 1024,
+  // The batches of a few minutes: what every device sends that is not behind, and never waits with.
+  deviceShareBytesMin: 512 * 1024,
   // Larger commits save nothing more (the cost of a sync is spread thin already) and delay everybody's answer.
   commitBytesMax: 4 * 1024 * 1024,
   commitItemsMax: 4096,
@@ -89,6 +101,7 @@ export function assertIngestLimits(limits: IngestLimits): void {
     limits.streamBytesMax <= limits.deviceInFlightBytesMax,
     'a stream must fit into what a device may have in flight',
   );
+  needs(limits.deviceShareBytesMin > 0, 'a device must have a share of what is in flight');
   needs(
     limits.deviceInFlightBytesMax <= limits.inFlightBytesMax,
     'one device must fit into what all may have in flight',

@@ -34,7 +34,8 @@ export class PendingItem implements CheckedItem, CommittedBatch {
   readonly readings: number;
   readonly readingsBefore: number;
   readonly body: Uint8Array;
-  readonly lane: Lane;
+  /** Live becomes backfill when a watermark has passed it by before its commit begins. */
+  lane: Lane;
   readonly deviceId: number;
   readonly epochId: number;
   readonly epoch: Uint8Array;

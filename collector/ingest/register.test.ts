@@ -93,7 +93,16 @@ describe('a registration', () => {
     ['with a long version', { agentVersion: '1'.repeat(65) }, 'agent_version'],
     ['with an empty attribute name', { attributes: { '': 'x' } }, 'attributes key'],
   ])('%s is refused with the field', (_, changes, problem) => {
-    expect(check(changes)).toContain(problem);
+    expect(check(changes)).toMatchObject({ reason: 'invalid', detail: expect.stringContaining(problem) });
+  });
+
+  it('that would flood the catalogue is refused for that reason', () => {
+    const bomb = Array.from({ length: 4097 }, (_, at) => ({ ...series, id: at + 1, name: `s${at}` }));
+    expect(check({ series: bomb })).toEqual({
+      reason: 'too-many-series',
+      detail: 'series: 4097; at most 4096 are taken of one device',
+    });
+    expect(check({ series: bomb.slice(1) })?.reason).toBe('invalid');
   });
 });
 

@@ -17,7 +17,7 @@ export type RegisterResult =
 export interface RegisterDependencies {
   store: Pick<Store, 'register'>;
   clock: Clock;
-  core: Pick<IngestCore, 'registered'>;
+  core: Pick<IngestCore, 'registered' | 'counters'>;
   limits: IngestLimits;
   /** Tells whoever follows the data who the device is, before its first commit. */
   introduce?: (deviceId: number, name: DeviceName) => void;
@@ -43,7 +43,10 @@ export async function register(
 ): Promise<RegisterResult> {
   const receivedAtUs = clock.wallUs();
   const problem = checkRegistration(request, limits);
-  if (problem !== undefined) return { outcome: 'invalid', detail: problem };
+  if (problem !== undefined) {
+    core.counters.countRegistrationRefused(problem.reason);
+    return { outcome: 'invalid', detail: problem.detail };
+  }
   const { segments, anchors, corrected } = settleClaims(request.segments, request.anchors, {
     receivedAtUs,
     monotonicUs: request.monotonicUs,
@@ -61,7 +64,10 @@ export async function register(
     nowUs: receivedAtUs,
     seriesPerDeviceMax: limits.seriesPerDeviceMax,
   });
-  if (outcome.outcome !== 'registered') return outcome;
+  if (outcome.outcome !== 'registered') {
+    core.counters.countRegistrationRefused(outcome.outcome);
+    return outcome;
+  }
   const { device } = outcome;
   introduce?.(device.deviceId, name);
   core.registered(name, device);
@@ -79,10 +85,10 @@ export async function register(
     encodings: [...ENCODINGS],
     receivedAtUs,
     sentAtUs: clock.wallUs(),
-    seriesKnown: knownUpTo(first.series),
-    segmentsKnown: knownUpTo(first.segments),
+    seriesKnown: knownFromFirst(first.series),
+    segmentsKnown: knownFromFirst(first.segments),
     alertCursor: device.alertCursor,
-    anchorsKnown: knownUpTo(first.anchors),
+    anchorsKnown: knownFromFirst(first.anchors),
   };
   return { outcome: 'registered', response, corrected };
 }
@@ -96,9 +102,14 @@ function durableState(epoch: RegisteredEpoch): DurableState {
   };
 }
 
-/** Entries 1 to this are there. */
-function knownUpTo(entries: readonly unknown[]): number {
-  let known = 0;
-  while (known + 1 < entries.length && entries[known + 1] !== undefined) known++;
-  return known;
+/** So many entries are there from the first on without a gap; ids may begin late, with holes before. */
+function knownFromFirst(entries: readonly unknown[]): number {
+  for (const key in entries) {
+    const first = Number(key);
+    if (entries[first] === undefined) continue;
+    let end = first;
+    while (entries[end] !== undefined) end++;
+    return end - first;
+  }
+  return 0;
 }

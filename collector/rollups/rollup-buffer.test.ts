@@ -48,14 +48,14 @@ function naive(all: Readings, stepSeconds: number): Map<number, Bucket> {
   );
 }
 
-function feed(buffer: RollupBuffer, batches: readonly Readings[]): void {
+function feed(buffer: RollupBuffer, batches: readonly Readings[], deviceId = 1): void {
   const readings = new SeriesReadings();
   for (const rows of batches) {
     const batch = readingsBatch(rows);
     readings.openBatch(batch, 0);
     readings.openGroup(batch.groups[0]!);
     readings.select(batch.groups[0]!.columns[0]!);
-    buffer.add(1, 5, readings);
+    buffer.add(deviceId, deviceId * 5, readings);
   }
 }
 
@@ -162,5 +162,59 @@ describe('the rollup buffer', () => {
     expect(buffer.series).toBe(0);
     feed(buffer, [[[0, 2]]]);
     expect(Array.from(buffer.take().mean.subarray(0, 2))).toEqual([2, 2]);
+  });
+});
+
+describe('one device of a rollup buffer', () => {
+  const taken = (columns: RollupColumns) =>
+    Array.from({ length: columns.length }, (_, row) => {
+      const { deviceId, seriesId, stepSeconds, start, count, min, max, mean, m2, firstUs, lastUs } = columns;
+      const all = [deviceId, seriesId, stepSeconds, start, count, min, max, mean, m2, firstUs, lastUs];
+      return all.map((column) => column[row]!);
+    });
+  const batch = fc.array(fc.tuple(fc.integer({ min: 0, max: 3000 }), fc.integer({ min: -5, max: 5 })), {
+    minLength: 1,
+    maxLength: 20,
+  });
+  const steps = fc.array(fc.oneof(fc.tuple(fc.constantFrom(1, 2, 3), batch), fc.constantFrom('of 1', 'of 2', 'all')), {
+    maxLength: 30,
+  });
+
+  it('is taken alone, and the others lose nothing', () => {
+    fc.assert(
+      fc.property(steps, (all) => {
+        const together = new RollupBuffer();
+        const apart = [1, 2, 3].map(() => new RollupBuffer());
+        for (const step of [...all, 'all' as const]) {
+          if (typeof step === 'object') {
+            const [deviceId, rows] = step;
+            feed(together, [rows], deviceId);
+            feed(apart[deviceId - 1]!, [rows], deviceId);
+          } else if (step === 'all') {
+            const found = taken(together.take());
+            for (const [at, buffer] of apart.entries()) {
+              expect(found.filter(([deviceId]) => deviceId === at + 1)).toEqual(taken(buffer.take()));
+            }
+          } else {
+            const deviceId = Number(step.slice(3));
+            expect(taken(together.takeOf(deviceId))).toEqual(taken(apart[deviceId - 1]!.take()));
+            expect(together.length).toBe(apart.reduce((sum, { length }) => sum + length, 0));
+          }
+        }
+      }),
+      { seed: 33 },
+    );
+  });
+
+  it('is named when it has many minutes, until it was taken', () => {
+    const buffer = new RollupBuffer();
+    feed(buffer, [Array.from({ length: 999 }, (_, minute): [number, number] => [minute * 60, 1])], 1);
+    feed(buffer, [Array.from({ length: 999 }, (_, minute): [number, number] => [minute * 60, 1])], 2);
+    expect(buffer.heavy).toBeUndefined();
+    feed(buffer, [[[999 * 60, 1]]], 2);
+    expect(buffer.heavy).toBe(2);
+    expect(buffer.takeOf(2).length).toBe(1000 + Math.ceil(1000 / 15));
+    expect(buffer.heavy).toBeUndefined();
+    expect(buffer.length).toBe(999);
   });
 });

@@ -1,11 +1,17 @@
 import type { SeriesReadings } from '@tributary/core/rules/series-readings';
 import type { RollupColumns } from '../store/store.js';
 import { sumUp } from './gain.js';
-import { emptyGain, RollupRows } from './rollup-rows.js';
+import { type BucketGain, emptyGain, RollupRows } from './rollup-rows.js';
 
 export const MINUTE_SECONDS = 60;
 export const QUARTER_SECONDS = 900;
 const MINUTE_US = MINUTE_SECONDS * 1e6;
+
+/**
+ * Minutes of one device that are better saved at once: some 20 ms of the store's time, in which it commits no readings. A
+ * device that sends what happens now has one open minute a series and gets there only with a thousand series.
+ */
+const HEAVY_ROWS = 1000;
 
 /** A series without a reading in so many fills is forgotten: a few minutes, where making it anew costs nothing. */
 const FORGET_FILLS = 64;
@@ -35,6 +41,9 @@ export class RollupBuffer {
   readonly #series = new Map<number, SeriesBuckets>();
   /** Whose each row is. */
   readonly #owners: SeriesBuckets[] = [];
+  /** Minutes that each device has here. */
+  readonly #rowsOfDevice = new Map<number, number>();
+  #heavy: number | undefined;
   readonly #gain = emptyGain();
   /** Readings of buckets that begin before this are in rollups already, and are passed over; microseconds. */
   fromUs = Number.NEGATIVE_INFINITY;
@@ -47,6 +56,11 @@ export class RollupBuffer {
   /** Minutes that wait to be saved. */
   get length(): number {
     return this.#rows.length;
+  }
+
+  /** A device that has so many minutes here that it should be taken alone. */
+  get heavy(): number | undefined {
+    return this.#heavy;
   }
 
   /** Adds the finite readings of one series. Their times may be in any order and overlap what came before. */
@@ -82,9 +96,36 @@ export class RollupBuffer {
     }
     this.#owners.length = 0;
     this.#rows = new RollupRows();
+    this.#rowsOfDevice.clear();
+    this.#heavy = undefined;
     this.#fill += 1;
     if (this.#fill % FORGET_FILLS === 0) this.#forget();
     return rows;
+  }
+
+  /** Hands over what waits of one device; the rest stays. */
+  takeOf(deviceId: number): RollupColumns {
+    const rest = this.#rows;
+    const owners = this.#owners.splice(0);
+    const taken = new RollupBuffer();
+    this.#rows = new RollupRows(Math.max(256, rest.length));
+    this.#rowsOfDevice.clear();
+    this.#heavy = undefined;
+    this.#fill += 1;
+    for (const [row, buckets] of owners.entries()) {
+      const device = rest.deviceId[row]!;
+      const series = rest.seriesId[row]!;
+      const startUs = rest.start[row]! * 1e6;
+      const gain = RollupRows.read(rest, row, this.#gain);
+      if (device === deviceId) taken.#gainOf(taken.#bucketsOf(series), device, series, startUs, gain);
+      else this.#gainOf(this.#renewed(buckets), device, series, startUs, gain);
+    }
+    return taken.take();
+  }
+
+  #gainOf(buckets: SeriesBuckets, deviceId: number, seriesId: number, startUs: number, gain: BucketGain): void {
+    const row = this.#rowOf(buckets, deviceId, seriesId, startUs);
+    this.#rows.merge(row, gain);
   }
 
   /** Series that have ended, or rest for long, must not stay in memory for ever. */
@@ -108,6 +149,11 @@ export class RollupBuffer {
       };
       this.#series.set(seriesId, buckets);
     }
+    return this.#renewed(buckets);
+  }
+
+  /** Without rows of an earlier fill. */
+  #renewed(buckets: SeriesBuckets): SeriesBuckets {
     if (buckets.fill !== this.#fill) {
       buckets.fill = this.#fill;
       buckets.startUs = Number.NaN;
@@ -123,6 +169,9 @@ export class RollupBuffer {
       row = this.#rows.open(deviceId, seriesId, MINUTE_SECONDS, startUs / 1e6);
       buckets.rows.set(startUs, row);
       this.#owners.push(buckets);
+      const rows = (this.#rowsOfDevice.get(deviceId) ?? 0) + 1;
+      this.#rowsOfDevice.set(deviceId, rows);
+      if (rows >= HEAVY_ROWS) this.#heavy = deviceId;
     }
     buckets.startUs = startUs;
     buckets.row = row;

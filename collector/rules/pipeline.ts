@@ -6,6 +6,7 @@ import { RollupBuffer } from '../rollups/rollup-buffer.js';
 import type { Derived, DerivedMark, DeviceName, RuleStateRow, Store, StoredSeries } from '../store/store.js';
 import { AlertOutbox } from './alert-outbox.js';
 import { compileRule } from './compiled-rule.js';
+import { portionsOf } from './derived-portions.js';
 import { Digest } from './digest.js';
 import { Replay } from './replay.js';
 import { RuleHost } from './rule-host.js';
@@ -45,6 +46,9 @@ export const DEFAULT_DERIVED_LIMITS: DerivedLimits = {
 const RETRY_MS = 1000;
 const DEVICES_PAGE = 1000;
 
+/** Rows of one transaction: some 10 ms in which no reading is committed and nobody is answered. */
+const PORTION_ROWS = 500;
+
 /** A device whose commits are not digested as they come but read back from the store. */
 interface Behind {
   /** Undefined where only the store knows. */
@@ -80,6 +84,8 @@ export class DerivedPipeline implements Follower {
   #batchesFailed = 0;
   #catchingUp: Promise<void> | undefined;
   #cancelTimer: (() => void) | undefined;
+  /** The time has come to save everything. */
+  #flushDue = false;
   #stopped = false;
   readonly #endPauses = new Set<() => void>();
 
@@ -160,6 +166,8 @@ export class DerivedPipeline implements Follower {
 
   /** Saves everything that is digested now. Rejects when the store fails and the pipeline is being stopped. */
   async flush(): Promise<void> {
+    // Nothing less is begun while this waits for the save that runs.
+    this.#flushDue = true;
     while (this.#saving !== undefined) await this.#saving;
     await this.#save();
   }
@@ -226,37 +234,40 @@ export class DerivedPipeline implements Follower {
 
   #scheduleFlush(): void {
     if (this.#stopped || this.#saving !== undefined) return;
-    if (this.#rollups.length >= this.#limits.rollupRowsMax) {
+    if (this.#flushDue || this.#rollups.length >= this.#limits.rollupRowsMax) {
       this.#cancelTimer?.();
       this.#cancelTimer = undefined;
       this.#saveInBackground();
+    } else if (this.#rollups.heavy !== undefined && this.#marks.has(this.#rollups.heavy)) {
+      // A device that catches up: what it brings is saved as it comes, not in one transaction that everybody waits for.
+      this.#saveInBackground(this.#rollups.heavy);
     } else if (this.#cancelTimer === undefined && this.#marks.size > 0) {
       this.#cancelTimer = this.#options.scheduler.setTimer(this.#limits.flushIntervalMs, () => {
         this.#cancelTimer = undefined;
-        if (this.#saving === undefined) this.#saveInBackground();
+        // After the save that runs everything has its turn, however many devices are heavy.
+        this.#flushDue = true;
+        this.#scheduleFlush();
       });
     }
   }
 
-  #saveInBackground(): void {
-    this.#save().then(
+  #saveInBackground(only?: number): void {
+    this.#save(only).then(
       () => this.#scheduleFlush(),
       // Only when stopping: `stop` reports it.
       () => {},
     );
   }
 
-  /** Takes what is digested and saves it, however often the store must be asked. */
-  #save(): Promise<void> {
+  /** Takes what is digested, of all devices or of one, and saves it, however often the store must be asked. */
+  #save(only?: number): Promise<void> {
     if (this.#saveFailed !== undefined) return Promise.reject(this.#saveFailed);
-    if (this.#marks.size === 0) return this.#outbox.drained();
-    const derived: Derived = {
-      marks: [...this.#marks].map(([deviceId, position]) => ({ deviceId, position })),
-      rollups: this.#rollups.take(),
-      ruleStates: changedRows(this.#rules),
-    };
-    this.#marks = new Map();
-    const saving = this.#saveDerived(derived)
+    if (this.#marks.size === 0) {
+      this.#flushDue = false;
+      return this.#outbox.drained();
+    }
+    const derived = this.#handOver(only);
+    const saving = this.#saveInPortions(derived)
       .catch((error: unknown) => {
         this.#saveFailed = error;
         throw error;
@@ -268,9 +279,27 @@ export class DerivedPipeline implements Follower {
     return saving;
   }
 
+  #handOver(only: number | undefined): Derived {
+    const ruleStates = changedRows(this.#rules, only);
+    if (only !== undefined) {
+      const position = this.#marks.get(only)!;
+      this.#marks.delete(only);
+      return { marks: [{ deviceId: only, position }], rollups: this.#rollups.takeOf(only), ruleStates };
+    }
+    this.#flushDue = false;
+    const marks = [...this.#marks].map(([deviceId, position]) => ({ deviceId, position }));
+    this.#marks = new Map();
+    return { marks, rollups: this.#rollups.take(), ruleStates };
+  }
+
   /** Rejects only when it is being stopped. */
-  async #saveDerived(derived: Derived): Promise<void> {
+  async #saveInPortions(derived: Derived): Promise<void> {
     await this.#outbox.drained();
+    // The store commits readings between two portions.
+    for (const portion of portionsOf(derived, PORTION_ROWS)) await this.#saveDerived(portion);
+  }
+
+  async #saveDerived(derived: Derived): Promise<void> {
     for (let failed = false; ; failed = true) {
       try {
         if (failed && (await this.#isSaved(derived))) return;

@@ -3,7 +3,7 @@ import { restoreState, savedStateSchema, saveState } from '@tributary/core/rules
 import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
 import * as v from 'valibot';
 import type { AlertRecord, RuleStateRow, StoredSeries } from '../store/store.js';
-import type { RuleHost } from './rule-host.js';
+import type { DeviceTrack, RuleHost } from './rule-host.js';
 import { newPass, type SeriesTrack } from './series-track.js';
 
 /*
@@ -47,29 +47,35 @@ const cellSchema = v.object({
   state: savedStateSchema,
 });
 
-/** What has changed since the last call. */
-export function changedRows(host: RuleHost): RuleStateRow[] {
+/** What has changed since the last call: of all devices, or of one. */
+export function changedRows(host: RuleHost, only?: number): RuleStateRow[] {
   const rows: RuleStateRow[] = [];
-  for (const [deviceId, { line, tracks }] of host.devices) {
-    if (line.changed) {
-      const { holes, generation } = line;
-      rows.push(row(deviceId, NO_SERIES, NO_RULE, { frontier: [...line.frontier], holes, generation }));
-      line.changed = false;
-    }
-    for (const track of tracks) {
-      if (!track.changed) continue;
-      rows.push(row(deviceId, track.seriesId, NO_RULE, savedTrack(track)));
-      track.changed = false;
-      for (const cell of track.cells) {
-        if (!cell.changed) continue;
-        const { rule, notified, touch } = cell;
-        const saved = { version: rule.version, severity: rule.severity, notified, touch, state: saveState(cell.state) };
-        rows.push(row(deviceId, track.seriesId, rule.name, saved));
-        cell.changed = false;
-      }
-    }
+  if (only === undefined) for (const [deviceId, device] of host.devices) addChangedRows(deviceId, device, rows);
+  else {
+    const device = host.devices.get(only);
+    if (device !== undefined) addChangedRows(only, device, rows);
   }
   return rows;
+}
+
+function addChangedRows(deviceId: number, { line, tracks }: DeviceTrack, rows: RuleStateRow[]): void {
+  if (line.changed) {
+    const { holes, generation } = line;
+    rows.push(row(deviceId, NO_SERIES, NO_RULE, { frontier: [...line.frontier], holes, generation }));
+    line.changed = false;
+  }
+  for (const track of tracks) {
+    if (!track.changed) continue;
+    rows.push(row(deviceId, track.seriesId, NO_RULE, savedTrack(track)));
+    track.changed = false;
+    for (const cell of track.cells) {
+      if (!cell.changed) continue;
+      const { rule, notified, touch } = cell;
+      const saved = { version: rule.version, severity: rule.severity, notified, touch, state: saveState(cell.state) };
+      rows.push(row(deviceId, track.seriesId, rule.name, saved));
+      cell.changed = false;
+    }
+  }
 }
 
 function row(deviceId: number, seriesId: number, rule: string, state: object): RuleStateRow {

@@ -101,6 +101,21 @@ describe('the front', () => {
     await vi.waitFor(() => expect(front.connections).toBe(1));
   });
 
+  it('counts no handshake for peers that have reset while they waited', async () => {
+    const { port, secure } = await open({ handshakesMax: 4 });
+    const half = Array.from({ length: 4 }, () => silent(port));
+    await vi.waitFor(() => expect(front.admission.handshakes).toBe(4));
+    const gone = Array.from({ length: 6 }, () => silent(port));
+    await vi.waitFor(() => expect(front.admission.waiting).toBe(6));
+    for (const { socket } of gone) socket.resetAndDestroy();
+    await Promise.all(gone.map(({ ended }) => ended));
+    for (const { socket } of half) socket.destroy();
+    await vi.waitFor(() => expect(front.connections).toBe(0));
+    expect(front.admission.handshakes).toBe(0);
+    secureTo(port, device);
+    await vi.waitFor(() => expect(secure).toHaveLength(1));
+  });
+
   it('resets whom it does not let in, before any TLS', async () => {
     const { port } = await open({ connectionsMax: 1 });
     secureTo(port, device);

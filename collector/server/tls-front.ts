@@ -35,8 +35,8 @@ export class TlsFront {
   readonly #options: TlsFrontOptions;
   readonly #tcp: Server;
   readonly #tls: TlsServer;
-  /** Let in, and without a verdict on their handshake. */
-  readonly #handshaking = new Map<string, Socket>();
+  /** Let in, and without a verdict on their handshake; `end` counts it once, whoever says so first. */
+  readonly #handshaking = new Map<string, { socket: Socket; end: () => void }>();
   readonly #waiting = new Set<Socket>();
   readonly #byDevice = new Map<string, Set<TLSSocket>>();
   #cancelTimer: (() => void) | undefined;
@@ -93,7 +93,8 @@ export class TlsFront {
     this.#closed = true;
     this.#cancelTimer?.();
     this.#tcp.close();
-    for (const socket of [...this.#waiting, ...this.#handshaking.values()]) socket.destroy();
+    for (const socket of this.#waiting) socket.destroy();
+    for (const { socket } of this.#handshaking.values()) socket.destroy();
   }
 
   #arrive(socket: Socket): void {
@@ -115,10 +116,21 @@ export class TlsFront {
 
   #admit(socket: Socket): void {
     this.#waiting.delete(socket);
+    // Peers that have reset have no address any more, and so the same key.
     const key = connectionKey(socket);
-    this.#handshaking.set(key, socket);
+    let isOver = false;
+    const handshake = {
+      socket,
+      end: () => {
+        if (isOver) return;
+        isOver = true;
+        if (this.#handshaking.get(key) === handshake) this.#handshaking.delete(key);
+        this.admission.handshakeEnded();
+      },
+    };
+    this.#handshaking.set(key, handshake);
     socket.once('close', () => {
-      this.#handshakeEnded(key);
+      handshake.end();
       this.admission.closed();
       this.#due();
     });
@@ -126,7 +138,7 @@ export class TlsFront {
   }
 
   #secure(socket: TLSSocket): void {
-    this.#handshakeEnded(connectionKey(socket));
+    this.#handshaking.get(connectionKey(socket))?.end();
     this.#due();
     socket.on('error', () => {});
     const peer = peerIdentity(socket.getPeerCertificate().subjectaltname, this.#options.trustDomain);
@@ -153,10 +165,6 @@ export class TlsFront {
       open.delete(socket);
       if (open.size === 0 && this.#byDevice.get(device) === open) this.#byDevice.delete(device);
     });
-  }
-
-  #handshakeEnded(key: string): void {
-    if (this.#handshaking.delete(key)) this.admission.handshakeEnded();
   }
 
   #due(): void {

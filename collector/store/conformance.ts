@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describeCopies } from './conformance/copies.js';
 import { register, registration } from './conformance/data.js';
 import { describeDerived } from './conformance/derived.js';
 import { describeIngest } from './conformance/ingest.js';
@@ -29,6 +30,7 @@ export function describeStore(name: string, target: StoreUnderTest): void {
     describeDerived(under);
     describeReads(under);
     describeThinned(under);
+    describeCopies(under);
 
     it('rejects with a StoreError once it is closed', async () => {
       await register(store, 'd');

@@ -185,12 +185,30 @@ describe('EpochBalancer', () => {
   });
 
   it('calls an original doubled that stands beside what was kept of it', () => {
-    const balancer = new EpochBalancer([range(2, 2, 7, LossReason.THINNED)]);
+    const replaced = [{ first: 2, last: 2, kept: 3 }];
+    const balancer = new EpochBalancer([range(2, 2, 7, LossReason.THINNED)], replaced);
     balancer.stored(1, 10, 0);
     balancer.stored(2, 10, 10);
     balancer.stored(3, 0, 20, 3);
     balancer.kept(3);
     expect(balancer.finish(3, 20).doubled).toBe(3);
+  });
+
+  it('calls nothing doubled that is declared thinned, and of which no stored item has kept anything', () => {
+    // 2 is in a thinned item; so was 4, but that one was dropped, and the original had come after all.
+    const declared = [
+      range(2, 2, 7, LossReason.THINNED),
+      range(4, 4, 7, LossReason.THINNED),
+      range(4, 4, 3, LossReason.EVICTED),
+    ];
+    const balancer = new EpochBalancer(declared, [{ first: 2, last: 2, kept: 3 }]);
+    balancer.stored(1, 10, 0);
+    balancer.stored(3, 10, 20);
+    balancer.stored(4, 10, 30);
+    balancer.stored(5, 0, 40, 3);
+    balancer.kept(3);
+    const thinned = { reason: LossReason.THINNED, readings: 7, bound: false };
+    expect(balancer.finish(5, 40)).toMatchObject({ stored: 33, declared: [thinned], missing: 0, doubled: 0 });
   });
 
   it('misses what a thinned batch kept when that is not there', () => {

@@ -10,6 +10,13 @@ export interface DeclaredRange {
   reason: LossReason;
 }
 
+/** Sequences of the epoch that a stored thinned item stands for, and how many readings of theirs it holds. */
+export interface ReplacedRange {
+  first: number;
+  last: number;
+  kept: number;
+}
+
 /** Where an epoch's readings are. */
 export interface EpochBalance {
   /** Stored, declared (bounds included) and missing together. */
@@ -60,15 +67,17 @@ export class EpochBalancer {
   /** Readings of thinned batches, and of those that have expired. */
   #kept = 0;
   #keptExpired = 0;
-  /** Stored under sequences that are replaced. */
-  #beside = 0;
+  /** In order; `kept` is what no original was found for. */
+  readonly #replacedRanges: ReplacedRange[];
+  #replacedRange = 0;
   /** The gaps that thinned batches replace, as one. */
   readonly #replaced: { left: number; pieces: Piece[]; undeclared: number } = { left: 0, pieces: [], undeclared: 0 };
   readonly #isThinned: boolean;
   readonly #exact = new Map<LossReason, number>();
   readonly #bound = new Map<LossReason, number>();
 
-  constructor(declared: readonly DeclaredRange[]) {
+  constructor(declared: readonly DeclaredRange[], replaced: readonly ReplacedRange[] = []) {
+    this.#replacedRanges = replaced.map((range) => ({ ...range })).sort((a, b) => a.first - b.first);
     // What a thinned batch left out and what became of the rest are said of the same range, in two entries that add up.
     const isThinned = ({ reason }: DeclaredRange) => reason === LossReason.THINNED;
     const layers = [declared.filter(isThinned), declared.filter((range) => !isThinned(range))];
@@ -88,10 +97,8 @@ export class EpochBalancer {
     this.#gap(sequence, readingsBefore);
     this.#stored += readings;
     const claim = this.#claimOf(sequence);
-    if (claim !== undefined) {
-      claim.used += readings;
-      if (claim.reason === LossReason.THINNED) this.#beside += readings;
-    }
+    if (claim !== undefined) claim.used += readings;
+    this.#noteBeside(sequence, readings);
     this.#advance(sequence, readingsBefore + readings);
   }
 
@@ -127,8 +134,6 @@ export class EpochBalancer {
     this.#settle(Math.max(0, left - this.#kept - this.#keptExpired), pieces, undeclared);
     this.#tail();
     this.#stored += this.#kept;
-    // An original that stands beside what was kept of it is there twice, at the most as often as something was kept.
-    this.#doubled += Math.min(this.#beside, this.#kept);
     if (this.#keptExpired > 0) add(this.#exact, LossReason.EXPIRED, this.#keptExpired);
     const losses: DeclaredLoss[] = [];
     for (const [reason, readings] of this.#exact) losses.push({ reason, readings, bound: false });
@@ -144,6 +149,20 @@ export class EpochBalancer {
       missing: this.#missing,
       doubled: this.#doubled,
     };
+  }
+
+  /**
+   * An original that stands beside what a stored item has kept of it is there twice, at the most as often as something was
+   * kept. A declaration that it was thinned proves nothing: the item may be one that was refused, or dropped in its turn.
+   */
+  #noteBeside(sequence: number, readings: number): void {
+    const ranges = this.#replacedRanges;
+    while (this.#replacedRange < ranges.length && ranges[this.#replacedRange].last < sequence) this.#replacedRange++;
+    const range = ranges.at(this.#replacedRange);
+    if (range === undefined || range.first > sequence) return;
+    const twice = Math.min(readings, range.kept);
+    range.kept -= twice;
+    this.#doubled += twice;
   }
 
   #advance(sequence: number, readingsEnd: number): void {

@@ -19,6 +19,12 @@ import type { Item } from '@tributary/proto/items/item';
 export const SEGMENTS_PER_EPOCH_MAX = 16_384;
 
 /**
+ * Ids of segments and anchors go on where an epoch was left for a new one, so they may be beyond its count: a device that
+ * is started each ten minutes gets here in twenty years. Nothing is kept for ids that are not used.
+ */
+export const CLOCK_ID_MAX = 2 ** 20;
+
+/**
  * Anchors of one epoch at the most: a crystal that is off by 50 millionths moves its offset by an anchor's bound some 40
  * times a day, for four years. 100 bytes each in memory while the device is registered.
  */

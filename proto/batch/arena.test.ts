@@ -35,6 +35,35 @@ describe('the decode arena', () => {
     expect(arena.usedBytes).toBe((128 + 16 + 128) * 8);
   });
 
+  it('holds no more than its bound after a round, whichever sizes of blocks the rounds have used', () => {
+    const arena = new DecodeArena();
+    const roundBytes = 8 * 1024 * 1024;
+    for (let bits = 4; bits <= 16; bits++) {
+      while (arena.usedBytes < roundBytes) arena.block(1 << bits);
+      arena.reset();
+      expect(arena.byteLength).toBeLessThanOrEqual(2 * roundBytes);
+    }
+  });
+
+  it('gives back what a burst has left, and keeps what each round uses', () => {
+    const arena = new DecodeArena();
+    for (let count = 0; count < 2000; count++) arena.block(100);
+    const burstBytes = arena.byteLength;
+    for (let round = 0; round < 3000; round++) {
+      arena.reset();
+      for (let count = 0; count < 400; count++) arena.block(100);
+    }
+    const held = arena.byteLength;
+    expect(held).toBeLessThan(burstBytes / 2);
+    const block = arena.block(100);
+    for (let round = 0; round < 3000; round++) {
+      arena.reset();
+      for (let count = 0; count < 400; count++) arena.block(100);
+    }
+    expect(arena.block(100)).toBe(block);
+    expect(arena.byteLength).toBe(held);
+  });
+
   it('frees what was handed out since a mark, and nothing before it', () => {
     const arena = new DecodeArena();
     const kept = arena.block(100).doubles.fill(1);

@@ -10,8 +10,18 @@ const MIN_BLOCK_BITS = 4;
 const SLAB_DOUBLES = 32_768;
 
 /**
- * Hands out memory for decoded batches. Nothing is freed: `reset` makes everything free again and keeps it, so a
- * decoder that resets between rounds allocates only in its first ones. A batch is valid until the next `reset`.
+ * What an arena keeps at the most between two rounds: twice what a group commit may decode. Without it an arena would come
+ * to hold the most that was ever used of each size of block.
+ */
+const KEPT_BYTES_MAX = 16 * 1024 * 1024;
+
+/** After so many rounds it is seen what was of use in them: one to some minutes of a collector's commits. */
+const LOOK_ROUNDS = 1024;
+
+/**
+ * Hands out memory for decoded batches. `reset` makes everything free again and keeps it, so a decoder that resets between
+ * rounds allocates only in its first ones. A batch is valid until the next `reset`. What a burst has left is given back
+ * once the rounds after it have used less than a half of it.
  *
  * Blocks come in powers of two, at most twice what was asked for; the views are kept and handed out again, because
  * making a typed-array view costs as much as decoding twenty values.
@@ -23,6 +33,9 @@ export class DecodeArena {
   #slabOffset = 0;
   #bytes = 0;
   #usedBytes = 0;
+  /** The most that was in use in a round since the last look, and how many rounds that is. */
+  #peakBytes = 0;
+  #rounds = 0;
   readonly #marked: number[] = [];
   #markedBytes = 0;
 
@@ -51,8 +64,15 @@ export class DecodeArena {
 
   /** Makes everything that was handed out free again: batches decoded before lose their content. */
   reset(): void {
+    this.#peakBytes = Math.max(this.#peakBytes, this.#usedBytes);
     this.#used.fill(0);
     this.#usedBytes = 0;
+    if (this.#bytes > KEPT_BYTES_MAX) this.#giveBack();
+    if (++this.#rounds < LOOK_ROUNDS) return;
+    // One slab is the least that it can hold.
+    if (this.#bytes > SLAB_DOUBLES * 8 && this.#bytes > 2 * this.#peakBytes) this.#giveBack();
+    this.#rounds = 0;
+    this.#peakBytes = 0;
   }
 
   /** Remembers what is in use now, for one `rewind`. */
@@ -67,6 +87,14 @@ export class DecodeArena {
     const used = this.#used;
     for (let bits = 0; bits < used.length; bits++) used[bits] = this.#marked[bits] ?? 0;
     this.#usedBytes = this.#markedBytes;
+  }
+
+  #giveBack(): void {
+    this.#blocks.length = 0;
+    this.#used.length = 0;
+    this.#slab = new ArrayBuffer(0);
+    this.#slabOffset = 0;
+    this.#bytes = 0;
   }
 
   #grow(blocks: ArenaBlock[], length: number): ArenaBlock {

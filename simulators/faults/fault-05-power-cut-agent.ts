@@ -36,7 +36,7 @@ export const powerCutAgent: Fault = {
                 `cut ${cut + 1}: ${readingsProduced} of ${buffer.readingsProduced} committed are on the disk`,
               );
             }
-            device.ledger.committed(readingsProduced);
+            device.note();
             if (random() < 0.25) scene.cutLink();
             else scene.proxy.heal();
             log(`${cut + 1} cuts, ${device.ledger.produced} readings`);

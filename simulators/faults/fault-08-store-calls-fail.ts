@@ -21,7 +21,8 @@ export const storeCallsFail: Fault = {
       async (device, scene) => {
         const problems: string[] = [];
         await device.start();
-        await device.kill();
+        await scene.killAgent('device');
+        device.noteContents();
         let starved = 0;
         for (let life = 0; life < times; life++) {
           const every = life === 0 ? 1 : Math.ceil(NTH_MAX ** random());
@@ -38,12 +39,12 @@ export const storeCallsFail: Fault = {
           if (scene.failures.length > failures) problems.push(`N = ${every}: the agent ended by itself`);
           await scene.killLatest('device');
           await ready;
-          device.note();
+          device.noteContents();
           log(`${life + 1} lives, the last with N = ${every}${begun ? '' : ', which did not begin'}`);
         }
         scene.env.delete('device');
         await device.start();
-        const { counts, problems: wrong } = await device.settle();
+        const { counts, problems: wrong } = await device.settleContents();
         return {
           ...counts,
           problems: [...problems, ...wrong],

@@ -26,15 +26,19 @@ export const silentLink: Fault = {
         for (let round = 0; round < times; round++) {
           await untilAcknowledged(device);
           const { scene } = device;
-          const { open, connections } = scene.proxy.stats();
+          const { connections } = scene.proxy.stats();
+          const { broken } = (await scene.status(device.name)).uplink.streams;
           scene.proxy.set({ stalled: true });
           const beginsMs = performance.now();
-          await until('it gives up the half-open connection', () => scene.proxy.stats().open < open, GIVES_UP_MS);
+          const hasBroken = async () => (await scene.status(device.name)).uplink.streams.broken > broken;
+          await until('it gives up the half-open connection', hasBroken, GIVES_UP_MS);
           halfOpen.add(performance.now() - beginsMs);
           if (!isShort) {
             await until('it tries anew', () => scene.proxy.stats().connections > connections, GIVES_UP_MS);
             const againMs = performance.now();
-            await until('it gives up the mute peer', () => scene.proxy.stats().open === 0, GIVES_UP_MS);
+            const { connectFailures } = (await scene.status(device.name)).uplink;
+            const hasGivenUp = async () => (await scene.status(device.name)).uplink.connectFailures > connectFailures;
+            await until('it gives up the mute peer', hasGivenUp, GIVES_UP_MS);
             mute.add(performance.now() - againMs);
           }
           scene.proxy.heal();

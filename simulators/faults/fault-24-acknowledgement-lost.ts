@@ -21,8 +21,13 @@ export const acknowledgementLost: Fault = {
             (status) => status.uplink.streams.answered > 0,
           );
           scene.proxy.set({ dropDown: true });
-          const { stored } = await scene.observer.sums('device');
-          await until('more is committed', async () => (await scene.observer.sums('device')).stored > stored);
+          // The agent learns of nothing any more, and sends no further stream before this one is answered: what it has
+          // sent may be committed already.
+          await until('the collector has more than the agent was told', async () => {
+            const { stored } = await scene.observer.sums('device');
+            const { buffer } = await scene.status('device');
+            return stored > buffer.readingsProduced - buffer.readings;
+          });
           scene.proxy.cut();
           scene.proxy.heal();
           await scene.untilStatus(

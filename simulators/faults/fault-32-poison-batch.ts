@@ -1,23 +1,29 @@
 import { ItemKind, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { itemChecksum } from '@tributary/proto/items/item';
 import Database from 'better-sqlite3';
+import type { Scene } from '../e2e/scene.js';
+import { freePort, readMetrics } from '../rig/collector-metrics.js';
 import { until } from '../rig/until.js';
 import { Durations } from './durations.js';
 import type { Fault } from './fault.js';
-import { withDevice } from './numbered-device.js';
+import { type NumberedDevice, withDevice } from './numbered-device.js';
 
 /** What the row demands. */
 const MOVED_ON_MS_MAX = 60_000;
 
 const ROWS = 4000;
 
+/** Where the collector counts it; the agent's own count is in its status. */
+const REJECTED = 'rejected_total{reason="malformed"}';
+
 export const poisonBatch: Fault = {
   number: 32,
   title: 'poison batch',
   times: 20,
   shortTimes: 2,
-  run: ({ times, random, log, patience }) =>
-    withDevice('f32', async (device, scene) => {
+  run: async ({ times, random, log, patience }) => {
+    const metricsPort = await freePort();
+    const act = async (device: NumberedDevice, scene: Scene) => {
       const problems: string[] = [];
       const moved = new Durations();
       let poisoned = 0;
@@ -48,6 +54,8 @@ export const poisonBatch: Fault = {
       }
       await scene.settle('device', device.settings);
       if (quarantined !== times) problems.push(`${quarantined} of ${times} poisoned batches are in quarantine`);
+      const { [REJECTED]: rejections } = await readMetrics(metricsPort, [REJECTED]);
+      if (rejections !== times) problems.push(`the collector counts ${rejections} rejections, not ${times}`);
       const declared = (await scene.observer.audit('device')).flatMap((epoch) => epoch.declared);
       const rejected = declared.filter(({ reason }) => reason === LossReason.REJECTED);
       const readings = rejected.reduce((sum, one) => sum + one.readings, 0);
@@ -55,7 +63,9 @@ export const poisonBatch: Fault = {
       const { counts, problems: wrong } = await device.compare();
       const figures = `${poisoned} readings in ${times} batches, ${moved.text('moved on')}`;
       return { ...counts, problems: [...problems, ...wrong], figures };
-    }),
+    };
+    return withDevice('f32', act, { collector: { health: { listen: `127.0.0.1:${metricsPort}` } } });
+  },
 };
 
 interface Row {

@@ -13,13 +13,27 @@ function sawtooth(growthBytesAnHour: number): MemorySample[] {
 
 describe('the slope of memory', () => {
   it('sees no growth in the teeth of a heap', () => {
-    expect(memorySlope(sawtooth(0), 2 * MINUTE_MS)).toBeCloseTo(0, 0);
+    const { bytes, error } = memorySlope(sawtooth(0), 2 * MINUTE_MS)!;
+    expect(bytes).toBeCloseTo(0, 0);
+    expect(error).toBeCloseTo(0, 0);
   });
 
   it('finds a leak that is smaller than the teeth', () => {
-    const slope = memorySlope(sawtooth(2e6), 2 * MINUTE_MS)!;
-    expect(slope).toBeGreaterThan(1.9e6);
-    expect(slope).toBeLessThan(2.1e6);
+    const { bytes, error } = memorySlope(sawtooth(2e6), 2 * MINUTE_MS)!;
+    expect(bytes).toBeGreaterThan(1.9e6);
+    expect(bytes).toBeLessThan(2.1e6);
+    expect(error).toBeLessThan(0.1e6);
+  });
+
+  it('knows what chance may do: lows that jump by a megabyte show nothing in ten minutes, and much in an hour', () => {
+    const jumping = sawtooth(3e6).map(({ atMs, bytes }, at) => ({
+      atMs,
+      bytes: bytes + 1e6 * (Math.floor(at / 24) % 2),
+    }));
+    const short = memorySlope(jumping.slice(0, 120), 2 * MINUTE_MS)!;
+    expect(short.bytes - 2 * short.error).toBeLessThan(0);
+    const long = memorySlope(jumping, 2 * MINUTE_MS)!;
+    expect(long.bytes - 2 * long.error).toBeGreaterThan(2e6);
   });
 
   it('says nothing of a time that is too short', () => {

@@ -5,11 +5,17 @@ export interface MemorySample {
 
 const HOUR_MS = 3_600_000;
 
+/** How fast memory grows, and how far chance may have moved that: one standard error of the line. Bytes an hour. */
+export interface MemorySlope {
+  bytes: number;
+  error: number;
+}
+
 /**
- * How fast memory grows, in bytes an hour: a line of least squares through the least of each window. A garbage collected
- * heap goes up and down by megabytes; what is left at its lowest is what it holds. Undefined with fewer than three windows.
+ * A line of least squares through the least of each window. A garbage collected heap goes up and down by megabytes; what
+ * is left at its lowest is what it holds. Undefined with fewer than three windows.
  */
-export function memorySlope(samples: readonly MemorySample[], windowMs: number): number | undefined {
+export function memorySlope(samples: readonly MemorySample[], windowMs: number): MemorySlope | undefined {
   const windows = new Map<number, MemorySample>();
   for (const sample of samples) {
     const window = Math.floor((sample.atMs - samples[0]!.atMs) / windowMs);
@@ -26,5 +32,9 @@ export function memorySlope(samples: readonly MemorySample[], windowMs: number):
     covariance += (atMs - meanMs) * (bytes - meanBytes);
     variance += (atMs - meanMs) ** 2;
   }
-  return (covariance / variance) * HOUR_MS;
+  const slope = covariance / variance;
+  let residual = 0;
+  for (const { atMs, bytes } of points) residual += (bytes - meanBytes - slope * (atMs - meanMs)) ** 2;
+  const error = Math.sqrt(residual / (points.length - 2) / variance);
+  return { bytes: slope * HOUR_MS, error: error * HOUR_MS };
 }

@@ -1,5 +1,5 @@
 import { Scene } from '../e2e/scene.js';
-import { readDeadBuffer } from './dead-buffer.js';
+import { greatestWaiting, readDeadBuffer } from './dead-buffer.js';
 import type { FaultCounts } from './fault.js';
 import { NumberedReadings, type NumberedSource } from './numbered-readings.js';
 
@@ -53,6 +53,26 @@ export class NumberedDevice {
     if (produced > this.#next.produced) this.#bounded += this.#next.bound;
     this.#next = { bound, produced };
     this.ledger.committed(produced - this.#bounded);
+  }
+
+  /** The same where failing calls may have led to a new epoch, whose counters begin anew: by what lies in the buffer. */
+  noteContents(): void {
+    this.ledger.waiting(greatestWaiting(this.bufferPath, 'number'));
+  }
+
+  /** As {@link settle}, for lives that were noted by their contents; the audit must still balance. */
+  async settleContents(): Promise<{ counts: FaultCounts; problems: string[] }> {
+    await this.scene.stopAgent(this.name);
+    this.noteContents();
+    await this.scene.settle(this.name, this.settings);
+    const { observer } = this.scene;
+    const sums = await observer.sums(this.name);
+    const { counts, problems } = this.ledger.compare(await observer.readings(this.name), 0);
+    if (sums.stored !== counts.stored)
+      problems.push(`audit says ${sums.stored} stored, and ${counts.stored} were found`);
+    if (sums.missing !== 0) problems.push(`audit says ${sums.missing} missing`);
+    if (sums.doubled !== 0) problems.push(`audit says ${sums.doubled} doubled`);
+    return { counts, problems };
   }
 
   /** Ends the latest life in order, empties the buffer over a sound link, and compares. */

@@ -28,6 +28,8 @@ interface Life {
   rows: number;
   /** Readings of it that were committed; undefined while nobody has looked. */
   committed: number | undefined;
+  /** Rows of it up to the last that lay in the buffer when it ended, where its counters could not say. */
+  rowsWaiting?: number;
 }
 
 export interface NumberedSource {
@@ -88,6 +90,16 @@ export class NumberedReadings {
     this.#lives[life]!.committed = readings;
   }
 
+  /**
+   * Notes what lay in the buffer when the latest life ended, by the number of the newest row (undefined where there was
+   * none): what came before it was committed. What was committed and had gone by then is known by what is stored.
+   */
+  waiting(newest: number | undefined): void {
+    const life = this.#lives.at(-1);
+    if (life === undefined) throw new Error('no table was made');
+    life.rowsWaiting = newest === undefined ? 0 : Math.max(0, newest - life.first + 1);
+  }
+
   /** Readings that were committed, over all lives that ended. */
   get produced(): number {
     return this.#lives.reduce((sum, { committed }) => sum + (committed ?? 0), 0);
@@ -143,7 +155,12 @@ export class NumberedReadings {
         }
       }
     }
-    for (const [at, { committed }] of this.#lives.entries()) {
+    for (const [at, life] of this.#lives.entries()) {
+      if (life.rowsWaiting !== undefined) {
+        life.committed = Math.max(life.rowsWaiting * SERIES.length, storedOfLife[at]!);
+        counts.produced = this.produced;
+      }
+      const { committed } = life;
       if (committed === undefined || storedOfLife[at]! <= committed) continue;
       problems.push(`life ${at + 1}: ${storedOfLife[at]} readings are stored and ${committed} were committed`);
     }

@@ -1,4 +1,4 @@
-import { type MemorySample, memorySlope } from './memory-slope.js';
+import { type MemorySample, type MemorySlope, memorySlope } from './memory-slope.js';
 import { openDescriptors, residentBytes } from './process-figures.js';
 
 const LOOK_MS = 5000;
@@ -29,12 +29,15 @@ export class SoakWatch {
     clearInterval(this.#timer);
   }
 
-  /** What is wrong with it: memory that grows by more than `bytesAnHourMax`, descriptors that are not given back. */
+  /**
+   * What is wrong with it: memory that grows by more than `bytesAnHourMax` even if its slope is two standard errors too
+   * steep; descriptors that are not given back.
+   */
   problems(bytesAnHourMax: number): string[] {
     const problems: string[] = [];
     const slope = this.#slope;
-    if (slope !== undefined && slope > bytesAnHourMax) {
-      problems.push(`the ${this.name} grows by ${megabytes(slope)} MB/h; at most ${megabytes(bytesAnHourMax)}`);
+    if (slope !== undefined && slope.bytes - 2 * slope.error > bytesAnHourMax) {
+      problems.push(`the ${this.name} grows by ${slopeText(slope)}; at most ${megabytes(bytesAnHourMax)}`);
     }
     const { first, last } = this.#quarters();
     if (last > first + DESCRIPTORS_SPARE) problems.push(`the ${this.name} had ${first} descriptors, and then ${last}`);
@@ -43,11 +46,11 @@ export class SoakWatch {
 
   text(): string {
     const { first, last } = this.#quarters();
-    const slope = this.#slope === undefined ? 'too short for a slope' : `${megabytes(this.#slope)} MB/h`;
+    const slope = this.#slope === undefined ? 'too short for a slope' : slopeText(this.#slope);
     return `${this.name} ${megabytes(this.#memory.at(-1)?.bytes ?? 0)} MB, ${slope}, descriptors ${first} to ${last}`;
   }
 
-  get #slope(): number | undefined {
+  get #slope(): MemorySlope | undefined {
     return memorySlope(this.#memory, WINDOW_MS);
   }
 
@@ -70,6 +73,10 @@ export class SoakWatch {
 
 function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
+}
+
+function slopeText({ bytes, error }: MemorySlope): string {
+  return `${megabytes(bytes)} +- ${megabytes(error)} MB/h`;
 }
 
 function megabytes(bytes: number): string {

@@ -56,7 +56,7 @@ export class AgentProcess {
   readonly #machine: Machine;
   readonly #calls = new Map<number, SimCall>();
   /** Of streams that were not answered yet. */
-  readonly #streams = new Map<number, Pick<UploadHeader, 'epoch' | 'lane'>>();
+  readonly #headers = new Map<number, UploadHeader>();
   #connection: SimConnection | undefined;
   /** The disk's thread carries out one operation after another. */
   #diskFreeMs = 0;
@@ -226,7 +226,7 @@ export class AgentProcess {
       case 'write': {
         if (effect.header !== undefined) this.#setWatermark(effect.header, effect.oldestLive);
         const sequences = effect.items.map(({ sequence }) => sequence);
-        if (effect.header !== undefined) this.#streams.set(effect.stream, effect.header);
+        if (effect.header !== undefined) this.#headers.set(effect.stream, effect.header);
         this.#sent(effect.stream, sequences);
         this.#trace(`sends ${sequences[0] ?? 'nothing'} to ${sequences.at(-1) ?? 'nothing'}`);
         this.#calls.get(effect.stream)?.write(encodeUploadMessage(effect.header, effect.items));
@@ -371,18 +371,18 @@ export class AgentProcess {
   }
 
   #sent(stream: number, sequences: readonly number[]): void {
-    const header = this.#streams.get(stream);
+    const header = this.#headers.get(stream);
     if (header === undefined) return;
     this.#machine.checker.sent(this.#machine.ledger, header.epoch, header.lane, sequences);
   }
 
   #settled(stream: number, { durable, rejected, forked, later }: UploadResponse): void {
-    const epoch = this.#streams.get(stream)?.epoch;
+    const epoch = this.#headers.get(stream)?.epoch;
     if (epoch === undefined) return;
     const alone = rejected.map(({ sequence }) => ({ first: sequence, last: sequence }));
     const deferred = later.flatMap(({ range }) => (range === undefined ? [] : [range]));
     this.#machine.checker.settled(this.#machine.ledger, epoch, [...durable, ...alone, ...forked, ...deferred]);
-    this.#streams.delete(stream);
+    this.#headers.delete(stream);
   }
 
   /** A watermark never goes back; while a new one is not known the old one still holds. */

@@ -24,8 +24,7 @@ export interface Produced extends Production {
   lost: LossReason | undefined;
   /** When it was appended. */
   atMs: number;
-  /** How many watermarks had been announced when it was sent first; infinite before. */
-  sentAfter: number;
+  isSent: boolean;
   /** It went to another epoch, under another sequence. */
   isMoved: boolean;
 }
@@ -70,7 +69,7 @@ export class EpochLedger {
       checksum: undefined,
       body: undefined,
       lost: undefined,
-      sentAfter: Number.POSITIVE_INFINITY,
+      isSent: false,
       isMoved: false,
     };
     this.bySequence.set(sequence, produced);

@@ -105,7 +105,10 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   const chance = new Chance(seed, Stream.World);
   const durationMs = options.durationMs ?? DURATION_MS;
   const checker = new Checker(world, options.isOnlyEndChecked ?? false);
-  const store = new MemoryStore((device, epoch, item) => checker.storeCommitted(device, epoch, item));
+  const store = new MemoryStore((device, epoch, item, isDuplicate) => {
+    if (isDuplicate) checker.storeDropped(device, epoch, item);
+    else checker.storeCommitted(device, epoch, item);
+  });
   let machines = 0;
   const network = new SimNetwork(world, () => new Chance(seed, Stream.Network + machines++));
   const storePoison = new Set<string>();

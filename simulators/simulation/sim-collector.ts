@@ -84,11 +84,13 @@ export class SimCollector {
     const { world, network, limits, chance, index } = this.#options;
     if (this.#process !== undefined) return;
     const life: Life = { alive: true };
+    /** Event times of live batches that are with the store, by device, epoch and sequence. */
+    const oldestLive = new Map<string, number>();
     const core: IngestCore = new IngestCore({
       limits,
       random: chance.random,
-      port: this.#port(life, () => core),
-      follower: this.#follower(),
+      port: this.#port(life, () => core, oldestLive),
+      follower: this.#follower(oldestLive),
     });
     const listener = this.#listener(life, core);
     this.#process = { life, core, listener };
@@ -157,7 +159,7 @@ export class SimCollector {
     return true;
   }
 
-  #port(life: Life, core: () => IngestCore): CommitPort {
+  #port(life: Life, core: () => IngestCore, oldestLive: Map<string, number>): CommitPort {
     const { world, clock, chance, store, usualCommitMs } = this.#options;
     const workMs = () => {
       const { min, max } = this.commitMs ?? usualCommitMs;
@@ -185,7 +187,14 @@ export class SimCollector {
     };
     return {
       wake: () => world.schedule(0, () => core().wake(), life),
-      begin: (devices) => world.schedule(workMs(), () => commit(devices), life),
+      begin: (devices) => {
+        for (const { deviceId, epochId, items } of devices) {
+          for (const { lane, sequence, firstUs } of items) {
+            if (lane === Lane.LIVE) oldestLive.set(`${deviceId}/${epochId}/${sequence}`, firstUs);
+          }
+        }
+        world.schedule(workMs(), () => commit(devices), life);
+      },
       bug: (error, doing) => {
         if (!(error instanceof PoisonedCommit)) {
           world.fail(error instanceof Violation ? error : new Violation('bug', `${doing}: ${stackOf(error)}`));
@@ -203,16 +212,24 @@ export class SimCollector {
     }
   }
 
-  #follower(): Follower {
+  #follower(oldestLive: Map<string, number>): Follower {
     const { followed } = this.#options;
     const watermarks = new Map<number, number>();
     const { devicesMax } = this.#options.limits;
     return {
       follow: (batches) => {
-        for (const { deviceId, epoch, sequence } of batches) {
+        for (const { deviceId, epochId, epoch, sequence, lane } of batches) {
           const key = `${deviceId}/${hex(epoch)}/${sequence}`;
           if (followed.has(key)) throw new Violation('I1', `${key} was followed twice`);
           followed.add(key);
+          const begun = `${deviceId}/${epochId}/${sequence}`;
+          const oldestUs = oldestLive.get(begun);
+          oldestLive.delete(begun);
+          const saidUs = watermarks.get(deviceId) ?? Number.NEGATIVE_INFINITY;
+          // A collector that has forgotten the device has forgotten its watermark too.
+          if (devicesMax < DEVICES_MAX) continue;
+          if (lane !== Lane.LIVE || (oldestUs !== undefined && oldestUs >= saidUs)) continue;
+          throw new Violation('I6', `${key} of ${oldestUs} us is followed as live, after a watermark of ${saidUs} us`);
         }
       },
       watermark: (deviceId, watermarkUs) => {

@@ -30,8 +30,8 @@ export interface StoredItem {
   item: CheckedItem;
 }
 
-/** Told of each item that the store has taken, in the moment of its commit. */
-export type StoreWatcher = (device: string, epoch: string, item: CheckedItem) => void;
+/** Told of each item that the store has taken, or called a duplicate, in the moment of its commit. */
+export type StoreWatcher = (device: string, epoch: string, item: CheckedItem, isDuplicate: boolean) => void;
 
 /** More than any store of a simulation holds. */
 const ALL_BYTES = 2 ** 40;
@@ -70,7 +70,9 @@ export class MemoryStore implements SimStore {
       const device = this.#devices.get(deviceId)!;
       const epoch = this.#epochs.get(`${deviceId}/${epochId}`)!;
       items.forEach((item, at) => {
-        if (outcomes[from + at] === ItemOutcome.Stored) this.#watch(device, epoch, item);
+        const outcome: ItemOutcome = outcomes[from + at];
+        const isDuplicate = outcome === ItemOutcome.Duplicate;
+        if (isDuplicate || outcome === ItemOutcome.Stored) this.#watch(device, epoch, item, isDuplicate);
       });
       return { outcome: 'committed', items: outcomes.subarray(from, next), position };
     });

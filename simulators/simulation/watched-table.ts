@@ -1,6 +1,7 @@
 import type {
   BufferedItem,
   BufferState,
+  ClockIds,
   ItemHeader,
   ItemTable,
   QuarantineNote,
@@ -59,6 +60,14 @@ export class WatchedTable implements ItemTable {
       throw error;
     }
     this.#tell(after);
+  }
+
+  clearCatalogue(): void {
+    this.#table.clearCatalogue();
+  }
+
+  dropClocks(below: ClockIds): void {
+    this.#table.dropClocks(below);
   }
 
   rollback(): void {

@@ -5,6 +5,7 @@ import { AgentCatalogue } from '@tributary/agent/runtime/agent-catalogue';
 import { SegmentKeeper } from '@tributary/agent/runtime/segment-keeper';
 import { Registration } from '@tributary/agent/uplink/registration';
 import { EpochSession } from '@tributary/collector/ingest/device-session';
+import { IngestCounters } from '@tributary/collector/ingest/ingest-counters';
 import { defaultIngestLimits } from '@tributary/collector/ingest/ingest-limits';
 import { register } from '@tributary/collector/ingest/register';
 import { writerOperations } from '@tributary/collector/store/sqlite/engine';
@@ -136,6 +137,7 @@ export class TimedDevice {
           store: { register: async (registration) => this.#operations.register(registration) },
           clock: { wallUs: () => this.trueUs, monotonicUs: () => this.trueUs },
           core: {
+            counters: new IngestCounters(),
             registered: (_, registered) => {
               device = registered;
             },

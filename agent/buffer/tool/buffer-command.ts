@@ -33,6 +33,11 @@ export function addBufferCommand(program: Command): void {
     .action((options: BufferOptions) => runCommand(() => repair(options)));
 }
 
+/** Whoever reads the export has seen enough, as `head` has. */
+class ReaderGone extends Error {
+  override readonly name = 'ReaderGone';
+}
+
 function bufferOf({ config, path }: BufferOptions): { path: string; quota?: number } {
   if (path !== undefined && config !== undefined)
     throw new TributaryError('usage', 'name --config or --path, not both');
@@ -65,14 +70,22 @@ async function exportReadings(options: BufferOptions & { format: 'csv' | 'jsonl'
         at += writeSync(1, bytes, at);
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
-        if (code === 'EPIPE') process.exit(0);
+        // To whoever made the copy, who removes it.
+        if (code === 'EPIPE') throw new ReaderGone();
         if (code !== 'EAGAIN') throw error;
         // A pipe that does not block and is full.
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
       }
     }
   };
-  const { items, readings, skipped } = exportBuffer(bufferOf(options).path, options.format, write);
+  let written: ReturnType<typeof exportBuffer>;
+  try {
+    written = exportBuffer(bufferOf(options).path, options.format, write);
+  } catch (error) {
+    if (error instanceof ReaderGone) return;
+    throw error;
+  }
+  const { items, readings, skipped } = written;
   const left = skipped === 0 ? '' : `; ${skipped} items were left out: damaged, or of a later form`;
   process.stderr.write(`${readings} readings of ${items} items${left}\n`);
   if (skipped > 0) process.exitCode = 1;

@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { EPOCH_BYTES } from '@tributary/proto/items/item';
 import type { BufferIdentity } from '../buffer.js';
 import { BufferEngine } from '../buffer-engine.js';
+import { readMark } from '../high-water-mark.js';
+import { isBuffer } from '../open-check.js';
+import { liveName } from './buffer-copy.js';
 
 /** A repair has no start of an agent that waits for it; still, an hour reads any card. */
 const REPAIR_MS_MAX = 3_600_000;
@@ -29,6 +32,13 @@ export function repairBuffer(path: string, quotaBytes = QUOTA_BYTES_DEFAULT): Re
     throw new TributaryError(
       'usage',
       `${path}: there is no buffer; name the file of an agent with --path, or its --config`,
+    );
+  }
+  // An agent takes whatever lies where its buffer belongs for a damaged one. A person may have named another file.
+  if (existsSync(path) && statSync(path).isFile() && !isBuffer(path, readMark(liveName(path)))) {
+    throw new TributaryError(
+      'usage',
+      `${path}: nothing says that this is a buffer, so it stays as it is; an agent that is given it moves it aside`,
     );
   }
   const limits = { checkMsMax: REPAIR_MS_MAX, salvageMsMax: REPAIR_MS_MAX, checksAlways: true };

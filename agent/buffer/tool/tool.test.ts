@@ -1,5 +1,6 @@
-import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -158,6 +159,21 @@ describe('the tools of the buffer', () => {
     });
   });
 
+  it('leave no copy behind when the reader of an export has seen enough', async () => {
+    const { path, engine } = filled(2000);
+    engine.close();
+    const temporary = mkdtempSync(join(directory, 'tmp-'));
+    const env = { ...process.env, TMPDIR: temporary };
+    const child = spawn(process.execPath, [bin, 'buffer', 'export', '--path', path], {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    child.stdout.once('data', () => child.stdout.destroy());
+    const [code] = (await once(child, 'exit')) as [number];
+    expect(code).toBe(0);
+    expect(readdirSync(temporary)).toEqual([]);
+  });
+
   it('say what is wrong with what they are given', async () => {
     expect(await run('status')).toMatchObject({
       code: 2,
@@ -167,5 +183,20 @@ describe('the tools of the buffer', () => {
     expect(missing).toMatchObject({ code: 2, error: expect.stringContaining('there is no buffer') });
     expect(missing.error).not.toMatch(/\n\s+at /);
     expect((await run('fly')).code).toBe(2);
+    const text = join(directory, 'key.pem');
+    writeFileSync(text, 'a key');
+    const other = join(directory, 'collector.db');
+    const db = new Database(other);
+    db.exec('CREATE TABLE devices (x)');
+    db.close();
+    for (const path of [text, other]) {
+      const bytes = readFileSync(path);
+      const refused = await run('repair', '--path', path);
+      expect(refused).toMatchObject({ code: 2, error: expect.stringContaining('nothing says that this is a buffer') });
+      expect(readFileSync(path)).toEqual(bytes);
+    }
+    const refused = await run('repair', '--path', directory);
+    expect(refused).toMatchObject({ code: 1, error: expect.stringContaining('it is a folder') });
+    expect(statSync(directory).isDirectory()).toBe(true);
   });
 });

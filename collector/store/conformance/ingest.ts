@@ -1,6 +1,6 @@
 import { ClockState } from '@tributary/proto/gen/tributary/v1/series';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { EPOCHS_PER_DEVICE_MAX, ItemOutcome, type Store } from '../store.js';
+import { CLOCK_ID_MAX, EPOCHS_PER_DEVICE_MAX, ItemOutcome, SEGMENTS_PER_EPOCH_MAX, type Store } from '../store.js';
 import {
   batch,
   batches,
@@ -87,6 +87,20 @@ export function describeIngest(under: UnderTest): void {
         'door',
       ]);
       expect(device.epochs[0].segments[1]).toEqual(registration('d').segments[0]);
+    });
+
+    it('takes segments whose ids begin late, and 16,384 of them at the most', async () => {
+      const [segment] = registration('d').segments;
+      const many = Array.from({ length: SEGMENTS_PER_EPOCH_MAX }, (_, at) => ({ ...segment, id: 900_000 + at }));
+      const device = await register(store, 'd', { segments: many });
+      expect(device.epochs[0].segments[899_999]).toBeUndefined();
+      expect(device.epochs[0].segments[900_000 + SEGMENTS_PER_EPOCH_MAX - 1]).toEqual(many.at(-1));
+      const again = await register(store, 'd', { segments: [many[5]] });
+      expect(again.epochs[0].segments[900_005]).toEqual(many[5]);
+      const beyond = { startId: bytes16(9), segments: [{ ...segment, id: 1_000_000 }] };
+      expect((await store.register(registration('d', beyond))).outcome).toBe('conflict');
+      const another = { startId: bytes16(9), segments: [{ ...segment, id: CLOCK_ID_MAX + 1 }] };
+      expect((await store.register(registration('e', another))).outcome).toBe('conflict');
     });
 
     it('finds a copied buffer by a series or segment that became another, and keeps nothing of that call', async () => {

@@ -2,12 +2,12 @@ import type { EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
 import { ItemKind, type LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type Database from 'better-sqlite3';
 import { ChunkCursor } from '../chunk.js';
-import { type DeclaredRange, EpochBalancer } from '../epoch-audit.js';
+import { type DeclaredRange, EpochBalancer, type ReplacedRange } from '../epoch-audit.js';
 import { IntervalSet } from '../interval-set.js';
 import { StoreError } from '../store-error.js';
-import { readingsIn } from '../thinned-item.js';
+import { readingsIn, readThinned } from '../thinned-item.js';
 import { isWhole } from './chunk-reads.js';
-import { ThinnedTable } from './thinned-table.js';
+import { type ThinnedRow, ThinnedTable } from './thinned-table.js';
 
 interface EpochRow {
   device: string;
@@ -99,7 +99,16 @@ export class Auditor {
     }
     const intervals = new IntervalSet();
     for (const { first, last } of this.#selectIntervals.iterate(deviceId, epochId)) intervals.add(first, last);
-    const balancer = new EpochBalancer(declared);
+    const replaced: ReplacedRange[] = [];
+    let kept = 0;
+    let keptExpired = 0;
+    for (const thinned of this.#thinned.list(deviceId, epochId)) {
+      if (thinned.itemEpochId === 0) keptExpired += thinned.kept;
+      else if (this.#findReplaced(deviceId, thinned, row.epoch, replaced)) kept += thinned.kept;
+    }
+    const balancer = new EpochBalancer(declared, replaced);
+    balancer.kept(kept);
+    balancer.keptExpired(keptExpired);
     let nextExpired = 0;
     const takeExpired = (before: number) => {
       for (; nextExpired < expired.length && expired[nextExpired].first < before; nextExpired++) {
@@ -126,10 +135,6 @@ export class Auditor {
       }
     }
     takeExpired(Number.POSITIVE_INFINITY);
-    for (const { itemEpochId, itemSequence, kept } of this.#thinned.list(deviceId, epochId)) {
-      if (itemEpochId === 0) balancer.keptExpired(kept);
-      else if (this.#isThere(deviceId, itemEpochId, itemSequence)) balancer.kept(kept);
-    }
     const balance = balancer.finish(row.highest_sequence, row.readings_end);
     return {
       device: row.device,
@@ -141,12 +146,25 @@ export class Auditor {
     };
   }
 
-  /** Whether an item is stored, and as it was sent. */
-  #isThere(deviceId: number, epochId: number, sequence: number): boolean {
+  /** Whether a thinned item is stored, and as it was sent; adds what it stands for in an epoch. */
+  #findReplaced(
+    deviceId: number,
+    { itemEpochId: epochId, itemSequence: sequence }: ThinnedRow,
+    epoch: Uint8Array,
+    replaced: ReplacedRange[],
+  ): boolean {
     const row = this.#selectItem.get({ deviceId, epochId, sequence });
     const cursor = new ChunkCursor();
     if (row === undefined || row.last_sequence < sequence || !cursor.open(row.body)) return false;
-    while (cursor.next()) if (cursor.sequence === sequence) return isWhole(cursor, row.epoch);
+    while (cursor.next()) {
+      if (cursor.sequence !== sequence) continue;
+      if (!isWhole(cursor, row.epoch)) return false;
+      const content = readThinned(cursor.body());
+      for (const [at, { epoch: of, first, last }] of (content?.replaced ?? []).entries()) {
+        if (Buffer.compare(of, epoch) === 0) replaced.push({ first, last, kept: content?.kept[at] ?? 0 });
+      }
+      return true;
+    }
     return false;
   }
 }

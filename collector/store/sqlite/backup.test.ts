@@ -1,6 +1,15 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -103,6 +112,19 @@ describe('a backup', () => {
     writeFileSync(`${path}-wal`, 'of another');
     expect(() => restore(copy, path)).toThrow('-wal is there');
     expect(existsSync(path)).toBe(false);
+  });
+
+  it('is not written over the store that it is of, whatever that is called', async () => {
+    const store = await SqliteStore.open({ path });
+    const device = await register(store, 'd');
+    const link = join(folder, 'link.db');
+    symlinkSync(path, link);
+    for (const name of [path, link]) expect(() => backUp(path, name)).toThrow('is the store itself');
+    await commit(store, device, [batch(1)]);
+    await store.close();
+    const again = await SqliteStore.open({ path });
+    expect((await register(again, 'd')).epochs[0].ranges).toEqual([{ first: 1, last: 1 }]);
+    await again.close();
   });
 
   it('that is damaged is not put back, and one that cannot be made leaves the last one', async () => {

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
 import Database from 'better-sqlite3';
@@ -25,6 +25,7 @@ export interface Copied {
  * Throws a StoreError; what stands at `to` is then as it was.
  */
 export function backUp(from: string, to: string): Copied {
+  if (isSameFile(from, to)) throw new StoreError('busy', `${to} is the store itself; name another file for the copy`);
   const part = `${to}.part`;
   return attempt(part, () => {
     mkdirSync(dirname(to), { recursive: true });
@@ -70,6 +71,12 @@ export function restore(from: string, to: string): Copied {
   } finally {
     lock.close();
   }
+}
+
+/** By whatever names: a store that is replaced under its collector takes along all that is committed from then on. */
+function isSameFile(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
 }
 
 /** Writes what a store holds at this moment into a new file, in one read, and reads that back. */

@@ -111,7 +111,6 @@ export class CatalogueTable {
   segments(deviceId: number, epochId: number): (SegmentDeclaration | undefined)[] {
     const segments: (SegmentDeclaration | undefined)[] = [undefined];
     for (const row of this.#selectSegments.iterate(deviceId, epochId)) {
-      while (segments.length <= row.id) segments.push(undefined);
       segments[row.id] = {
         id: row.id,
         bootId: row.boot_id,
@@ -128,7 +127,6 @@ export class CatalogueTable {
   anchors(deviceId: number, epochId: number): (ClockAnchor | undefined)[] {
     const anchors: (ClockAnchor | undefined)[] = [undefined];
     for (const anchor of this.#selectAnchors.iterate(deviceId, epochId)) {
-      while (anchors.length <= anchor.id) anchors.push(undefined);
       anchors[anchor.id] = anchor;
     }
     return anchors;

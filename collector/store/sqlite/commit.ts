@@ -6,6 +6,8 @@ import { ChunkField, DeviceField, type PackedCommit, type PackedEntries } from '
 import { type CheckedItem, ItemOutcome } from '../store.js';
 import { readingsIn } from '../thinned-item.js';
 import { ChunkTable } from './chunk-table.js';
+import { CopiedRanges } from './copied-ranges.js';
+import { CopyFinder } from './copy-finder.js';
 import type { CachedDevice, CachedEpoch, DeviceCache } from './device-cache.js';
 import { EpochInterner } from './epoch-interner.js';
 import { ThinnedTable } from './thinned-table.js';
@@ -42,6 +44,8 @@ export class Committer {
   readonly #chunks: ChunkTable;
   readonly #epochs: EpochInterner;
   readonly #thinned: ThinnedTable;
+  readonly #copies: CopyFinder;
+  readonly #copied: CopiedRanges;
   readonly #updateDevice;
   readonly #updateEpoch;
   readonly #selectChunk;
@@ -55,6 +59,8 @@ export class Committer {
     this.#chunks = new ChunkTable(db);
     this.#epochs = new EpochInterner(db);
     this.#thinned = new ThinnedTable(db);
+    this.#copies = new CopyFinder(db);
+    this.#copied = new CopiedRanges(db);
     this.#updateDevice = db.prepare(
       `UPDATE devices SET position = ?, items_stored = items_stored + ?, readings_stored = readings_stored + ?,
          last_seen_us = max(last_seen_us, ?) WHERE device_id = ?`,
@@ -87,6 +93,7 @@ export class Committer {
   commit(commit: PackedCommit): PackedOutcome {
     this.#cache.trim();
     this.#known = undefined;
+    this.#copies.forget();
     try {
       const outcome = this.#run(commit);
       failpoint('store-after-commit');
@@ -157,8 +164,9 @@ export class Committer {
       const thinned = declaring.filter(
         (one) => one.thinned !== undefined && isWithin(one.thinned.sequence, first, last),
       );
-      if (thinned.length > 0 || epoch.intervals.overlaps(first, last)) {
-        this.#commitPartly(deviceId, epochId, epoch, position, body, outcomes, item, tally, thinned);
+      const copiedUpTo = copiesUpTo(device, epochId, epoch);
+      if (thinned.length > 0 || first <= copiedUpTo || epoch.intervals.overlaps(first, last)) {
+        this.#commitPartly(deviceId, epochId, epoch, position, body, outcomes, item, tally, thinned, copiedUpTo);
       } else {
         this.#chunks.insert(deviceId, epochId, position, chunks, row, body);
         this.#cache.addInterval(deviceId, epochId, epoch, first, last);
@@ -203,6 +211,7 @@ export class Committer {
     firstItem: number,
     tally: Tally,
     thinned: readonly PackedEntries[],
+    copiedUpTo: number,
   ): void {
     const fresh: CheckedItem[] = [];
     const cursor = this.#cursor;
@@ -210,6 +219,15 @@ export class Committer {
     for (let index = firstItem; cursor.next(); index++) {
       const { sequence } = cursor;
       if (!epoch.intervals.has(sequence)) {
+        if (sequence <= copiedUpTo && this.#copies.isStored(deviceId, epochId, cursor.item())) {
+          const { readings, readingsBefore, checksum } = cursor;
+          outcomes[index] = ItemOutcome.Duplicate;
+          tally.duplicates++;
+          this.#cache.addInterval(deviceId, epochId, epoch, sequence, sequence);
+          this.#copied.add(deviceId, epochId, sequence, readings);
+          noteHighest(epoch, sequence, checksum, readingsBefore + readings);
+          continue;
+        }
         const replacing = thinned.find((one) => one.thinned?.sequence === sequence);
         if (replacing !== undefined && !this.#replace(deviceId, epochId, replacing)) {
           outcomes[index] = ItemOutcome.Superseded;
@@ -281,6 +299,15 @@ export class Committer {
       this.#declare.run(deviceId, epochId, entry.reason, entry.first, entry.last, entry.readings, bound);
     }
   }
+}
+
+/**
+ * Up to which sequence an item of an epoch may be stored under another one. A device that was never copied or restored has
+ * one epoch, or moves to the next with little in it and never comes back; so this is 0 for almost everything.
+ */
+function copiesUpTo(device: CachedDevice, epochId: number, epoch: CachedEpoch): number {
+  if (device.newestEpochId < 2) return 0;
+  return epochId < device.newestEpochId ? Number.POSITIVE_INFINITY : epoch.movedUpTo;
 }
 
 function isWithin(sequence: number, first: number, last: number): boolean {

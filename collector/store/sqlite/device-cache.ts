@@ -4,6 +4,8 @@ import { type IntervalChange, IntervalSet } from '../interval-set.js';
 export interface CachedDevice {
   fencingToken: number;
   position: number;
+  /** The epoch that came last; in the others only copies of the buffer still send. */
+  newestEpochId: number;
 }
 
 export interface CachedEpoch {
@@ -15,6 +17,8 @@ export interface CachedEpoch {
   saidWaiting: number;
   /** Readings stored since the device said so; what of `saidWaiting` has come. */
   storedSinceSaid: number;
+  /** Up to here its items may have been moved from another epoch. */
+  movedUpTo: number;
   intervals: IntervalSet;
 }
 
@@ -37,8 +41,9 @@ export class DeviceCache {
   readonly #putInterval;
 
   constructor(db: Database.Database) {
-    this.#selectDevice = db.prepare<[number], { fencing_token: number; position: number }>(
-      'SELECT fencing_token, position FROM devices WHERE device_id = ?',
+    this.#selectDevice = db.prepare<[number], { fencing_token: number; position: number; newest: number | null }>(
+      `SELECT fencing_token, position, (SELECT max(epoch_id) FROM epochs WHERE device_id = devices.device_id) AS newest
+       FROM devices WHERE device_id = ?`,
     );
     this.#selectEpoch = db.prepare<
       [number, number],
@@ -50,6 +55,7 @@ export class DeviceCache {
         said_produced: number;
         said_waiting: number;
         stored_since_said: number;
+        moved_up_to: number;
       }
     >('SELECT * FROM epochs WHERE device_id = ? AND epoch_id = ?');
     this.#selectIntervals = db.prepare<[number, number], { first: number; last: number }>(
@@ -79,7 +85,7 @@ export class DeviceCache {
     if (cached !== undefined) return cached;
     const row = this.#selectDevice.get(deviceId);
     if (row === undefined) return undefined;
-    const device = { fencingToken: row.fencing_token, position: row.position };
+    const device = { fencingToken: row.fencing_token, position: row.position, newestEpochId: row.newest ?? 0 };
     this.#devices.set(deviceId, device);
     return device;
   }
@@ -100,6 +106,7 @@ export class DeviceCache {
       saidProduced: row.said_produced,
       saidWaiting: row.said_waiting,
       storedSinceSaid: row.stored_since_said,
+      movedUpTo: row.moved_up_to,
       intervals,
     };
     if (epochs === undefined) {

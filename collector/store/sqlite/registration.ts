@@ -10,6 +10,7 @@ import { nextFencingToken } from '../fencing-token.js';
 import {
   ANCHORS_PER_EPOCH_MAX,
   type CatalogueSeries,
+  CLOCK_ID_MAX,
   EPOCHS_PER_DEVICE_MAX,
   type RegisteredEpoch,
   type Registration,
@@ -71,7 +72,8 @@ export class Registrar {
          last_seen_us = max(last_seen_us, ?) WHERE device_id = ?`,
     );
     this.#updateSaid = db.prepare(
-      `UPDATE epochs SET said_produced = ?, said_waiting = ?, stored_since_said = ? WHERE device_id = ? AND epoch_id = ?`,
+      `UPDATE epochs SET said_produced = ?, said_waiting = ?, stored_since_said = ?, moved_up_to = ?
+       WHERE device_id = ? AND epoch_id = ?`,
     );
     this.#selectSeries = db
       .prepare<[number, string, string, string, ValueType], number>(
@@ -126,7 +128,12 @@ export class Registrar {
       const epoch = this.#cache.epoch(deviceId, epochId);
       if (epoch === undefined) throw new Error('an epoch vanished within its transaction');
       noteSaid(epoch, said.readingsProduced, said.readingsWaiting, 0);
-      this.#updateSaid.run(epoch.saidProduced, epoch.saidWaiting, epoch.storedSinceSaid, deviceId, epochId);
+      // What it holds before anything of it has come may be another epoch's, moved here.
+      if (epoch.highestSequence === 0) epoch.movedUpTo = said.highestSequence;
+      const { saidProduced, saidWaiting, storedSinceSaid, movedUpTo } = epoch;
+      this.#updateSaid.run(saidProduced, saidWaiting, storedSinceSaid, movedUpTo, deviceId, epochId);
+      const cached = this.#cache.device(deviceId);
+      if (cached !== undefined) cached.newestEpochId = Math.max(cached.newestEpochId, epochId);
       const series = this.#catalogue.catalogue(deviceId, epochId);
       const segments = this.#catalogue.segments(deviceId, epochId);
       const anchors = this.#catalogue.anchors(deviceId, epochId);
@@ -204,13 +211,14 @@ export class Registrar {
     epochId: number,
     segments: (SegmentDeclaration | undefined)[],
   ): void {
+    let count = registration.segments.length === 0 ? 0 : entriesOf(segments);
     for (const segment of registration.segments) {
       const { id } = segment;
-      if (id < 1 || id > SEGMENTS_PER_EPOCH_MAX) {
-        const detail = `segment ${id} is outside 1 to ${SEGMENTS_PER_EPOCH_MAX}, which is what an epoch may have`;
+      const known = segments[id];
+      if (id < 1 || id > CLOCK_ID_MAX || (known === undefined && ++count > SEGMENTS_PER_EPOCH_MAX)) {
+        const detail = `segment ${id} is one too many: an epoch may have ${SEGMENTS_PER_EPOCH_MAX}, with ids to ${CLOCK_ID_MAX}`;
         throw new Refused({ outcome: 'conflict', detail });
       }
-      const known = segments[id];
       if (known !== undefined && known.bootId !== segment.bootId) {
         const detail = `segment ${id} is of boot "${known.bootId}" already and cannot become one of "${segment.bootId}"`;
         throw new Refused({ outcome: 'conflict', detail });
@@ -218,7 +226,6 @@ export class Registrar {
       if (known !== undefined && !saysMore(known, segment)) continue;
       const { bootId, offsetUs, observedAtUs, uncertaintyUs, state } = segment;
       this.#putSegment.run(deviceId, epochId, id, bootId, offsetUs, observedAtUs, uncertaintyUs, state);
-      while (segments.length <= id) segments.push(undefined);
       segments[id] = segment;
     }
   }
@@ -230,23 +237,30 @@ export class Registrar {
     epochId: number,
     anchors: (ClockAnchor | undefined)[],
   ): void {
+    let count = registration.anchors.length === 0 ? 0 : entriesOf(anchors);
     for (const anchor of registration.anchors) {
       const { id, segment, atUs, offsetUs, uncertaintyUs, state } = anchor;
-      if (id < 1 || id > ANCHORS_PER_EPOCH_MAX) {
-        const detail = `anchor ${id} is outside 1 to ${ANCHORS_PER_EPOCH_MAX}, which is what an epoch may have`;
+      const known = anchors[id];
+      if (id < 1 || id > CLOCK_ID_MAX || (known === undefined && ++count > ANCHORS_PER_EPOCH_MAX)) {
+        const detail = `anchor ${id} is one too many: an epoch may have ${ANCHORS_PER_EPOCH_MAX}, with ids to ${CLOCK_ID_MAX}`;
         throw new Refused({ outcome: 'conflict', detail });
       }
-      const known = anchors[id];
       if (known !== undefined) {
         if (known.segment === segment) continue;
         const detail = `anchor ${id} is of segment ${known.segment} already and cannot become one of ${segment}`;
         throw new Refused({ outcome: 'conflict', detail });
       }
       this.#insertAnchor.run(deviceId, epochId, id, segment, atUs, offsetUs, uncertaintyUs, state);
-      while (anchors.length <= id) anchors.push(undefined);
       anchors[id] = anchor;
     }
   }
+}
+
+/** How many there are; where ids begin late, the array has holes, which cost nothing. */
+function entriesOf(byId: readonly unknown[]): number {
+  let count = 0;
+  for (const id in byId) if (byId[id] !== undefined) count++;
+  return count;
 }
 
 function isSameSeries(a: SeriesDeclaration, b: SeriesDeclaration): boolean {

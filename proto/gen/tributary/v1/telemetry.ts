@@ -85,6 +85,11 @@ export enum LossReason {
   CRASH_WINDOW = 5,
   /** EXPIRED - Stored once, and removed by the collector's retention. */
   EXPIRED = 6,
+  /**
+   * COPIED - Stored already, under another epoch: two copies of one buffer moved the same readings to epochs of their own. Only the
+   * collector's store says so; no device does.
+   */
+  COPIED = 7,
   UNRECOGNIZED = -1,
 }
 
