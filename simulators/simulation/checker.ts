@@ -172,21 +172,13 @@ export class Checker {
   /** A device has sent these. */
   sent(disk: DiskLedger, epoch: Uint8Array, lane: Lane, sequences: readonly number[]): void {
     const ledger = disk.epoch(hex(epoch));
-    const { inDoubt, bySequence, sentInLane } = ledger;
+    const { inDoubt, bySequence } = ledger;
     ledger.isSent = true;
     for (const sequence of sequences) {
       inDoubt.add(sequence);
       const produced = bySequence.get(sequence);
       if (produced === undefined) continue;
-      if (!produced.wasSent) {
-        const last = sentInLane.get(lane) ?? 0;
-        if (sequence < last && !this.#isOnlyEndChecked) {
-          const detail = `${disk.device} sent ${sequence} for the first time after ${last}, in lane ${lane}`;
-          throw new Violation('I6', detail, { device: disk.device, epoch: hex(epoch), sequence });
-        }
-        sentInLane.set(lane, sequence);
-        produced.wasSent = true;
-      }
+      if (!produced.isSent) this.#sentFirst(disk.device, hex(epoch), ledger, lane, produced);
       // A copy does not know what the other one has announced: then the collector keeps it out of the live lane.
       if (lane !== Lane.LIVE || this.isCopied(disk.device)) continue;
       const saidUs = this.#watermarks.get(`${hex(epoch)}/${produced.segment}`);
@@ -197,6 +189,17 @@ export class Checker {
       const detail = `${key} of ${produced.oldestUs} us was sent live, after a watermark of ${saidUs} us`;
       throw new Violation('I6', detail, { device: disk.device, epoch: hex(epoch), sequence });
     }
+  }
+
+  /** What is sent again comes when it comes; for the first time, a lane's batches are sent in order. */
+  #sentFirst(device: string, epoch: string, { sentInLane }: EpochLedger, lane: Lane, produced: Produced): void {
+    const { sequence } = produced;
+    const last = sentInLane.get(lane) ?? 0;
+    produced.isSent = true;
+    sentInLane.set(lane, sequence);
+    if (sequence > last || this.#isOnlyEndChecked) return;
+    const detail = `${device} sent ${sequence} for the first time after ${last}, in lane ${lane}`;
+    throw new Violation('I6', detail, { device, epoch, sequence });
   }
 
   /** A device has heard what became of these. */

@@ -25,7 +25,7 @@ export interface Produced extends Production {
   /** When it was appended. */
   atMs: number;
   /** It has left the device, whether it arrived or not. */
-  wasSent: boolean;
+  isSent: boolean;
   /** It went to another epoch, under another sequence. */
   isMoved: boolean;
 }
@@ -70,7 +70,7 @@ export class EpochLedger {
       checksum: undefined,
       body: undefined,
       lost: undefined,
-      wasSent: false,
+      isSent: false,
       isMoved: false,
     };
     this.bySequence.set(sequence, produced);
