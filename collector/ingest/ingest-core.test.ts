@@ -293,10 +293,11 @@ describe('an upload', () => {
       other.halfClose(NOW_US);
     };
     heartbeat();
-    expect(bench.watermarks).toEqual([NOW_US - 900_000]);
     bench.commitAll();
+    expect(bench.watermarks).toEqual([NOW_US - 900_000]);
     expect(bench.commits[0][0].items[0].lane).toBe(Lane.LIVE);
     heartbeat();
+    bench.commitAll();
     expect(bench.watermarks).toEqual([NOW_US - 900_000, NOW_US - 500_000]);
   });
 
