@@ -186,6 +186,25 @@ describe.each([
     expect(new BufferCore(table, 1 << 20, epochB).inDoubt).toEqual([]);
   });
 
+  it('does not move to a new epoch what was acknowledged while the disk refused to be read', () => {
+    const { table } = bind();
+    const core = new BufferCore(table, 1 << 20, epochA);
+    core.append([batch(3), batch(4)]);
+    const { headers } = table;
+    table.headers = () => {
+      throw new Error('input or output error');
+    };
+    expect(() => core.acknowledge([{ first: 1, last: 1 }])).toThrow('input or output error');
+    table.headers = headers;
+    const reopened = new BufferCore(table, 1 << 20, epochB);
+    reopened.resume(core);
+    reopened.openEpoch(epochB);
+    expect(all(reopened).map(({ sequence, readings }) => [sequence, readings])).toEqual([
+      [1, 4],
+      [2, 0],
+    ]);
+  });
+
   it('leaves no row that was acknowledged behind when it writes that nothing is in doubt', () => {
     const { table } = bind();
     const before = new BufferCore(table, 1 << 20, epochA);

@@ -260,7 +260,11 @@ export class BufferCore {
     const { highestSequence } = this.state;
     const within = normalRanges(ranges.map(({ first, last }) => ({ first, last: Math.min(last, highestSequence) })));
     const counts = { ...this.#acknowledgedCounts };
-    for (const { first, last } of rangesWithout(within, this.#acknowledged)) {
+    const fresh = rangesWithout(within, this.#acknowledged);
+    // Before anything is read: when the disk refuses that, what takes over from here must know of it, for a row that the
+    // collector has would be moved to a new epoch and be stored there again.
+    this.#acknowledged = normalRanges([...this.#acknowledged, ...within]);
+    for (const { first, last } of fresh) {
       this.#rows.walkHeaders(first, last, (header) => {
         counts.items++;
         counts.readings += header.readings;
@@ -268,7 +272,6 @@ export class BufferCore {
       });
     }
     this.#acknowledgedCounts = counts;
-    this.#acknowledged = normalRanges([...this.#acknowledged, ...within]);
   }
 
   /** Deletes acknowledged rows now, so that they do not stay while nothing is appended. */

@@ -108,6 +108,32 @@ describe('EpochBalancer', () => {
     });
   });
 
+  it('keeps the bound of a reserved block of which every sequence is stored', () => {
+    const balancer = new EpochBalancer([range(2, 3, 70, LossReason.CRASH_WINDOW, true)]);
+    balancer.stored(1, 10, 0);
+    balancer.stored(2, 10, 10);
+    balancer.stored(3, 10, 20);
+    balancer.stored(4, 10, 80);
+    expect(balancer.finish(4, 90)).toEqual({
+      produced: 90,
+      stored: 40,
+      declared: [{ reason: LossReason.CRASH_WINDOW, readings: 50, bound: true }],
+      missing: 0,
+      doubled: 0,
+    });
+  });
+
+  it('keeps the bound of a reserved block that damage declares again', () => {
+    for (const isFirst of [true, false]) {
+      const block = range(2, 3, 70, LossReason.CRASH_WINDOW, true);
+      const damage = range(2, 3, 0, LossReason.CORRUPT, true);
+      const balancer = new EpochBalancer(isFirst ? [block, damage] : [damage, block]);
+      balancer.stored(1, 10, 0);
+      balancer.stored(4, 10, 80);
+      expect(balancer.finish(4, 90).declared).toEqual([{ reason: LossReason.CRASH_WINDOW, readings: 70, bound: true }]);
+    }
+  });
+
   it('takes what is stored of a reserved block off its bound, with and without items behind it', () => {
     for (const isFollowed of [true, false]) {
       const balancer = new EpochBalancer([range(2, 9, 70, LossReason.CRASH_WINDOW, true)]);

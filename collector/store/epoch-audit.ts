@@ -174,8 +174,11 @@ export class EpochBalancer {
   #gap(nextSequence: number, readingsBefore: number): void {
     const first = this.#lastSequence + 1;
     const last = nextSequence - 1;
-    if (first > last) return;
     const left = Math.max(0, readingsBefore - this.#readingsEnd);
+    if (first > last) {
+      this.#usedUp(last, left);
+      return;
+    }
     const pieces = this.#claimed(first, last);
     const undeclared = last - first + 1 - coveredSequences(pieces, first, last);
     // A thinned batch that was lost in its turn leaves a gap of no readings, whose entry speaks of those it had kept.
@@ -187,6 +190,16 @@ export class EpochBalancer {
       this.#replaced.pieces.push(...pieces);
       this.#replaced.undeclared += undeclared;
     } else this.#settle(left, pieces, undeclared);
+  }
+
+  /** All sequences of a block that a crash took may be stored; the readings that were reserved beyond theirs still count. */
+  #usedUp(last: number, left: number): void {
+    if (left === 0) return;
+    const claim = this.#claimed(last, last).find((piece) => isCrashBound(piece) && piece.isLast)?.claim;
+    if (claim === undefined) return;
+    const taken = Math.max(0, Math.min(claim.readings - claim.used, left));
+    claim.used += taken;
+    add(this.#bound, claim.reason, taken);
   }
 
   /** Attributes the readings of a gap to the pieces that speak of it, and what they do not explain to what is missing. */
@@ -288,9 +301,13 @@ function isCrashBound({ claim }: Piece): boolean {
   return claim.bound && claim.reason === LossReason.CRASH_WINDOW;
 }
 
-/** Where ranges overlap, the one that begins earlier has it, an exact one before a bound. */
+/**
+ * Where ranges overlap, the one that begins earlier has it, an exact one before a bound, and of bounds the one that all later
+ * counts contain: damage found behind it is declared as everything that is not there any more, reserved sequences too.
+ */
 function disjoint(declared: readonly DeclaredRange[]): Claim[] {
-  const order = [...declared].sort((a, b) => a.first - b.first || Number(a.bound) - Number(b.bound) || b.last - a.last);
+  const rank = (range: DeclaredRange) => (range.bound ? (range.reason === LossReason.CRASH_WINDOW ? 1 : 2) : 0);
+  const order = [...declared].sort((a, b) => a.first - b.first || rank(a) - rank(b) || b.last - a.last);
   const claims: Claim[] = [];
   let covered = 0;
   for (const range of order) {

@@ -86,6 +86,7 @@ export class Checker {
 
   /** A process has ended without warning: what only its memory had is lost, and that is within what it had promised. */
   crashed(disk: DiskLedger, { written, waiting, hasRefused, isTailLost, lossWindowMs }: CrashScene): void {
+    for (const { sentInLane } of disk.epochs.values()) sentInLane.clear();
     if (written === undefined) return;
     const epoch = hex(written.epoch);
     const ledger = disk.epoch(epoch);
@@ -126,11 +127,11 @@ export class Checker {
     const epoch = hex(after.epoch);
     const epochBefore = before === undefined ? epoch : hex(before.epoch);
     const isNewEpoch = epochBefore !== epoch;
-    if (isNewEpoch && !this.isCopied(device) && !disk.epoch(epochBefore).isSuspect) {
+    // One of which nothing was sent is left without harm: a call that had failed may come again.
+    if (isNewEpoch && !this.isCopied(device) && before?.isSuspect === false && disk.epoch(epochBefore).isSent) {
       throw new Violation('I1', `${device} opened a new epoch, and no buffer was ever copied or damaged`, { device });
     }
     const ledger = disk.epoch(epoch);
-    ledger.isSuspect ||= after.isSuspect;
     if (isNewEpoch) move(disk.epoch(epochBefore), ledger, put);
     if (withdrawnTo !== undefined) this.readings -= ledger.withdraw(withdrawnTo);
     const highestBefore = isNewEpoch ? 0 : (before?.highestSequence ?? 0);
@@ -170,16 +171,28 @@ export class Checker {
 
   /** A device has sent these. */
   sent(disk: DiskLedger, epoch: Uint8Array, lane: Lane, sequences: readonly number[]): void {
-    const { inDoubt, bySequence } = disk.epoch(hex(epoch));
+    const ledger = disk.epoch(hex(epoch));
+    const { inDoubt, bySequence, sentInLane } = ledger;
+    ledger.isSent = true;
     for (const sequence of sequences) {
       inDoubt.add(sequence);
       const produced = bySequence.get(sequence);
+      if (produced === undefined) continue;
+      if (!produced.wasSent) {
+        const last = sentInLane.get(lane) ?? 0;
+        if (sequence < last && !this.#isOnlyEndChecked) {
+          const detail = `${disk.device} sent ${sequence} for the first time after ${last}, in lane ${lane}`;
+          throw new Violation('I6', detail, { device: disk.device, epoch: hex(epoch), sequence });
+        }
+        sentInLane.set(lane, sequence);
+        produced.wasSent = true;
+      }
       // A copy does not know what the other one has announced: then the collector keeps it out of the live lane.
-      if (produced === undefined || lane !== Lane.LIVE || this.isCopied(disk.device)) continue;
+      if (lane !== Lane.LIVE || this.isCopied(disk.device)) continue;
       const saidUs = this.#watermarks.get(`${hex(epoch)}/${produced.segment}`);
       if (saidUs === undefined || produced.oldestUs >= saidUs || this.#isOnlyEndChecked) continue;
       const key = keyOf(disk.device, hex(epoch), sequence);
-      // What a killed process had heard of and not deleted comes again, and is a duplicate.
+      // What is there already comes again for nothing: a crash took the memory of its deletion.
       if (this.#stored.has(key)) continue;
       const detail = `${key} of ${produced.oldestUs} us was sent live, after a watermark of ${saidUs} us`;
       throw new Violation('I6', detail, { device: disk.device, epoch: hex(epoch), sequence });

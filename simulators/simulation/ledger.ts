@@ -1,5 +1,5 @@
 import type { ThinnedBody } from '@tributary/agent/buffer/thinned-batch';
-import type { LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { Lane, LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 
 /** What is wrong with a batch on purpose, so that somebody must refuse it. */
 export type Poison = 'malformed' | 'count' | 'type' | 'too-large' | 'store';
@@ -24,6 +24,8 @@ export interface Produced extends Production {
   lost: LossReason | undefined;
   /** When it was appended. */
   atMs: number;
+  /** It has left the device, whether it arrived or not. */
+  wasSent: boolean;
   /** It went to another epoch, under another sequence. */
   isMoved: boolean;
 }
@@ -41,8 +43,10 @@ export class EpochLedger {
   isBounded = false;
   /** Something of it went to another epoch. */
   isLeft = false;
-  /** Damage has left it unclear which sequences were used: the device is to leave this epoch. */
-  isSuspect = false;
+  /** Something of it was sent. */
+  isSent = false;
+  /** The highest sequence of a batch that was sent since the last start, by lane: a start decides anew what is live. */
+  readonly sentInLane = new Map<Lane, number>();
   /** That were produced. */
   readings = 0;
   /** Of those: in memory alone when the process ended, and not declared yet. */
@@ -66,6 +70,7 @@ export class EpochLedger {
       checksum: undefined,
       body: undefined,
       lost: undefined,
+      wasSent: false,
       isMoved: false,
     };
     this.bySequence.set(sequence, produced);
@@ -117,7 +122,7 @@ export class EpochLedger {
     for (const sequence of this.inDoubt) copy.inDoubt.add(sequence);
     copy.isBounded = this.isBounded;
     copy.isLeft = this.isLeft;
-    copy.isSuspect = this.isSuspect;
+    copy.isSent = this.isSent;
     copy.readings = this.readings;
     copy.readingsInAir = this.readingsInAir;
     copy.overstated = this.overstated;

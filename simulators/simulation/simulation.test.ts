@@ -51,13 +51,15 @@ describe('the checker finds', () => {
   for (const [bug, { what, options }] of Object.entries(PLANTED_BUGS)) {
     it(`${what}, in the step where it shows`, { timeout: 120_000 }, async () => {
       const found = await firstFailure({ ...options, durationMs });
-      expect(found?.failure?.invariant).toBe('I1');
+      // What it shows in first depends on what else happens in that seed.
+      expect(found?.failure?.invariant).toMatch(/^I[12]$/);
       expect(found?.failure?.history.length).toBeGreaterThan(10);
     });
 
-    // A sequence that was thinned too early comes to light at the end only if its answer was lost as well: too rare to wait for.
-    it.skipIf(bug === 'thin-in-doubt')(`${what}, by the balance at the end alone`, { timeout: 120_000 }, async () => {
-      const found = await firstFailure({ ...options, durationMs, isOnlyEndChecked: true });
+    it(`${what}, by the balance at the end alone`, { timeout: 120_000 }, async () => {
+      // What was thinned too early shows at the end only if its answer was lost as well, which takes an hour to happen.
+      const endMs = bug === 'thin-in-doubt' ? 5 * durationMs : durationMs;
+      const found = await firstFailure({ ...options, durationMs: endMs, isOnlyEndChecked: true });
       expect(found?.failure?.invariant).toMatch(/^I[12]$/);
     });
   }
