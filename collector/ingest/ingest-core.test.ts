@@ -295,10 +295,11 @@ describe('an upload', () => {
       bench.wake();
     };
     heartbeat();
-    expect(bench.watermarks).toEqual([NOW_US - 900_000]);
     bench.commitAll();
+    expect(bench.watermarks).toEqual([NOW_US - 900_000]);
     expect(bench.commits[0][0].items[0].lane).toBe(Lane.LIVE);
     heartbeat();
+    bench.commitAll();
     expect(bench.watermarks).toEqual([NOW_US - 900_000, NOW_US - 500_000]);
   });
 
