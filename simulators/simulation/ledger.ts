@@ -1,5 +1,5 @@
 import type { ThinnedBody } from '@tributary/agent/buffer/thinned-batch';
-import type { Lane, LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 
 /** What is wrong with a batch on purpose, so that somebody must refuse it. */
 export type Poison = 'malformed' | 'count' | 'type' | 'too-large' | 'store';
@@ -24,7 +24,6 @@ export interface Produced extends Production {
   lost: LossReason | undefined;
   /** When it was appended. */
   atMs: number;
-  isSent: boolean;
   /** It went to another epoch, under another sequence. */
   isMoved: boolean;
 }
@@ -44,8 +43,6 @@ export class EpochLedger {
   isLeft = false;
   /** Something of it was sent. */
   isSent = false;
-  /** The highest sequence of a batch that was sent since the last start, by lane: a start decides anew what is live. */
-  readonly sentInLane = new Map<Lane, number>();
   /** That were produced. */
   readings = 0;
   /** Of those: in memory alone when the process ended, and not declared yet. */
@@ -69,7 +66,6 @@ export class EpochLedger {
       checksum: undefined,
       body: undefined,
       lost: undefined,
-      isSent: false,
       isMoved: false,
     };
     this.bySequence.set(sequence, produced);
