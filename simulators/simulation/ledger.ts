@@ -1,5 +1,5 @@
 import type { ThinnedBody } from '@tributary/agent/buffer/thinned-batch';
-import type { Lane, LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 
 /** What is wrong with a batch on purpose, so that somebody must refuse it. */
 export type Poison = 'malformed' | 'count' | 'type' | 'too-large' | 'store';
@@ -45,8 +45,6 @@ export class EpochLedger {
   isLeft = false;
   /** Something of it was sent. */
   isSent = false;
-  /** The highest sequence of a batch that was sent since the last start, by lane: a start decides anew what is live. */
-  readonly sentInLane = new Map<Lane, number>();
   /** That were produced. */
   readings = 0;
   /** Of those: in memory alone when the process ended, and not declared yet. */

@@ -274,7 +274,7 @@ function failureOf(error: unknown, world: World): SeedFailure {
 function identityHash(stored: readonly StoredItem[]): string {
   const hash = createHash('sha256');
   for (const { device, epoch, position, item } of stored) {
-    hash.update(`${device} ${epoch} ${position} ${item.sequence} ${item.kind} ${item.checksum} ${item.lane}\n`);
+    hash.update(`${device} ${epoch} ${position} ${item.sequence} ${item.kind} ${item.checksum}\n`);
   }
   return hash.digest('hex');
 }
