@@ -6,7 +6,7 @@ import { type RegisterDependencies, register } from '@tributary/collector/ingest
 import type { DeviceCommit, DeviceName } from '@tributary/collector/store/store';
 import { StoreError } from '@tributary/collector/store/store-error';
 import { RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
-import { ItemKind, Lane, type UploadHeader, UploadResponse } from '@tributary/proto/gen/tributary/v1/telemetry';
+import { Lane, type UploadHeader, UploadResponse } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { decodeUploadMessage } from '@tributary/proto/items/upload-wire';
 import type { Chance } from './chance.js';
 import type { Checker } from './checker.js';
@@ -189,10 +189,9 @@ export class SimCollector {
       wake: () => world.schedule(0, () => core().wake(), life),
       begin: (devices) => {
         for (const { deviceId, epochId, items } of devices) {
-          for (const { kind, lane, sequence, firstUs } of items) {
-            // The other copy of a buffer may have a declaration under the same sequence.
-            if (lane === Lane.LIVE && kind !== ItemKind.DECLARATION)
-              oldestLive.set(`${deviceId}/${epochId}/${sequence}`, firstUs);
+          for (const { lane, sequence, firstUs } of items) {
+            // The other copy of a buffer may have an item without event times under the same sequence.
+            if (lane === Lane.LIVE && firstUs !== 0) oldestLive.set(`${deviceId}/${epochId}/${sequence}`, firstUs);
           }
         }
         world.schedule(workMs(), () => commit(devices), life);
