@@ -241,9 +241,10 @@ export class SessionUpload {
   }
 
   #select(items: Item[], from: number, last: number, bytesLeft: number, first: boolean): Selection {
-    const { queue, registration } = this.#with;
+    const { queue, registration, status } = this.#with;
     const selection = queue.select(items, from, last, bytesLeft, first);
-    if (items.length === 0) selection.nextSequence = registration.highest + 1;
+    // Up to where the buffer was when it looked: what was appended since is not in what it answers.
+    if (items.length === 0) selection.nextSequence = (status?.highestSequence ?? registration.highest) + 1;
     for (const item of selection.tooLarge) {
       const detail = `${item.body.length} bytes, the collector takes ${queue.limits.itemBytesMax}`;
       this.#with.quarantine(registration.epoch, item.sequence, RejectionReason.TOO_LARGE, detail);
