@@ -302,12 +302,19 @@ function isCrashBound({ claim }: Piece): boolean {
 }
 
 /**
- * Where ranges overlap, the one that begins earlier has it, an exact one before a bound, and of bounds the one that all later
- * counts contain: damage found behind it is declared as everything that is not there any more, reserved sequences too.
+ * Where ranges overlap, an exact one and a bound that all later counts contain go before any other bound: damage found later
+ * is declared as everything that is not there any more, whatever is known of a part of it. Otherwise the one that begins
+ * earlier has it.
  */
 function disjoint(declared: readonly DeclaredRange[]): Claim[] {
-  const rank = (range: DeclaredRange) => (range.bound ? (range.reason === LossReason.CRASH_WINDOW ? 1 : 2) : 0);
-  const order = [...declared].sort((a, b) => a.first - b.first || rank(a) - rank(b) || b.last - a.last);
+  const isLoose = ({ bound, reason }: DeclaredRange) => bound && reason !== LossReason.CRASH_WINDOW;
+  const firm = inOrder(declared.filter((range) => !isLoose(range)));
+  const loose = inOrder(declared.filter(isLoose)).flatMap((claim) => cutOut(claim, firm));
+  return [...firm, ...loose].sort((a, b) => a.first - b.first);
+}
+
+function inOrder(ranges: readonly DeclaredRange[]): Claim[] {
+  const order = [...ranges].sort((a, b) => a.first - b.first || Number(a.bound) - Number(b.bound) || b.last - a.last);
   const claims: Claim[] = [];
   let covered = 0;
   for (const range of order) {
@@ -317,6 +324,21 @@ function disjoint(declared: readonly DeclaredRange[]): Claim[] {
     covered = range.last;
   }
   return claims;
+}
+
+/** What a claim has beside others, which are in order. Its readings go with the last piece: they are a bound for all. */
+function cutOut(claim: Claim, others: readonly Claim[]): Claim[] {
+  const pieces: Claim[] = [];
+  let first = claim.first;
+  for (const other of others) {
+    if (other.last < first) continue;
+    if (other.first > claim.last) break;
+    if (other.first > first) pieces.push({ ...claim, first, last: other.first - 1, readings: 0, whole: false });
+    first = other.last + 1;
+  }
+  if (first <= claim.last) pieces.push({ ...claim, first, whole: claim.whole && first === claim.first });
+  else if (pieces.length > 0) pieces[pieces.length - 1].readings = claim.readings;
+  return pieces;
 }
 
 function add(sums: Map<LossReason, number>, reason: LossReason, readings: number): void {
