@@ -29,14 +29,11 @@ export class SoakWatch {
     clearInterval(this.#timer);
   }
 
-  /**
-   * What is wrong with it: memory that grows by more than `bytesAnHourMax` even if its slope is two standard errors too
-   * steep; descriptors that are not given back.
-   */
+  /** What is wrong with it: memory that grows by more than `bytesAnHourMax`, or descriptors that become more. */
   problems(bytesAnHourMax: number): string[] {
     const problems: string[] = [];
     const slope = this.#slope;
-    if (slope !== undefined && slope.bytes - 2 * slope.error > bytesAnHourMax) {
+    if (slope !== undefined && slope.bytes > bytesAnHourMax) {
       problems.push(`the ${this.name} grows by ${slopeText(slope)}; at most ${megabytes(bytesAnHourMax)}`);
     }
     const { first, last } = this.#quarters();
