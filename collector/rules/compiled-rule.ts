@@ -4,7 +4,7 @@ import { type Rule, ruleVersion } from '@tributary/core/rules/rule';
 import { compileSelection } from '@tributary/core/rules/selection';
 import type { SeriesIdentity } from '@tributary/core/rules/series-identity';
 import { compileTemplate, type Template } from '@tributary/core/rules/template';
-import { type Alert, AlertState } from '@tributary/proto/gen/tributary/v1/alert';
+import { type Alert, AlertState, RuleAuthority } from '@tributary/proto/gen/tributary/v1/alert';
 
 /** A rule made ready: what is asked for each series, each column and each transition. */
 export interface CompiledRule {
@@ -46,6 +46,8 @@ export function compileRule(rule: Rule): CompiledRule {
         labels: labels(values),
         annotations: annotations(values),
         late,
+        retracted: false,
+        authority: RuleAuthority.COLLECTOR,
       };
     },
   };

@@ -1,6 +1,6 @@
 import { incidentId } from '@tributary/core/rules/incident-id';
 import { restoreState, savedStateSchema, saveState } from '@tributary/core/rules/saved-state';
-import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
+import { AlertState, RuleAuthority } from '@tributary/proto/gen/tributary/v1/alert';
 import * as v from 'valibot';
 import type { AlertRecord, RuleStateRow, StoredSeries } from '../store/store.js';
 import type { DeviceTrack, RuleHost } from './rule-host.js';
@@ -199,6 +199,8 @@ function restoreCell(
       labels: {},
       annotations: { reason: 'the rule was changed or removed' },
       late: !saved.notified,
+      retracted: false,
+      authority: RuleAuthority.COLLECTOR,
     },
   });
 }
