@@ -6,7 +6,7 @@ import { ActiveSilences } from './active-silences.js';
 import { alertLabels, compileMatchers } from './matchers.js';
 
 const { alert: warm } = alert(1, 1, AlertState.FIRING);
-const labels = alertLabels('acme', warm);
+const labels = alertLabels(warm, 'acme');
 
 describe('the labels of an alert', () => {
   it('are those of its rule, of its series, and what it is about', () => {
@@ -18,11 +18,12 @@ describe('the labels of an alert', () => {
       tenant: 'acme',
       device: 'd',
       series: 'temperature',
+      unit: 'Cel',
     });
   });
 
   it('are not hidden by a rule that names its own so', () => {
-    const named = alertLabels('', { ...warm, labels: { device: 'another', 'series.room': 'b' } });
+    const named = alertLabels({ ...warm, labels: { device: 'another', 'series.room': 'b' } }, '');
     expect([named.get('device'), named.get('series.room')]).toEqual(['d', 'a']);
   });
 });
@@ -60,6 +61,6 @@ describe('active silences', () => {
       silence('3', { tenant: 'acme' }, 300),
     ]);
     expect(silences.silencing(labels)).toEqual({ by: ['1', '3'], untilUs: 500 });
-    expect(silences.silencing(alertLabels('', { ...warm, device: 'f' }))).toBeUndefined();
+    expect(silences.silencing(alertLabels({ ...warm, device: 'f' }, ''))).toBeUndefined();
   });
 });

@@ -9,15 +9,13 @@ export type LabelMatcher = (labels: AlertLabels) => boolean;
 
 /**
  * Labels of an alert: those of its rule, `series.NAME` for each label of its series, and `rule`, `severity`, `tenant`,
- * `device` and `series`, which a rule's label of the same name cannot hide.
+ * `device`, `series` and `unit`, which a rule's label of the same name cannot hide.
  */
-export function alertLabels(tenant: string, alert: Alert): AlertLabels {
+export function alertLabels(alert: Alert, tenant: string): AlertLabels {
   const labels = new Map(Object.entries(alert.labels));
   for (const [name, value] of Object.entries(alert.seriesLabels)) labels.set(`series.${name}`, value);
-  const { rule, severity, device, seriesName } = alert;
-  for (const [name, value] of Object.entries({ rule, severity, tenant, device, series: seriesName })) {
-    labels.set(name, value);
-  }
+  const { rule, severity, device, seriesName: series, seriesUnit: unit } = alert;
+  for (const [name, value] of Object.entries({ rule, severity, tenant, device, series, unit })) labels.set(name, value);
   return labels;
 }
 
