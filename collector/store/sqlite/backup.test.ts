@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process';
+import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -125,6 +126,15 @@ describe('a backup', () => {
     const again = await SqliteStore.open({ path });
     expect((await register(again, 'd')).epochs[0].ranges).toEqual([{ first: 1, last: 1 }]);
     await again.close();
+  });
+
+  it('takes the place of nothing but a file', async () => {
+    const store = await SqliteStore.open({ path });
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    for (const name of [pipe, folder]) expect(() => backUp(path, name)).toThrow('is not a file');
+    expect(statSync(pipe).isFIFO()).toBe(true);
+    await store.close();
   });
 
   it('that is damaged is not put back, and one that cannot be made leaves the last one', async () => {
