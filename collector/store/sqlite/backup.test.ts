@@ -1,4 +1,4 @@
-import { execFileSync, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -11,6 +11,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -130,10 +131,12 @@ describe('a backup', () => {
 
   it('takes the place of nothing but a file', async () => {
     const store = await SqliteStore.open({ path });
-    const pipe = join(folder, 'pipe');
-    execFileSync('mkfifo', [pipe]);
-    for (const name of [pipe, folder]) expect(() => backUp(path, name)).toThrow('is not a file');
-    expect(statSync(pipe).isFIFO()).toBe(true);
+    const socket = join(folder, 'socket');
+    const server = createServer().listen(socket);
+    await once(server, 'listening');
+    for (const name of [socket, folder]) expect(() => backUp(path, name)).toThrow('is not a file');
+    expect(statSync(socket).isSocket()).toBe(true);
+    server.close();
     await store.close();
   });
 
