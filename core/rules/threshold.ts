@@ -171,7 +171,8 @@ export class ThresholdInstance implements RuleInstance {
       onset: life.onset!,
       startedAtUs: life.sinceUs,
       atUs,
-      value: readings.values[index]!,
+      // Which number a text has differs from batch to batch.
+      value: this.#rule.text === undefined ? readings.values[index]! : Number.NaN,
       series: this.#series,
     });
     if (outcome === Outcome.RESOLVED) life.end();
