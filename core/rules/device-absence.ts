@@ -48,6 +48,12 @@ export class DeviceAbsence implements RuleInstance {
     return this.#life.sinceUs;
   }
 
+  get dueUs(): number {
+    // Once it fires, only the device ends it; silence again while it is clearing takes that back.
+    const silent = this.#life.phase === 'inactive' || this.#life.clearing;
+    return silent && this.lastUs !== Number.NEGATIVE_INFINITY ? this.lastUs + this.#rule.absentUs : Infinity;
+  }
+
   heard(atUs: number, out: Transition[]): void {
     // A wall clock may step back: what was heard was heard.
     if (atUs <= this.lastUs) return;
@@ -58,10 +64,8 @@ export class DeviceAbsence implements RuleInstance {
   }
 
   passTime(untilUs: number, out: Transition[]): void {
-    const dueUs = this.lastUs + this.#rule.absentUs;
-    // Once it fires, only the device ends it; silence again while it is clearing takes that back.
-    const silent = this.#life.phase === 'inactive' || this.#life.clearing;
-    if (!silent || dueUs > untilUs || this.lastUs === Number.NEGATIVE_INFINITY) return;
+    const { dueUs } = this;
+    if (dueUs > untilUs) return;
     if (this.#life.phase === 'inactive') {
       this.#life.begin({ epoch: NO_EPOCH, sequence: 0, row: 0, gridUs: this.lastUs }, this.lastUs);
     }

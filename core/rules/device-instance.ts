@@ -83,6 +83,12 @@ export class DeviceInstance implements RuleInstance {
     return this.#life.sinceUs;
   }
 
+  get dueUs(): number {
+    let atUs = Number.isNaN(this.#openUs) ? Infinity : this.#openUs;
+    for (const { dueUs } of this.#joined) if (dueUs < atUs) atUs = dueUs;
+    return atUs;
+  }
+
   /** The number of a series that these members select; -1 where there is none, or no room for more. */
   join(series: SeriesIdentity, members: readonly number[], texts: boolean): number {
     const known = this.#slotOf.get(seriesKey(series));
@@ -162,8 +168,7 @@ export class DeviceInstance implements RuleInstance {
   /** Judges the open instant and everything that was due, in order of time, as far as it lies before `limitUs`. */
   #judgeBefore(limitUs: number, out: Transition[]): void {
     for (;;) {
-      let atUs = Number.isNaN(this.#openUs) ? Infinity : this.#openUs;
-      for (const { dueUs } of this.#joined) if (dueUs < atUs) atUs = dueUs;
+      const atUs = this.dueUs;
       if (atUs >= limitUs) return;
       this.#judgeAt(atUs, out);
       this.#skip(atUs, limitUs);

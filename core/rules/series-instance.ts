@@ -60,6 +60,11 @@ export class SeriesInstance implements RuleInstance {
     return this.#life.sinceUs;
   }
 
+  get dueUs(): number {
+    const { dueUs } = this.#source;
+    return dueUs > this.#interruptedUs ? Infinity : dueUs;
+  }
+
   advance(readings: ForwardReadings, origin: Origin, out: Transition[]): void {
     const { from, count, timesUs, values, rows, strings } = readings;
     if (from === count || (strings !== null && !this.#rule.texts)) return;
