@@ -15,6 +15,7 @@ import { type HealthServer, type Readiness, startHealthServer } from './health/h
 import { collectorMetrics } from './health/metrics.js';
 import { CommitPump } from './ingest/commit-pump.js';
 import { IngestCore } from './ingest/ingest-core.js';
+import { Notifier } from './notify/notifier.js';
 import { queryService } from './query/query-service.js';
 import { DerivedPipeline } from './rules/pipeline.js';
 import { type AuthenticatedCall, callerOf } from './server/caller.js';
@@ -77,13 +78,17 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
   const closings: (() => unknown)[] = [() => store.close()];
   try {
     const alerts = new AlertHub(store);
+    const notifier = new Notifier({ config: config.notify, store, clock, scheduler, random, logger });
     const derived = new DerivedPipeline({
       store,
       rules,
       clock,
       scheduler,
       logger,
-      wake: (deviceId) => alerts.wake(deviceId),
+      wake: (deviceId) => {
+        alerts.wake(deviceId);
+        notifier.wake();
+      },
     });
     let running: IngestCore | undefined;
     let listening: GrpcHost | undefined;
@@ -92,6 +97,8 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
       derived: () => derived.counters,
       watchers: () => alerts.watchers,
       front: () => listening?.front,
+      notifier: () => notifier,
+      nowUs: () => clock.wallUs(),
       damagesFound: () => damagesFound,
       cursorsAhead: () => cursorsAhead,
     });
@@ -105,6 +112,9 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     closings.push(() => health.close());
     // What follows from committed data takes up where the last process stopped, before anything new comes.
     closings.push(() => derived.stop());
+    // Before the replay, so that what it finds is kept for every receiver.
+    closings.push(() => notifier.stop(0));
+    await notifier.start();
     await derived.start();
 
     const storeChanged = (failure: StoreError | undefined) => {
@@ -166,7 +176,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     let stopping: Promise<void> | undefined;
     const stop = async () => {
       readiness = { ready: false, why: 'stopping' };
-      await shutDown({ host, core, alerts, derived, upkeep, store, health, logger });
+      await shutDown({ host, core, alerts, derived, notifier, upkeep, store, health, logger });
       clearInterval(ticking);
     };
     return {

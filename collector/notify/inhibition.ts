@@ -26,9 +26,12 @@ export interface FiringIncident {
 
 /** Compiled rules of inhibition. */
 export class Inhibition {
+  /** Nothing hides an incident of another device: only those of its own need to be looked at. */
+  readonly staysOnDevice: boolean;
   readonly #rules;
 
   constructor(rules: readonly InhibitionRule[]) {
+    this.staysOnDevice = rules.every(({ equal }) => equal.includes('tenant') && equal.includes('device'));
     this.#rules = rules.map(({ source, target, equal }) => ({
       isSource: labelMatcher(source),
       isTarget: labelMatcher(target),
