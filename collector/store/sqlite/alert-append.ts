@@ -81,13 +81,10 @@ export class AlertAppend {
       }
       // What somebody has ended by hand is not told to begin.
       if (byHand || this.#notified.get(deviceId, incidentId, state) !== undefined) return undefined;
-    } else {
-      const key = [startedAtUs, transitionAtUs, retracted ? 1 : 0] as const;
-      const known = this.#late.get(deviceId, incidentId, state, ...key);
-      if (typeof known === 'number') {
-        const isNews = incident !== undefined && position > known && !this.#incidents.shows(incident, record);
-        if (!isNews) return undefined;
-      }
+    } else if (incident !== undefined) {
+      if (this.#incidents.shows(incident, record)) return undefined;
+      const known = this.#late.get(deviceId, incidentId, state, startedAtUs, transitionAtUs, retracted ? 1 : 0);
+      if (typeof known === 'number' && position <= known) return undefined;
     }
     const { stored, alertId } = this.#store(record);
     this.#incidents.apply(incident, stored, alertId, nowUs);

@@ -152,6 +152,9 @@ function eventOf(incident: IncidentRow | undefined, alert: Alert): { kind: Incid
   if (incident === undefined || incident.resolvedAtUs === null || !late) {
     return { kind: IncidentEventKind.RESOLVED, text: lateness };
   }
+  if (incident.resolvedBy !== '') {
+    return { kind: IncidentEventKind.CORRECTED, text: `by its readings it ended at ${instant(transitionAtUs)}` };
+  }
   const text = `it ended at ${instant(transitionAtUs)}, not at ${instant(incident.resolvedAtUs)}`;
   return { kind: IncidentEventKind.CORRECTED, text };
 }
