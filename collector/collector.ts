@@ -165,8 +165,10 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
             identityOf,
             clock,
             logger,
+            inhibitedBy: (incident, labels) => notifier.inhibitedBy(incident, labels),
             changed: (deviceId) => {
               if (deviceId !== undefined) alerts.wake(deviceId);
+              notifier.wake();
             },
           }),
         },

@@ -53,7 +53,7 @@ const rules: Rules = {
   canBeHidden: () => true,
 };
 const over = { resolvedAtUs: QUEUED_US };
-const silence: Situation = { ...CALM, silencing: () => ({ ids: ['7'], untilUs: 5 }) };
+const silence: Situation = { ...CALM, silencing: () => ({ by: ['7'], untilUs: 5 }) };
 const inhibition: Situation = { ...CALM, inhibiting: () => ['cd'] };
 const end = { state: AlertState.RESOLVED, firingTold: true } as const;
 

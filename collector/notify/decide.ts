@@ -1,7 +1,7 @@
 import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
+import type { LabelMatcher } from '../alerts/matchers.js';
 import type { ClaimedNotification } from '../store/incidents.js';
 import type { FiringIncident } from './inhibition.js';
-import type { LabelMatcher } from './label-matcher.js';
 import type { Situation } from './situation.js';
 
 /** What is hidden by another incident is looked at again after this: the other one may be over. */
@@ -74,7 +74,7 @@ function decideBeginning(
   if (incident.acknowledgedBy !== '') return { decision: 'skip', reason: 'acknowledged' };
   const silencing = situation.silencing(subject.labels);
   if (silencing !== undefined) {
-    return { decision: 'hold', reason: 'silenced', by: silencing.ids, untilUs: silencing.untilUs };
+    return { decision: 'hold', reason: 'silenced', by: silencing.by, untilUs: silencing.untilUs };
   }
   if (!rules.canBeHidden(subject.labels)) return undefined;
   const by = situation.inhibiting(subject);

@@ -1,4 +1,4 @@
-import { labelMatcher } from './label-matcher.js';
+import { type AlertLabels, compileMatchers } from '../alerts/matchers.js';
 
 /** Which incidents hide which others. */
 export interface InhibitionRule {
@@ -21,7 +21,7 @@ export const DEVICE_DOWN: InhibitionRule = {
 export interface FiringIncident {
   /** Hexadecimal. */
   incident: string;
-  labels: ReadonlyMap<string, string>;
+  labels: AlertLabels;
 }
 
 /** Compiled rules of inhibition. */
@@ -33,14 +33,14 @@ export class Inhibition {
   constructor(rules: readonly InhibitionRule[]) {
     this.staysOnDevice = rules.every(({ equal }) => equal.includes('tenant') && equal.includes('device'));
     this.#rules = rules.map(({ source, target, equal }) => ({
-      isSource: labelMatcher(source),
-      isTarget: labelMatcher(target),
+      isSource: compileMatchers(source),
+      isTarget: compileMatchers(target),
       equal,
     }));
   }
 
   /** Whether anything could hide it. */
-  isTarget(labels: ReadonlyMap<string, string>): boolean {
+  isTarget(labels: AlertLabels): boolean {
     return this.#rules.some((rule) => rule.isTarget(labels));
   }
 
@@ -77,6 +77,6 @@ export interface InhibitionSources {
   hiding(incident: FiringIncident): string[];
 }
 
-function keyOf(labels: ReadonlyMap<string, string>, names: readonly string[]): string {
+function keyOf(labels: AlertLabels, names: readonly string[]): string {
   return JSON.stringify(names.map((name) => labels.get(name) ?? ''));
 }

@@ -1,15 +1,17 @@
 import type { Clock, Scheduler } from '@tributary/core/clock/clock';
 import type { Random } from '@tributary/core/clock/random';
 import type { Logger } from 'pino';
-import type { ReceiverState } from '../store/incidents.js';
+import { type AlertLabels, compileMatchers } from '../alerts/matchers.js';
+import type { ReceiverState, StoredIncident } from '../store/incidents.js';
 import type { Store } from '../store/store.js';
 import { AlertmanagerReceiver } from './alertmanager-receiver.js';
+import { incidentHex } from './incident-link.js';
 import { Inhibition } from './inhibition.js';
-import { labelMatcher } from './label-matcher.js';
 import type { NotifyCounters } from './notify-counters.js';
 import type { NotifyConfig, ReceiverConfig } from './notify-schema.js';
 import type { Receiver } from './receiver.js';
 import { ReceiverLoop } from './receiver-loop.js';
+import { firingIncidents } from './situation.js';
 import { WebhookReceiver } from './webhook-receiver.js';
 
 /** The store is told again whom there is: see {@link FORGET_US}. */
@@ -34,6 +36,7 @@ export interface NotifierOptions {
  */
 export class Notifier {
   readonly #options: NotifierOptions;
+  readonly #inhibition: Inhibition;
   readonly #loops: ReceiverLoop[];
   #cancelKeep: () => void = () => {};
   #isStopped = false;
@@ -43,13 +46,14 @@ export class Notifier {
     const { config, store, clock, scheduler, random, logger } = options;
     const inhibition = new Inhibition(config.inhibit);
     this.#options = options;
+    this.#inhibition = inhibition;
     this.#loops = config.receivers.map((receiver) => {
       warnOfPlainText(receiver, logger);
       return new ReceiverLoop({
         receiver: receiverOf(receiver, options),
         store,
         rules: {
-          matches: labelMatcher(receiver.match),
+          matches: compileMatchers(receiver.match),
           sendResolved: receiver.sendResolved,
           giveUpAfterUs: receiver.giveUpAfter * 1000,
           inhibitWaitUs: config.inhibitWait * 1000,
@@ -73,6 +77,14 @@ export class Notifier {
   async waiting(): Promise<ReceiverState[]> {
     const names = new Set(this.#loops.map(({ name }) => name));
     return (await this.#options.store.receiverStates()).filter(({ receiver }) => names.has(receiver));
+  }
+
+  /** Ids of the incidents that keep this one from being notified now. */
+  async inhibitedBy({ deviceId, incidentId }: StoredIncident, labels: AlertLabels): Promise<Uint8Array[]> {
+    if (!this.#inhibition.isTarget(labels)) return [];
+    const firing = await firingIncidents(this.#options.store, this.#inhibition, [deviceId]);
+    const hiding = this.#inhibition.sourcesAmong(firing).hiding({ incident: incidentHex(incidentId), labels });
+    return hiding.map((incident) => Uint8Array.from(Buffer.from(incident, 'hex')));
   }
 
   /** Names the receivers to the store, which from then on keeps transitions for them, and begins. */

@@ -6,9 +6,9 @@ import { Backoff, defaultBackoff, nextDelayMs } from '@tributary/core/retry/back
 import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
 import { IncidentEventKind } from '@tributary/proto/gen/tributary/v1/incident';
 import type { Logger } from 'pino';
+import { alertLabels } from '../alerts/matchers.js';
 import type { ClaimedNotification, IncidentNote, Settlement } from '../store/incidents.js';
 import type { Store } from '../store/store.js';
-import { alertLabels } from './alert-labels.js';
 import { type Decision, decide, type Rules } from './decide.js';
 import { incidentHex } from './incident-link.js';
 import type { Inhibition } from './inhibition.js';

@@ -1,10 +1,10 @@
 import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
+import { ActiveSilences, type Silenced } from '../alerts/active-silences.js';
+import { type AlertLabels, alertLabels } from '../alerts/matchers.js';
 import type { ClaimedNotification } from '../store/incidents.js';
 import type { Store } from '../store/store.js';
-import { alertLabels } from './alert-labels.js';
 import { incidentHex } from './incident-link.js';
 import type { FiringIncident, Inhibition } from './inhibition.js';
-import { labelMatcher } from './label-matcher.js';
 
 /** Incidents of one page. */
 const PAGE = 500;
@@ -13,8 +13,8 @@ const FIRING_MAX = 20_000;
 
 /** What at this moment keeps incidents from being notified. */
 export interface Situation {
-  /** Ids of the silences that match, and when the last of them ends; undefined for none. */
-  silencing(labels: ReadonlyMap<string, string>): { ids: string[]; untilUs: number } | undefined;
+  /** The silences that match; undefined for none. */
+  silencing(labels: AlertLabels): Silenced | undefined;
   /** Incidents, in hexadecimal, that hide this one. */
   inhibiting(incident: FiringIncident): string[];
 }
@@ -31,40 +31,29 @@ export async function readSituation(
 ): Promise<Situation> {
   const beginnings = notifications.filter(({ state, told }) => state === AlertState.FIRING && !told);
   if (beginnings.length === 0) return CALM;
-  const silences = (await store.activeSilences(nowUs)).map(({ silenceId, matchers, untilUs }) => ({
-    silenceId,
-    untilUs,
-    matches: labelMatcher(matchers?.globs ?? {}),
-  }));
-  const devices = inhibition.staysOnDevice ? new Set(beginnings.map(({ deviceId }) => deviceId)) : [undefined];
-  const firing: FiringIncident[] = [];
-  for (const deviceId of devices) await addFiring(store, deviceId, firing);
-  const sources = inhibition.sourcesAmong(firing);
-  return {
-    silencing(labels) {
-      const matching = silences.filter(({ matches }) => matches(labels));
-      if (matching.length === 0) return undefined;
-      return {
-        ids: matching.map(({ silenceId }) => silenceId),
-        untilUs: Math.max(...matching.map(({ untilUs }) => untilUs)),
-      };
-    },
-    inhibiting: (incident) => sources.hiding(incident),
-  };
+  const silences = new ActiveSilences(await store.activeSilences(nowUs));
+  const deviceIds = new Set(beginnings.map(({ deviceId }) => deviceId));
+  const sources = inhibition.sourcesAmong(await firingIncidents(store, inhibition, deviceIds));
+  return { silencing: (labels) => silences.silencing(labels), inhibiting: (incident) => sources.hiding(incident) };
 }
 
-async function addFiring(
+/** What fires and could hide incidents of these devices. */
+export async function firingIncidents(
   store: Pick<Store, 'readIncidents'>,
-  deviceId: number | undefined,
-  firing: FiringIncident[],
-): Promise<void> {
-  const filter = { ...(deviceId === undefined ? {} : { deviceId }), openOnly: true, withRetracted: false };
-  let after = '';
-  do {
-    const { incidents, next } = await store.readIncidents(filter, after, PAGE);
-    for (const { alert, tenant } of incidents) {
-      firing.push({ incident: incidentHex(alert.incidentId), labels: alertLabels(alert, tenant) });
-    }
-    after = next;
-  } while (after !== '' && firing.length < FIRING_MAX);
+  inhibition: Inhibition,
+  deviceIds: Iterable<number>,
+): Promise<FiringIncident[]> {
+  const firing: FiringIncident[] = [];
+  for (const deviceId of inhibition.staysOnDevice ? deviceIds : [undefined]) {
+    const filter = { ...(deviceId === undefined ? {} : { deviceId }), openOnly: true, withRetracted: false };
+    let after = '';
+    do {
+      const { incidents, next } = await store.readIncidents(filter, after, PAGE);
+      for (const { alert, tenant } of incidents) {
+        firing.push({ incident: incidentHex(alert.incidentId), labels: alertLabels(alert, tenant) });
+      }
+      after = next;
+    } while (after !== '' && firing.length < FIRING_MAX);
+  }
+  return firing;
 }
