@@ -151,6 +151,17 @@ describe('a request', () => {
     });
   });
 
+  it('ends when the other side answers with something else than was asked for', async () => {
+    const tcp = createTcpServer((socket: Socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => socket.write('HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'));
+    });
+    await new Promise<void>((resolve) => tcp.listen(0, '127.0.0.1', resolve));
+    closings.push(() => new Promise((resolve) => tcp.close(resolve)));
+    const url = new URL(`http://127.0.0.1:${(tcp.address() as AddressInfo).port}/`);
+    expect(await postOf().send(url, {}, body)).toMatchObject({ kind: 'failed' });
+  });
+
   it('fails at once when the sender is closed', async () => {
     let arrived: () => void = () => {};
     const waiting = new Promise<void>((resolve) => {

@@ -95,8 +95,12 @@ export class HttpPost {
       let isAnswered = false;
       request.on('error', (error: NodeJS.ErrnoException) => {
         if (isAnswered) return;
-        const isStale = request.reusedSocket && error.code === 'ECONNRESET';
+        const isStale = request.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
         settle(isStale ? 'stale' : { kind: 'failed', why: failureWords(error) });
+      });
+      // An upgrade that nobody asked for ends a request without an error.
+      request.on('close', () => {
+        if (!isAnswered) settle({ kind: 'failed', why: 'the other side closed the connection without an answer' });
       });
       request.on('response', (response) => {
         isAnswered = true;

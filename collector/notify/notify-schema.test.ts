@@ -60,6 +60,7 @@ describe('the configuration of notifications', () => {
       '{ receivers: [{ name: a, kind: alertmanager, urls: [] }] }',
       'write that of at least one Alertmanager',
     ],
+    ['a query', alertmanager('').replace(':9093', ':9093/?a=b'), 'a URL with a query'],
     ['a colon in a user', alertmanager(', basicAuth: { user: "a:b", passwordFile: p }'), 'a name without a colon'],
     ['a certificate without a key', webhook(', tls: { cert: c }'), 'receivers[0].tls.cert: a certificate without key'],
     ['a key without a certificate', webhook(', tls: { key: k }'), 'receivers[0].tls.key: a key without cert'],

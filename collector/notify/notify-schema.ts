@@ -144,7 +144,12 @@ const alertmanager = v.strictObject({
   kind: v.literal('alertmanager'),
   ...shared,
   urls: v.pipe(
-    v.array(httpUrl),
+    v.array(
+      v.pipe(
+        httpUrl,
+        v.check((text) => !text.includes('?'), 'a URL with a query; leave out the ? and what follows'),
+      ),
+    ),
     v.minLength(1, 'no URL; write that of at least one Alertmanager, such as http://127.0.0.1:9093'),
     v.maxLength(urlsMax, `too many; at most ${urlsMax}`),
     v.description('all members of the cluster, without /api/v2; each gets everything'),

@@ -19,6 +19,8 @@ export const SECRET = Buffer.alloc(32, 5);
 /** A real store in a folder of its own, a device in it, and notifiers over it. Its wall clock can be put forward. */
 export class NotifyWorld {
   readonly dir = mkdtempSync(join(tmpdir(), 'tributary-notify-'));
+  /** Lines of the log. */
+  readonly said: string[] = [];
   readonly #notifiers: Notifier[] = [];
   #shiftUs = 0;
   #deviceIds: number[] = [];
@@ -56,7 +58,7 @@ export class NotifyWorld {
       clock: { wallUs: () => this.nowUs(), monotonicUs: () => this.nowUs() },
       scheduler: systemScheduler,
       random: fast,
-      logger: createLogger('test', 'silent'),
+      logger: createLogger('test', 'info', { write: (line) => void this.said.push(line) }),
     });
     this.#notifiers.push(notifier);
     await notifier.start();

@@ -108,7 +108,7 @@ export class ReceiverLoop {
         const untilDueMs = nextDueUs === undefined ? POLL_MS : (nextDueUs - clock.wallUs()) / 1000;
         await this.#sleep(Math.min(Math.max(untilDueMs, 1), POLL_MS), false);
       } catch (error) {
-        this.#say('warn', { err: error }, 'the outbox of notifications cannot be read; it is tried again');
+        this.#say('warn', { err: error }, 'the outbox of notifications is out of reach; it is tried again');
         await this.#sleep(STORE_RETRY_MS, true);
       }
     }
@@ -192,8 +192,8 @@ export class ReceiverLoop {
   }
 
   async #deliver(wanted: readonly ClaimedNotification[]): Promise<void> {
-    const { receiver, clock, scheduler } = this.#options;
-    const deliveries = await receiver.deliver(wanted, clock.wallUs());
+    const { scheduler } = this.#options;
+    const deliveries = await this.#attempt(wanted);
     const away = deliveries.find((delivery) => delivery.outcome === 'away');
     if (away !== undefined && !this.#isClosed) {
       const delayMs = this.#away.failed(away.waitMs);
@@ -206,6 +206,17 @@ export class ReceiverLoop {
     }
     for (const [at, notification] of wanted.entries()) {
       await this.#settle(notification, this.#outcomeOf(notification, deliveries[at]!));
+    }
+  }
+
+  /** A bug must not send the same batch again and again: it counts as refused. */
+  async #attempt(wanted: readonly ClaimedNotification[]): Promise<Delivery[]> {
+    const { receiver, clock } = this.#options;
+    try {
+      return await receiver.deliver(wanted, clock.wallUs());
+    } catch (error) {
+      this.#say('error', { err: error }, 'notifying: an error that nobody foresaw');
+      return wanted.map(() => ({ outcome: 'refused', why: String(error) }));
     }
   }
 

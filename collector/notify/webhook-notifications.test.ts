@@ -69,13 +69,22 @@ describe('webhooks', () => {
     await world.fire(1);
     await world.fire(2);
     await world.resolve(1);
-    await world.until(() => (notifier.counters.get('a')?.failed.get('away') ?? 0) > 2);
+    await world.until(() => (notifier.counters.get('a')?.failed.get('away') ?? 0) > 7);
+    // Enough for somebody to see it, and no line for each attempt.
+    expect(world.said).toHaveLength(5);
+    expect(JSON.parse(world.said[0]!)).toMatchObject({
+      level: 'warn',
+      receiver: 'a',
+      why: expect.stringContaining('the connection was refused, nobody listens there'),
+      msg: expect.stringMatching(/^a notification failed; it is tried again in \d+s$/),
+    });
     await server.start();
     await told(1, 'resolved');
     await told(2, 'firing');
     expect(server.story.filter((one) => one.startsWith('resolved'))).toHaveLength(1);
     const of1 = ids().filter((id) => String(id).includes('01_'));
     expect(of1).toEqual([idOf(1, 'firing'), idOf(1, 'resolved')]);
+    expect(world.said.at(-1)).toContain('the receiver takes notifications again');
   });
 
   it('are tried again when a receiver asks for it, no sooner than it says', async () => {
