@@ -10,6 +10,7 @@ import { IncidentEventKind } from '@tributary/proto/gen/tributary/v1/incident';
 import * as v from 'valibot';
 import { alert, bytes16, register } from '../store/conformance/data.js';
 import { SqliteStore } from '../store/sqlite/sqlite-store.js';
+import type { Store } from '../store/store.js';
 import { Notifier } from './notifier.js';
 import { notifySchema } from './notify-schema.js';
 
@@ -49,12 +50,12 @@ export class NotifyWorld {
   }
 
   /** Starts a notifier; `receivers` is YAML, as is `more`, further fields. Nothing waits for an inhibition unless it says so. */
-  async notifier(receivers: string, more = 'inhibitWait: 0s'): Promise<Notifier> {
+  async notifier(receivers: string, more = 'inhibitWait: 0s', store: Store = this.store): Promise<Notifier> {
     const text = `notify: { receivers: [${receivers}], ${more} }\n`;
     const { notify } = parseConfig(text, join(this.dir, 'collector.yaml'), v.strictObject({ notify: notifySchema }));
     const notifier = new Notifier({
       config: notify,
-      store: this.store,
+      store,
       clock: { wallUs: () => this.nowUs(), monotonicUs: () => this.nowUs() },
       scheduler: systemScheduler,
       random: fast,
@@ -114,6 +115,32 @@ export class NotifyWorld {
   /** Ends all notifiers, as a collector that stops does. */
   async stopAll(graceMs = 2000): Promise<void> {
     await Promise.all(this.#notifiers.splice(0).map((notifier) => notifier.stop(graceMs)));
+  }
+
+  /** A notifier as it is in a process that may be killed: from then on nothing that it does reaches the store. */
+  async mortalNotifier(receivers: string): Promise<{ kill(): Promise<void> }> {
+    let isDead = false;
+    const store = new Proxy(this.store, {
+      get: (target, name) => {
+        const member = Reflect.get(target, name) as unknown;
+        if (typeof member !== 'function') return member;
+        return async (...parameters: unknown[]) => {
+          if (isDead) throw new Error('killed');
+          const result = await (member.apply(target, parameters) as Promise<unknown>);
+          // What was asked for before may still have been done, but nobody hears of it.
+          if (isDead) throw new Error('killed');
+          return result;
+        };
+      },
+    });
+    const notifier = await this.notifier(receivers, undefined, store);
+    return {
+      kill: async () => {
+        isDead = true;
+        this.#notifiers.splice(this.#notifiers.indexOf(notifier), 1);
+        await notifier.stop(0);
+      },
+    };
   }
 
   async closeStore(): Promise<void> {
