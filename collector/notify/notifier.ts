@@ -11,7 +11,7 @@ import type { NotifyCounters } from './notify-counters.js';
 import type { NotifyConfig, ReceiverConfig } from './notify-schema.js';
 import type { Receiver } from './receiver.js';
 import { ReceiverLoop } from './receiver-loop.js';
-import { firingIncidents } from './situation.js';
+import { SituationReader } from './situation.js';
 import { WebhookReceiver } from './webhook-receiver.js';
 
 /** The store is told again whom there is: see {@link FORGET_US}. */
@@ -36,7 +36,7 @@ export interface NotifierOptions {
  */
 export class Notifier {
   readonly #options: NotifierOptions;
-  readonly #inhibition: Inhibition;
+  readonly #situation: SituationReader;
   readonly #loops: ReceiverLoop[];
   #cancelKeep: () => void = () => {};
   #isStopped = false;
@@ -46,7 +46,8 @@ export class Notifier {
     const { config, store, clock, scheduler, random, logger } = options;
     const inhibition = new Inhibition(config.inhibit);
     this.#options = options;
-    this.#inhibition = inhibition;
+    const situation = new SituationReader(store, inhibition, scheduler);
+    this.#situation = situation;
     this.#loops = config.receivers.map((receiver) => {
       warnOfPlainText(receiver, logger);
       return new ReceiverLoop({
@@ -59,7 +60,7 @@ export class Notifier {
           inhibitWaitUs: config.inhibitWait * 1000,
           canBeHidden: (labels) => inhibition.isTarget(labels),
         },
-        inhibition,
+        situation,
         clock,
         scheduler,
         random,
@@ -81,9 +82,7 @@ export class Notifier {
 
   /** Ids of the incidents that keep this one from being notified now. */
   async inhibitedBy({ deviceId, incidentId }: StoredIncident, labels: AlertLabels): Promise<Uint8Array[]> {
-    if (!this.#inhibition.isTarget(labels)) return [];
-    const firing = await firingIncidents(this.#options.store, this.#inhibition, [deviceId]);
-    const hiding = this.#inhibition.sourcesAmong(firing).hiding({ incident: incidentHex(incidentId), labels });
+    const hiding = await this.#situation.hiding(deviceId, { incident: incidentHex(incidentId), labels });
     return hiding.map((incident) => Uint8Array.from(Buffer.from(incident, 'hex')));
   }
 

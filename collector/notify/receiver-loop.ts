@@ -11,10 +11,9 @@ import type { ClaimedNotification, IncidentNote, Settlement } from '../store/inc
 import type { Store } from '../store/store.js';
 import { type Decision, decide, type Rules } from './decide.js';
 import { incidentHex } from './incident-link.js';
-import type { Inhibition } from './inhibition.js';
 import { count, newNotifyCounters } from './notify-counters.js';
 import type { Delivery, Receiver } from './receiver.js';
-import { readSituation, type Situation } from './situation.js';
+import type { Situation, SituationReader } from './situation.js';
 
 /** What other processes put into the outbox, or what a wake has missed, is found after this. */
 const POLL_MS = 5000;
@@ -25,16 +24,13 @@ const LEASE_MARGIN_MS = 10_000;
 /** Notifications that were held back and whose age is counted from then, at the most, 100 B each. */
 const SINCE_MAX = 20_000;
 
-export type NotifyStore = Pick<
-  Store,
-  'activeSilences' | 'claimNotifications' | 'incidentEvents' | 'readIncidents' | 'settleNotification'
->;
+export type NotifyStore = Pick<Store, 'claimNotifications' | 'incidentEvents' | 'settleNotification'>;
 
 export interface ReceiverLoopOptions {
   receiver: Receiver;
   store: NotifyStore;
   rules: Rules;
-  inhibition: Inhibition;
+  situation: SituationReader;
   clock: Clock;
   scheduler: Scheduler;
   random: Random;
@@ -116,14 +112,14 @@ export class ReceiverLoop {
 
   /** Answers when the next one is due, or that there may be more now. Rejects when the store does not answer. */
   async #round(): Promise<number | undefined | 'more'> {
-    const { receiver, store, inhibition, clock } = this.#options;
+    const { receiver, store, situation: reader, clock } = this.#options;
     // A receiver that was away a moment ago gets one: more would time out together.
     const limit = this.#away.attempt > 0 ? 1 : receiver.batchMax;
     const leaseUs = (receiver.deliverMsMax + LEASE_MARGIN_MS) * 1000;
     const claimed = await store.claimNotifications(this.name, clock.wallUs(), leaseUs, limit);
     const { notifications, nextDueUs } = claimed;
     if (notifications.length === 0) return nextDueUs;
-    const situation = await readSituation(store, inhibition, notifications, clock.wallUs());
+    const situation = await reader.read(notifications, clock.wallUs());
     const wanted: ClaimedNotification[] = [];
     for (const notification of notifications) {
       const decision = await this.#decide(notification, situation);
