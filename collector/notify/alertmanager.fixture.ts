@@ -23,15 +23,20 @@ export interface GettableAlert {
 export class Alertmanager {
   readonly port: number;
   readonly #dir: string;
+  readonly #isSecure: boolean;
   #process: ChildProcess | undefined;
 
-  private constructor(dir: string, port: number) {
+  private constructor(dir: string, port: number, isSecure: boolean) {
     this.#dir = dir;
     this.port = port;
+    this.#isSecure = isSecure;
   }
 
-  /** Prepares one in `dir` that notifies `hook` at once of each alert, one by one. */
-  static async prepare(dir: string, hook: string): Promise<Alertmanager> {
+  /**
+   * Prepares one in `dir` that notifies `hook` at once of each alert, one by one. `web` is its web configuration, with
+   * TLS, where it has one.
+   */
+  static async prepare(dir: string, hook: string, web?: string): Promise<Alertmanager> {
     mkdirSync(join(dir, 'data'), { recursive: true });
     writeFileSync(
       join(dir, 'alertmanager.yml'),
@@ -39,14 +44,15 @@ export class Alertmanager {
 receivers: [{ name: hook, webhook_configs: [{ url: '${hook}', send_resolved: true }] }]
 `,
     );
-    return new Alertmanager(dir, await freePort());
+    if (web !== undefined) writeFileSync(join(dir, 'web.yml'), web);
+    return new Alertmanager(dir, await freePort(), web !== undefined);
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `${this.#isSecure ? 'https' : 'http'}://127.0.0.1:${this.port}`;
   }
 
-  /** Starts it, and resolves when it takes alerts. What it knew before a `kill` it may have forgotten. */
+  /** Starts it, and resolves when it takes alerts, or at once where that takes a password. What it knew before a `kill` it may have forgotten. */
   async start(): Promise<void> {
     const child = spawn(
       alertmanagerBinary!,
@@ -56,10 +62,12 @@ receivers: [{ name: hook, webhook_configs: [{ url: '${hook}', send_resolved: tru
         `--web.listen-address=127.0.0.1:${this.port}`,
         '--cluster.listen-address=',
         '--log.level=error',
+        ...(this.#isSecure ? [`--web.config.file=${join(this.#dir, 'web.yml')}`] : []),
       ],
       { stdio: ['ignore', 'ignore', 'inherit'] },
     );
     this.#process = child;
+    if (this.#isSecure) return;
     let exited = false;
     child.once('exit', () => {
       exited = true;

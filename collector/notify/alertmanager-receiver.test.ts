@@ -1,4 +1,7 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createCa, issueServer } from '../identity/pki.js';
 import { Alertmanager, alertmanagerBinary } from './alertmanager.fixture.js';
 import { NotifyWorld } from './notify-world.fixture.js';
 import { WebhookServer } from './webhook-server.fixture.js';
@@ -25,7 +28,7 @@ describe.skipIf(alertmanagerBinary === undefined)('a real Alertmanager', () => {
     await people.kill();
   });
 
-  const start = (urls = [alertmanager.url], resendInterval = '1s') =>
+  const start = (urls = [alertmanager.url], resendInterval = '2s') =>
     world.notifier(
       `{ name: a, kind: alertmanager, urls: [${urls.map((url) => `'${url}'`).join(', ')}], resendInterval: ${resendInterval} }`,
       "inhibitWait: 0s, link: 'https://x.example/?device={{device}}'",
@@ -124,12 +127,38 @@ describe.skipIf(alertmanagerBinary === undefined)('a real Alertmanager', () => {
     await world.fire(2);
     await people.until(() => heard().length >= 3);
     const startsMs = Date.parse((await alertmanager.alerts())[0]!.startsAt);
-    // Ends are repeated each second; several of them would have come by now.
+    // It began a minute before it was sent: two repetitions, with which the end of the first came again.
     await world.until(async () => {
       const [alert] = await alertmanager.alerts();
-      return alert !== undefined && Date.parse(alert.endsAt) - startsMs > 66_000;
+      return alert !== undefined && Date.parse(alert.endsAt) - startsMs > 71_500;
     });
     expect(heard()).toEqual(['firing too-warm d', 'resolved too-warm d', 'firing too-warm d']);
+  });
+
+  it('is told over TLS, with a password', async () => {
+    const pki = { dir: join(world.dir, 'pki'), days: 30, nowMs: Date.now() };
+    await createCa({ ...pki, trustDomain: 'example.org' });
+    const { cert, key } = await issueServer({ ...pki, hosts: ['127.0.0.1'] });
+    writeFileSync(join(world.dir, 'password'), 'geheim\n', { mode: 0o600 });
+    writeFileSync(join(world.dir, 'wrong'), 'falsch\n', { mode: 0o600 });
+    const web = `tls_server_config: { cert_file: ${cert}, key_file: ${key} }
+basic_auth_users: { tributary: '$2b$04$URkSfIn129KYbS/4I8m83ulLma78cjb1BAvMD3r7EHwoezeGMzKh.' } # bcrypt of geheim
+`;
+    const secure = await Alertmanager.prepare(join(world.dir, 'secure'), people.url, web);
+    await secure.start();
+    try {
+      const receiver = (name: string, passwordFile: string) =>
+        `{ name: ${name}, kind: alertmanager, urls: ['${secure.url}'], tls: { ca: pki/ca.pem }, basicAuth: { user: tributary, passwordFile: ${passwordFile} } }`;
+      await world.notifier(`${receiver('a', 'password')}, ${receiver('b', 'wrong')}`);
+      await world.fire(1);
+      await hears('firing too-warm d');
+      await decided(1, 'NOTIFIED a: firing');
+      await world.until(() => world.said.some((line) => /"receiver":"b".* answers 401/.test(line)));
+      expect(await world.decisions(1)).not.toContain('NOTIFIED b: firing');
+    } finally {
+      await world.stopAll();
+      await secure.kill();
+    }
   });
 
   it('gets hundreds in a few requests', async () => {
