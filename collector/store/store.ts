@@ -264,8 +264,7 @@ export interface Store {
 
   /**
    * Numbers and stores transitions that are not there yet; answers those, with their numbers. One that is not late is there
-   * once an incident and state; a late one once an incident, state, beginning, time and `retracted`, and only if the
-   * incident does not show it already. In the same
+   * once an incident and state; a late one once an incident, state, beginning, time and `retracted`. In the same
    * transaction the incident follows: the earliest beginning counts, the newest word on the end, and a retraction ends it;
    * and what is not late waits for each receiver. `nowUs` is the collector's clock, for the incident's history.
    */
