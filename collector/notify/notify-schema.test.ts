@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { parseConfig } from '@tributary/core/config/load-config';
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
@@ -17,6 +19,14 @@ const alertmanager = (more: string) => `{ receivers: [{ name: a, kind: alertmana
 describe('the configuration of notifications', () => {
   it('tells nobody by default, and lets a device that is down hide the rest', () => {
     expect(parse('{}')).toEqual({ receivers: [], inhibit: [DEVICE_DOWN], inhibitWait: 5000 });
+  });
+
+  it('of the documentation is in order', () => {
+    const page = readFileSync(fileURLToPath(new URL('../../../docs/ALERTS.md', import.meta.url)), 'utf8');
+    const example = /```yaml\n(notify:[\s\S]*?)```/.exec(page)?.[1] ?? '';
+    const { notify } = parseConfig(example, '/etc/tributary/collector.yaml', schema);
+    expect(notify.receivers.map(({ name }) => name)).toEqual(['operations', 'alertmanager']);
+    expect(notify.inhibit).toEqual([DEVICE_DOWN]);
   });
 
   it('comes with files as absolute paths and durations in milliseconds', () => {

@@ -53,8 +53,8 @@ describe('webhooks', () => {
     await world.fire(1);
     await server.came(1);
     const [{ headers, text }] = server.received as [WebhookServer['received'][number]];
-    const page = readFileSync(fileURLToPath(new URL('../../../docs/ALERTS-notifications.md', import.meta.url)), 'utf8');
-    const example = /```js\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
+    const page = readFileSync(fileURLToPath(new URL('../../../docs/ALERTS.md', import.meta.url)), 'utf8');
+    const example = /```js\n((?:(?!```)[\s\S])*isGenuine[\s\S]*?)```/.exec(page)?.[1] ?? '';
     const { isGenuine } = await import(`data:text/javascript,${encodeURIComponent(example)}`);
     const secret = `whsec_${SECRET.toString('base64')}`;
     expect(isGenuine(secret, headers, Buffer.from(text))).toBe(true);
