@@ -66,6 +66,8 @@ const clockLookMs = 10_000;
 /** What each part of a stop may take; together well within the 25 s after which service managers kill. */
 const stopSourcesMs = 3000;
 const stopAppendMs = 5000;
+/** Beside the two: a command may end by itself, and is ended then. */
+const stopActionsMs = 7000;
 const stopMarginMs = 500;
 const stopUploadMs = 5000;
 const stopBufferMs = 5000;
@@ -105,7 +107,15 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const segments = new SegmentKeeper({ catalogue, clock, host, log, line: () => buffer.identity.line });
 
   // What is done about alerts, whoever judged them.
-  const desk = new AlertDesk({ buffer, log });
+  const desk = new AlertDesk(config.alerts, {
+    buffer,
+    scheduler,
+    random,
+    log,
+    wallUs: () => segments.wallUs(),
+    environment: process.env,
+    write: (source, bytes, timeoutMs) => sources.write(source, bytes, timeoutMs),
+  });
 
   // From sources through batches into the buffer.
   const drops = new DropCounter();
@@ -162,6 +172,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const ending = new AbortController();
   const declared = await declareFirst();
   sources.start();
+  // What an earlier start has left to be done may be for one of them.
+  declared.done.then(() => whenTheDiskTakes(() => desk.recall(), disk, ending.signal)).catch(() => {});
   log.info({ device, version, epoch: Buffer.from(buffer.identity.epoch).toString('hex') }, 'the agent is sampling');
 
   // Everything that can wait until the sources are running.
@@ -332,6 +344,9 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         cursor: upstream?.alerts.cursor ?? identity.alertCursor,
         received: upstream?.alerts.counters.received ?? 0,
         repeated: upstream?.alerts.counters.repeated ?? 0,
+        damagedIntents: desk.damagedIntents,
+        actions: desk.actions,
+        statuses: desk.statuses,
       },
     };
   }
@@ -340,6 +355,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     log.info('the agent stops');
     stopLooking();
     ending.abort(new TributaryError('cancelled', 'the agent stops'));
+    const acted = within(scheduler, stopActionsMs, desk.stop());
     await within(scheduler, stopSourcesMs, sources.stop());
     batcher.flush();
     // An append that hangs in a disk's driver cannot be given up, only left behind.
@@ -350,6 +366,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       await upstream.uplink.drained(stopUploadMs);
       upstream.uplink.stop();
     }
+    await acted;
     await within(scheduler, stopBufferMs, Promise.allSettled([health?.close(), buffer.close()]));
     log.info({ readings: writer.counters.readings, lost: writer.counters.readingsLost }, 'the agent has stopped');
   }

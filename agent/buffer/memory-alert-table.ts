@@ -84,8 +84,13 @@ export class MemoryAlertTable implements AlertTable {
       .map(({ id, action, standing, body }) => ({ id, action, standing, body }));
   }
 
-  removeDamaged(): number {
-    return 0;
+  damaged(): number[] {
+    return [];
+  }
+
+  removeIntent(id: number): void {
+    const intent = this.#intents.get(id);
+    if (intent !== undefined) this.#drop(intent);
   }
 
   statuses(): StoredStatus[] {

@@ -66,10 +66,12 @@ export class SqliteAlertTable implements AlertTable {
     return found;
   }
 
-  removeDamaged(): number {
-    const damaged = this.#intents().filter((row) => intentOfRow(row) === undefined);
-    for (const [id] of damaged) this.#sql('DELETE FROM intents WHERE id = ?').run(id);
-    return damaged.length;
+  damaged(): number[] {
+    return this.#intents().flatMap((row) => (intentOfRow(row) === undefined ? [row[0]] : []));
+  }
+
+  removeIntent(id: number): void {
+    this.#sql('DELETE FROM intents WHERE id = ?').run(id);
   }
 
   statuses(): StoredStatus[] {
