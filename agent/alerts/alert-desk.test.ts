@@ -264,6 +264,33 @@ describe('a start after another', () => {
     await fresh.close();
   });
 
+  it('acts on nothing that a buffer may have known before it was damaged under its feet', async () => {
+    let salvages = 0;
+    const damaged = new Proxy(buffer, {
+      get: (target, name) => {
+        if (name === 'storeAlerts') {
+          return async (...call: Parameters<EdgeBuffer['storeAlerts']>) => ({
+            ...(await target.storeAlerts(...call)),
+            salvages,
+          });
+        }
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    const desk = deskOf([appends('siren')], damaged);
+    salvages++;
+    const { transitionAtUs } = sampleAlert(1);
+    await desk.take([
+      sampleAlert(1, { transitionAtUs: transitionAtUs - 60_000_000 }),
+      sampleAlert(2, { transitionAtUs: transitionAtUs + 1_000_000 }),
+    ]);
+    await until(() => reportOf(desk, 'siren').done === 1);
+    await untilSettled();
+    expect(reportOf(desk, 'siren').skipped).toEqual({ unsure: 1 });
+    expect(linesOf('siren')).toHaveLength(1);
+  });
+
   it('writes down what became of an action as soon as the disk takes it', async () => {
     let refusals = 2;
     const refusing = new Proxy(buffer, {

@@ -7,6 +7,7 @@ import { ActionRunner, type ActionRunnerDeps } from './action-runner.js';
 import { type AlertBodies, loadAlertBodies } from './alert-body.js';
 import { AlertLog } from './log-alert.js';
 import { OutcomeWriter } from './outcome-writer.js';
+import { programProblems } from './program-problems.js';
 import type { AlertActionConfig } from './schema.js';
 import { type ShownStatus, StatusBoard } from './status-board.js';
 
@@ -37,6 +38,7 @@ export class AlertDesk {
     this.#deps = deps;
     this.#board = new StatusBoard(configs.flatMap(({ status }) => status ?? []));
     this.#outcomes = new OutcomeWriter(deps);
+    for (const problem of programProblems(configs)) deps.log.warn(problem, 'a program for alerts cannot be run now');
     this.#alertLog = new AlertLog(configs, deps.log);
     this.#runner = new ActionRunner(configs, {
       ...deps,

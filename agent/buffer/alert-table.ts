@@ -83,6 +83,7 @@ export interface AlertTable {
   deleteAfter(id: number): void;
   /** Answers its id. Of intents that are settled the newest so many are kept. */
   putIntent(alert: number, intent: Omit<NewIntent, 'alert'>, keepSettled: number): number;
+  /** Of an intent that waits; what is settled stays as it is. */
   settle(outcome: IntentOutcome): void;
   /** Intents that wait, in order. */
   waiting(): StoredIntent[];

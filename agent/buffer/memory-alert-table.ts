@@ -72,7 +72,7 @@ export class MemoryAlertTable implements AlertTable {
 
   settle({ id, standing }: IntentOutcome): void {
     const before = this.#intents.get(id);
-    if (before === undefined) return;
+    if (before === undefined || before.standing > Standing.kept) return;
     this.#write(() => this.#intents.set(id, before));
     const body = standing === Standing.kept ? before.body : new Uint8Array(0);
     this.#intents.set(id, { ...before, standing, body });

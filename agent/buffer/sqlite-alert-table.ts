@@ -49,7 +49,8 @@ export class SqliteAlertTable implements AlertTable {
   settle({ id, standing, reason }: IntentOutcome): void {
     const row = this.#sql('SELECT * FROM intents WHERE id = ?').raw().get(id) as IntentRow | undefined;
     const intent = row === undefined ? undefined : intentOfRow(row);
-    if (intent === undefined) return;
+    // What is settled stays so, whoever says otherwise later.
+    if (intent === undefined || intent.standing > Standing.kept) return;
     const body = standing === Standing.kept ? intent.body : new Uint8Array(0);
     const settled = rowOfIntent({ ...intent, standing, reason, body });
     this.#sql('INSERT OR REPLACE INTO intents VALUES (?, ?, ?, ?, ?, ?, ?)').run(...settled);
