@@ -38,7 +38,10 @@ const match = v.strictObject({
   ),
   severity: v.optional(v.pipe(glob('a severity', 'critical'), v.description("the rule's severity; * and ? as above"))),
   series: v.optional(
-    v.pipe(glob('a series', 'temperature*'), v.description('name of the series; empty for a rule about the device')),
+    v.pipe(
+      glob('a series', 'temperature*'),
+      v.description('name of the series; an alert about the device has none, which only * matches'),
+    ),
   ),
   labels: v.optional(
     v.pipe(
