@@ -1,5 +1,5 @@
 import type { Alert, AlertState } from '@tributary/proto/gen/tributary/v1/alert';
-import type { IncidentEvent, IncidentEventKind } from '@tributary/proto/gen/tributary/v1/incident';
+import type { IncidentEvent, IncidentEventKind, Silence } from '@tributary/proto/gen/tributary/v1/incident';
 
 /**
  * Entries of one incident's history at the most, half a megabyte at 500 B: what people and corrections add in the life of
@@ -115,7 +115,7 @@ export type Settlement = { note?: IncidentNote } & (
   /** Nobody is to be told of it. */
   | { outcome: 'skipped' }
   | {
-      /** Not now. `failed` counts an attempt; what is held back is claimed earlier by {@link Store.releaseNotifications}. */
+      /** Not now. `failed` counts an attempt; what is held back is claimed earlier by {@link IncidentStore.releaseNotifications}. */
       outcome: 'failed' | 'held';
       atUs: number;
     }
@@ -129,4 +129,59 @@ export interface ReceiverState {
   oldestUs: number | undefined;
   /** Given up because there were too many, since it is known. */
   dropped: number;
+}
+
+/** What a {@link Store} keeps of incidents, silences and notifications. */
+export interface IncidentStore {
+  /**
+   * Incidents, those that became known last first. `after` is '' at first and then the last page's `next`, which is '' at
+   * the end; a page may hold fewer than `limit`, even none, and not be the last.
+   */
+  readIncidents(
+    filter: IncidentFilter,
+    after: string,
+    limit: number,
+  ): Promise<{ incidents: StoredIncident[]; next: string }>;
+  findIncident(incidentId: Uint8Array): Promise<StoredIncident | undefined>;
+  /** The history of an incident, in order. */
+  incidentEvents(incidentId: Uint8Array): Promise<IncidentEvent[]>;
+  /** Acknowledges, comments, or notes what became of a notification. */
+  noteIncident(incidentId: Uint8Array, note: IncidentNote): Promise<NoteOutcome>;
+  /**
+   * Ends an incident that fires, whatever the readings say. Its device and the receivers are told if they were told of it;
+   * the rule's own end changes nothing any more.
+   */
+  resolveIncident(incidentId: Uint8Array, by: string, comment: string, nowUs: number): Promise<ResolveOutcome>;
+
+  /** Gives it an id; undefined when there are as many as there may be. */
+  createSilence(silence: Silence): Promise<Silence | undefined>;
+  /** The newest first; those that end after `endAfterUs`. `after` is 0 at first and then `next`, which is 0 at the end. */
+  listSilences(endAfterUs: number, after: number, limit: number): Promise<{ silences: Silence[]; next: number }>;
+  /** Ends a silence now, and releases what it held back. */
+  expireSilence(silenceId: string, nowUs: number): Promise<'expired' | 'over' | 'unknown'>;
+  /** Those that silence now. */
+  activeSilences(nowUs: number): Promise<Silence[]>;
+
+  /**
+   * Who is to be told of incidents. A receiver that is new begins with what is open now. One that nobody has named since
+   * `forgetBeforeUs` is forgotten with all that waits for it: collectors of two configurations may run side by side for as
+   * long as that.
+   */
+  keepReceivers(receivers: readonly string[], nowUs: number, forgetBeforeUs: number): Promise<void>;
+  /**
+   * Transitions that are due for a receiver, the longest due first, at most `limit`. Nobody else gets them until the lease
+   * ends. The end of an incident comes after its beginning is settled as told or skipped. `nextDueUs` is when the next one
+   * is due, undefined when nothing is to come by itself.
+   */
+  claimNotifications(
+    receiver: string,
+    nowUs: number,
+    leaseUs: number,
+    limit: number,
+  ): Promise<{ notifications: ClaimedNotification[]; nextDueUs: number | undefined }>;
+  /** False when the lease had ended and another process has claimed it since: that one settles it. */
+  settleNotification(key: NotificationKey, settlement: Settlement, nowUs: number): Promise<boolean>;
+  /** What is held back is due now: a silence or an inhibition is over. Answers how many. */
+  releaseNotifications(nowUs: number): Promise<number>;
+  receiverStates(): Promise<ReceiverState[]>;
 }

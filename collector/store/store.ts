@@ -1,6 +1,5 @@
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type { EpochState } from '@tributary/proto/gen/tributary/v1/device';
-import type { IncidentEvent, Silence } from '@tributary/proto/gen/tributary/v1/incident';
 import type { Device, EpochAudit, TimeQuality } from '@tributary/proto/gen/tributary/v1/query';
 import type {
   ClockAnchor,
@@ -12,17 +11,7 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { Lane, LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
-import type {
-  ClaimedNotification,
-  IncidentFilter,
-  IncidentNote,
-  NoteOutcome,
-  NotificationKey,
-  ReceiverState,
-  ResolveOutcome,
-  Settlement,
-  StoredIncident,
-} from './incidents.js';
+import type { IncidentStore } from './incidents.js';
 
 /**
  * Segments of one epoch at the most: ten boots or suspends a day for four years. All of them are in memory while the device
@@ -252,7 +241,7 @@ export interface ReadingsRange {
  * transaction must know it reads in that transaction. Every method rejects with a {@link StoreError} when the store is
  * away, full or broken; nothing of that call has then happened.
  */
-export interface Store {
+export interface Store extends IncidentStore {
   /** Interns the device, its epochs, series and segments; a start id that is new takes the device over. */
   register(registration: Registration): Promise<RegistrationOutcome>;
   /** Drops duplicates, finds forks, writes items, interval sets, ledger and counters of many devices; on disk when it resolves. */
@@ -292,58 +281,6 @@ export interface Store {
     after: number,
     limit: number,
   ): Promise<{ alerts: Alert[]; next: number }>;
-
-  /**
-   * Incidents, those that became known last first. `after` is '' at first and then the last page's `next`, which is '' at
-   * the end; a page may hold fewer than `limit`, even none, and not be the last.
-   */
-  readIncidents(
-    filter: IncidentFilter,
-    after: string,
-    limit: number,
-  ): Promise<{ incidents: StoredIncident[]; next: string }>;
-  findIncident(incidentId: Uint8Array): Promise<StoredIncident | undefined>;
-  /** The history of an incident, in order. */
-  incidentEvents(incidentId: Uint8Array): Promise<IncidentEvent[]>;
-  /** Acknowledges, comments, or notes what became of a notification. */
-  noteIncident(incidentId: Uint8Array, note: IncidentNote): Promise<NoteOutcome>;
-  /**
-   * Ends an incident that fires, whatever the readings say. Its device and the receivers are told if they were told of it;
-   * the rule's own end changes nothing any more.
-   */
-  resolveIncident(incidentId: Uint8Array, by: string, comment: string, nowUs: number): Promise<ResolveOutcome>;
-
-  /** Gives it an id; undefined when there are as many as there may be. */
-  createSilence(silence: Silence): Promise<Silence | undefined>;
-  /** The newest first; those that end after `endAfterUs`. `after` is 0 at first and then `next`, which is 0 at the end. */
-  listSilences(endAfterUs: number, after: number, limit: number): Promise<{ silences: Silence[]; next: number }>;
-  /** Ends a silence now, and releases what it held back. */
-  expireSilence(silenceId: string, nowUs: number): Promise<'expired' | 'over' | 'unknown'>;
-  /** Those that silence now. */
-  activeSilences(nowUs: number): Promise<Silence[]>;
-
-  /**
-   * Who is to be told of incidents. A receiver that is new begins with what is open now. One that nobody has named since
-   * `forgetBeforeUs` is forgotten with all that waits for it: collectors of two configurations may run side by side for as
-   * long as that.
-   */
-  keepReceivers(receivers: readonly string[], nowUs: number, forgetBeforeUs: number): Promise<void>;
-  /**
-   * Transitions that are due for a receiver, the longest due first, at most `limit`. Nobody else gets them until the lease
-   * ends. The end of an incident comes after its beginning is settled as told or skipped. `nextDueUs` is when the next one
-   * is due, undefined when nothing is to come by itself.
-   */
-  claimNotifications(
-    receiver: string,
-    nowUs: number,
-    leaseUs: number,
-    limit: number,
-  ): Promise<{ notifications: ClaimedNotification[]; nextDueUs: number | undefined }>;
-  /** False when the lease had ended and another process has claimed it since: that one settles it. */
-  settleNotification(key: NotificationKey, settlement: Settlement, nowUs: number): Promise<boolean>;
-  /** What is held back is due now: a silence or an inhibition is over. Answers how many. */
-  releaseNotifications(nowUs: number): Promise<number>;
-  receiverStates(): Promise<ReceiverState[]>;
 
   findDevice(name: DeviceName): Promise<number | undefined>;
   listDevices(afterDeviceId: number, limit: number): Promise<(Device & { deviceId: number })[]>;

@@ -16,8 +16,13 @@ import type { NotificationQueue } from './notification-queue.js';
 
 /** A transition that is not late. */
 interface ToldRow {
+  startedAtUs: number;
   transitionAtUs: number;
   position: number;
+}
+
+function isSame(told: ToldRow, { startedAtUs, transitionAtUs }: Alert): boolean {
+  return told.startedAtUs === startedAtUs && told.transitionAtUs === transitionAtUs;
 }
 
 /** Device, incident, state, beginning, time and `retracted` of a late one. */
@@ -40,6 +45,7 @@ export class AlertAppend {
   readonly #saidAgain;
   readonly #toldAgain;
   readonly #late;
+  readonly #lateSince;
   readonly #takeNumber;
   readonly #insert;
   readonly #byId;
@@ -51,13 +57,19 @@ export class AlertAppend {
     this.#events = events;
     this.#queue = queue;
     this.#told = db.prepare<[number, Uint8Array, AlertState], ToldRow>(
-      `SELECT transition_at_us AS transitionAtUs, position FROM alerts
+      `SELECT started_at_us AS startedAtUs, transition_at_us AS transitionAtUs, position FROM alerts
        WHERE device_id = ? AND incident_id = ? AND state = ? AND late = 0`,
     );
     this.#late = db
       .prepare<LateKey, number | null>(
         `SELECT max(position) FROM alerts WHERE device_id = ? AND incident_id = ? AND state = ? AND late = 1
            AND started_at_us = ? AND transition_at_us = ? AND retracted = ?`,
+      )
+      .pluck();
+    this.#lateSince = db
+      .prepare<[...LateKey, number], number>(
+        `SELECT 1 FROM alerts WHERE device_id = ? AND incident_id = ? AND state = ? AND late = 1
+           AND started_at_us = ? AND transition_at_us = ? AND retracted = ? AND position >= ? LIMIT 1`,
       )
       .pluck();
     this.#saidAgain = db.prepare(
@@ -93,7 +105,7 @@ export class AlertAppend {
     return this.#append(records, nowUs);
   }
 
-  /** See {@link Store.resolveIncident}. */
+  /** See {@link IncidentStore.resolveIncident}. */
   resolve(incidentId: Uint8Array, by: string, comment: string, nowUs: number): ResolveOutcome {
     return this.#resolve(incidentId, by, comment, nowUs);
   }
@@ -103,12 +115,14 @@ export class AlertAppend {
     const { deviceId, alert } = record;
     const { incidentId, state, late } = alert;
     const incident = this.#incidents.find(deviceId, incidentId);
+    if (incident !== undefined && this.#isReplay(incident, record)) return undefined;
     if (record.exact !== undefined && incident !== undefined) return this.#correct(incident, record, nowUs);
     if (late ? !this.#isNews(incident, record) : !this.#isUntold(incident, record, nowUs)) return undefined;
     const isEvent = !late || incident === undefined || !this.#isHeard(incident, record);
     const { stored, alertId } = this.#store(record);
     // What an incident shows already is kept all the same, so that it is known when it comes again.
     if (isEvent) this.#incidents.apply(incident, stored, alertId, nowUs);
+    else this.#incidents.takeIn(incident, stored);
     if (!late) this.#queue.enqueue(deviceId, incidentId, state, nowUs);
     return stored;
   }
@@ -120,11 +134,12 @@ export class AlertAppend {
     const told = this.#told.get(deviceId, incidentId, state);
     const late = alert.late || told !== undefined || incident.resolvedBy !== '';
     const corrected = { ...record, alert: { ...alert, late } };
-    if (lagsBehind(incident, record) || this.#wasSaid(corrected, told)) return undefined;
+    if (lagsBehind(incident, record)) return undefined;
     const isHeard = late && this.#isHeard(incident, corrected);
     if (isHeard && this.#saySame(corrected, told)) return undefined;
     const { stored, alertId } = this.#store(corrected);
-    if (!isHeard) this.#incidents.apply(incident, stored, alertId, nowUs);
+    if (isHeard) this.#incidents.takeIn(incident, stored);
+    else this.#incidents.apply(incident, stored, alertId, nowUs);
     if (!late) this.#queue.enqueue(deviceId, incidentId, state, nowUs);
     return stored;
   }
@@ -132,7 +147,7 @@ export class AlertAppend {
   /** Notes that what is known follows from a later commit too; false when it is not known in these words. */
   #saySame(record: AlertRecord, told: ToldRow | undefined): boolean {
     const { deviceId, alert, position = 0 } = record;
-    if (told?.transitionAtUs === alert.transitionAtUs) {
+    if (told !== undefined && isSame(told, alert)) {
       this.#toldAgain.run(position, deviceId, alert.incidentId, alert.state);
       return true;
     }
@@ -146,12 +161,18 @@ export class AlertAppend {
     return !isOwnEnd || lagsBehind(incident, record) || typeof this.#late.get(...lateKey(record)) === 'number';
   }
 
-  /** Whether these very words followed from this commit, or a later one, before. */
-  #wasSaid(record: AlertRecord, told: ToldRow | undefined): boolean {
-    const { alert, position } = record;
+  /**
+   * Whether these very words followed from this commit, or a later one, before: they are neither stored nor an event again.
+   * Of what a commit has said of an incident the last word counts, so while it is said again each counts for a moment.
+   */
+  #isReplay(incident: IncidentRow, record: AlertRecord): boolean {
+    const { deviceId, alert, position } = record;
     if (position === undefined) return false;
-    if (told?.transitionAtUs === alert.transitionAtUs && told.position >= position) return true;
-    return (this.#late.get(...lateKey(record)) ?? -1) >= position;
+    const told = this.#told.get(deviceId, alert.incidentId, alert.state);
+    const isTold = told !== undefined && isSame(told, alert) && told.position >= position;
+    if (!isTold && this.#lateSince.get(...lateKey(record), position) === undefined) return false;
+    if (!lagsBehind(incident, record)) this.#incidents.takeIn(incident, record);
+    return true;
   }
 
   /** The end of what a device evaluates is told to whoever was told of the beginning, and only this transaction knows. */
@@ -223,13 +244,13 @@ export class AlertAppend {
     // Who was told of no beginning, or of an end before late readings opened it again, is told nothing.
     const late = notified === 0 || this.#told.get(deviceId, incidentId, state) !== undefined;
     const newest = toStoredIncident(row).alert;
-    const { stored, alertId } = this.#store({
+    const { stored } = this.#store({
       deviceId,
       seriesId,
       alert: { ...newest, state, transitionAtUs, late, retracted: false },
       position: row.position,
     });
-    this.#incidents.resolveByHand(row, alertId, transitionAtUs, by);
+    this.#incidents.resolveByHand(row, transitionAtUs, by);
     const event = { kind: IncidentEventKind.RESOLVED_BY_HAND, atUs: nowUs, by, text: comment };
     this.#events.add(deviceId, row.incidentId, event);
     if (!late) this.#queue.enqueue(deviceId, row.incidentId, state, nowUs);

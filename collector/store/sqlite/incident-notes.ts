@@ -39,7 +39,7 @@ export class IncidentNotes {
     }).immediate;
   }
 
-  /** See {@link Store.noteIncident}. */
+  /** See {@link IncidentStore.noteIncident}. */
   note(incidentId: Uint8Array, note: IncidentNote): NoteOutcome {
     return this.#note(incidentId, note);
   }

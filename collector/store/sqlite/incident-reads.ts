@@ -24,19 +24,19 @@ export class IncidentReads {
     this.#byId = db.prepare<[Uint8Array], IncidentWithAlertRow>(`${INCIDENT_SELECT} WHERE i.incident_id = ?`);
   }
 
-  /** See {@link Store.findIncident}. */
+  /** See {@link IncidentStore.findIncident}. */
   find(incidentId: Uint8Array): StoredIncident | undefined {
     const row = this.#byId.get(incidentId);
     return row === undefined ? undefined : toStoredIncident(row);
   }
 
-  /** See {@link Store.incidentEvents}. */
+  /** See {@link IncidentStore.incidentEvents}. */
   events(incidentId: Uint8Array): IncidentEvent[] {
     const row = this.#byId.get(incidentId);
     return row === undefined ? [] : this.#events.read(row.deviceId, row.incidentId);
   }
 
-  /** See {@link Store.readIncidents}. */
+  /** See {@link IncidentStore.readIncidents}. */
   list(filter: IncidentFilter, after: string, limit: number): { incidents: StoredIncident[]; next: string } {
     const { rule, range, idPrefix } = filter;
     const matches = glob(rule ?? '*');

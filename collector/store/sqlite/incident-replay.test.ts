@@ -18,7 +18,7 @@ type Step =
       retracted: boolean;
       began: number;
       at: number;
-      /** Judged anew: whether and when it ended. */
+      /** Judged anew: of a beginning also whether and when it ended. */
       exact: number | 'goes on' | undefined;
     }
   | { is: 'by-hand'; incident: number };
@@ -58,7 +58,7 @@ function recordOf(step: Extract<Step, { is: 'transition' }>, position: number): 
   const transitionAtUs = NOW_US + at * SECOND_US;
   const known = {
     firedAtUs: transitionAtUs,
-    resolvedAtUs: typeof exact === 'number' ? NOW_US + exact * SECOND_US : undefined,
+    resolvedAtUs: !firing ? transitionAtUs : typeof exact === 'number' ? NOW_US + exact * SECOND_US : undefined,
   };
   const changed = { ...record.alert, startedAtUs, transitionAtUs, retracted: !firing && retracted };
   return { ...record, position, ...(exact === undefined ? {} : { exact: known }), alert: changed };

@@ -56,7 +56,7 @@ export function isShown(story: IncidentStory, record: AlertRecord): boolean {
   const after = storyAfter(story, record);
   return (
     after.startedAtUs === story.startedAtUs &&
-    (record.exact === undefined || after.firedAtUs === story.firedAtUs) &&
+    after.firedAtUs === story.firedAtUs &&
     after.resolvedAtUs === story.resolvedAtUs &&
     after.retracted === story.retracted
   );

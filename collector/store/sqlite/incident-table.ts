@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3';
 import type { StoredIncident } from '../incidents.js';
 import type { AlertRecord } from '../store.js';
 import type { IncidentEvents } from './incident-events.js';
-import { eventOf, type IncidentStory, storyAfter } from './incident-story.js';
+import { eventOf, type IncidentStory, isShown, storyAfter } from './incident-story.js';
 
 /** An incident as its row says. */
 export interface IncidentRow extends IncidentStory {
@@ -37,6 +37,7 @@ export class IncidentTable {
   readonly #events: IncidentEvents;
   readonly #find;
   readonly #insert;
+  readonly #newest;
   readonly #update;
 
   constructor(db: Database.Database, events: IncidentEvents) {
@@ -50,6 +51,12 @@ export class IncidentTable {
        VALUES (:deviceId, :incidentId, :seriesId, :rule, :severity, :startedAtUs, :firedAtUs, :resolvedAtUs, :notified,
          :retracted, :position, :alertId)`,
     );
+    this.#newest = db
+      .prepare<[number, Uint8Array, AlertState], number>(
+        `SELECT alert_id FROM alerts WHERE device_id = ? AND incident_id = ?
+         ORDER BY state = ? DESC, alert_id DESC LIMIT 1`,
+      )
+      .pluck();
     this.#update = db.prepare(
       `UPDATE incidents SET started_at_us = :startedAtUs, fired_at_us = :firedAtUs, resolved_at_us = :resolvedAtUs,
          notified = :notified, retracted = :retracted, resolved_by = :resolvedBy, position = :position,
@@ -66,28 +73,36 @@ export class IncidentTable {
   apply(incident: IncidentRow | undefined, record: AlertRecord, alertId: number, nowUs: number): void {
     const { deviceId, alert } = record;
     if (incident === undefined) this.#begin(record, alertId);
-    else this.#put(incident, storyAfter(incident, record), alertId);
+    else this.#put(incident, storyAfter(incident, record));
     this.#events.add(deviceId, alert.incidentId, { ...eventOf(incident, record), atUs: nowUs, by: '' });
   }
 
-  /** Ends it by hand; `alertId` is the transition that tells so. */
-  resolveByHand(incident: IncidentRow, alertId: number, atUs: number, by: string): void {
-    this.#put(incident, { ...incident, resolvedAtUs: atUs, resolvedBy: by }, alertId);
+  /** Takes in, without an event, what was stored before, or shows nothing new. */
+  takeIn(incident: IncidentRow, record: AlertRecord): void {
+    const { notified } = incident;
+    this.#put(incident, isShown(incident, record) ? incident : { ...storyAfter(incident, record), notified });
   }
 
-  #put(
-    { incidentRow, resolvedBy }: IncidentRow,
-    story: IncidentStory & { resolvedBy?: string },
-    alertId: number,
-  ): void {
-    const { startedAtUs, firedAtUs, resolvedAtUs, notified, retracted, position } = story;
-    const changed = { startedAtUs, firedAtUs, resolvedAtUs, notified, retracted, position };
-    this.#update.run({ ...changed, resolvedBy: story.resolvedBy ?? resolvedBy, incidentRow, alertId });
+  /** Ends it by hand, once the transition is stored that tells so. */
+  resolveByHand(incident: IncidentRow, atUs: number, by: string): void {
+    this.#put(incident, { ...incident, resolvedAtUs: atUs, resolvedBy: by });
   }
 
-  #begin({ deviceId, seriesId, alert, position = 0 }: AlertRecord, alertId: number): void {
+  #put({ incidentRow, deviceId, incidentId }: IncidentRow, story: IncidentStory): void {
+    const { startedAtUs, firedAtUs, resolvedAtUs, notified, retracted, resolvedBy, position } = story;
+    const state = resolvedAtUs === null ? AlertState.FIRING : AlertState.RESOLVED;
+    // Of its newest transitions the one that says so, if there is one.
+    const alertId = this.#newest.get(deviceId, incidentId, state);
+    const changed = { startedAtUs, firedAtUs, resolvedAtUs, notified, retracted, resolvedBy, position };
+    this.#update.run({ ...changed, incidentRow, alertId });
+  }
+
+  #begin({ deviceId, seriesId, alert, exact, position = 0 }: AlertRecord, alertId: number): void {
     const { incidentId, rule, severity, startedAtUs, transitionAtUs, late } = alert;
     const fires = alert.state === AlertState.FIRING;
+    // Of a lone end nobody knows when it began to fire.
+    const said = { firedAtUs: fires ? transitionAtUs : startedAtUs, resolvedAtUs: fires ? undefined : transitionAtUs };
+    const { firedAtUs, resolvedAtUs } = exact ?? said;
     this.#insert.run({
       deviceId,
       incidentId,
@@ -95,9 +110,8 @@ export class IncidentTable {
       rule,
       severity,
       startedAtUs,
-      // Of a lone end nobody knows when it began to fire.
-      firedAtUs: fires ? transitionAtUs : startedAtUs,
-      resolvedAtUs: fires ? null : transitionAtUs,
+      firedAtUs,
+      resolvedAtUs: resolvedAtUs ?? null,
       notified: late ? 0 : 1,
       retracted: !fires && alert.retracted ? 1 : 0,
       position,

@@ -81,12 +81,12 @@ export class NotificationClaims {
     this.#settle = db.transaction(this.#settleOne.bind(this)).immediate;
   }
 
-  /** See {@link Store.claimNotifications}. */
+  /** See {@link IncidentStore.claimNotifications}. */
   claim(receiver: string, nowUs: number, leaseUs: number, limit: number) {
     return this.#claim(receiver, nowUs, leaseUs, limit);
   }
 
-  /** See {@link Store.settleNotification}. */
+  /** See {@link IncidentStore.settleNotification}. */
   settle(key: NotificationKey, settlement: Settlement, nowUs: number): boolean {
     return this.#settle(key, settlement, nowUs);
   }

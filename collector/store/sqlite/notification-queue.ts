@@ -93,12 +93,12 @@ export class NotificationQueue {
     for (const receiver of this.#removeOf.all(deviceId, incidentId)) this.#shrink.run(1, 0, receiver);
   }
 
-  /** One step of {@link Store.keepReceivers}; answers whether it was the last. */
+  /** One step of {@link IncidentStore.keepReceivers}; answers whether it was the last. */
   keepReceiversStep(receivers: readonly string[], nowUs: number, forgetBeforeUs: number): boolean {
     return this.#keep(receivers, nowUs, forgetBeforeUs);
   }
 
-  /** See {@link Store.releaseNotifications}. */
+  /** See {@link IncidentStore.releaseNotifications}. */
   release(nowUs: number): number {
     return this.#release.run(nowUs).changes;
   }

@@ -57,23 +57,23 @@ export class SilenceTable {
     }).immediate;
   }
 
-  /** See {@link Store.createSilence}. */
+  /** See {@link IncidentStore.createSilence}. */
   create(silence: Silence): Silence | undefined {
     return this.#create(silence);
   }
 
-  /** See {@link Store.listSilences}. */
+  /** See {@link IncidentStore.listSilences}. */
   list(endAfterUs: number, after: number, limit: number): { silences: Silence[]; next: number } {
     const rows = this.#list.all(endAfterUs, after === 0 ? Number.MAX_SAFE_INTEGER : after, limit);
     return { silences: rows.map(toSilence), next: rows.length < limit ? 0 : (rows.at(-1)?.silenceId ?? 0) };
   }
 
-  /** See {@link Store.activeSilences}. */
+  /** See {@link IncidentStore.activeSilences}. */
   active(nowUs: number): Silence[] {
     return this.#active.all(nowUs, nowUs).map(toSilence);
   }
 
-  /** See {@link Store.expireSilence}. */
+  /** See {@link IncidentStore.expireSilence}. */
   expire(silenceId: string, nowUs: number): 'expired' | 'over' | 'unknown' {
     return this.#expire(silenceId, nowUs);
   }
