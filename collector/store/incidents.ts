@@ -24,7 +24,7 @@ export interface StoredIncident {
   tenant: string;
   /** 16 bytes. */
   incidentId: Uint8Array;
-  /** Its newest transition, with the earliest beginning that is known. */
+  /** Its newest transition, worded as it would be now: state, times and `retracted` are those of the incident. */
   alert: Alert;
   startedAtUs: number;
   firedAtUs: number;
@@ -179,7 +179,10 @@ export interface IncidentStore {
     leaseUs: number,
     limit: number,
   ): Promise<{ notifications: ClaimedNotification[]; nextDueUs: number | undefined }>;
-  /** False when the lease had ended and another process has claimed it since: that one settles it. */
+  /**
+   * False when the lease had ended and another process has claimed it since: that one settles it. That the receiver took a
+   * beginning is kept all the same, so that it hears of the end.
+   */
   settleNotification(key: NotificationKey, settlement: Settlement, nowUs: number): Promise<boolean>;
   /** What is held back is due now: a silence or an inhibition is over. Answers how many. */
   releaseNotifications(nowUs: number): Promise<number>;

@@ -70,6 +70,19 @@ export function describeNotifications(under: UnderTest): void {
         ]);
       });
 
+      it('that was told after its lease had ended is known to be told, whoever has it now', async () => {
+        await store.keepReceivers(['mail'], NOW_US, 0);
+        await append(1, FIRING);
+        const [slow] = await claim('mail', 0);
+        const [other] = await claim('mail', 31);
+        expect(await settle(slow, told('mail: firing'), 32)).toBe(false);
+        await settle(other, { outcome: 'held', atUs: at(100) }, 33);
+        await append(1, RESOLVED);
+        // The beginning is not held back any more: there is an end to tell.
+        expect(await claim('mail', 34)).toMatchObject([{ state: RESOLVED, firingTold: true }]);
+        expect((await store.incidentEvents(bytes16(1)))[1]).toMatchObject({ text: 'mail: firing' });
+      });
+
       it('that failed comes again when it was asked for, with its attempts counted, and holds up its end alone', async () => {
         await store.keepReceivers(['mail'], NOW_US, 0);
         await append(1, FIRING);

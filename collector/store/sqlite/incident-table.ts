@@ -52,13 +52,10 @@ export class IncidentTable {
          :retracted, :position, :alertId)`,
     );
     this.#newest = db
-      .prepare<[number, Uint8Array, AlertState], number>(
-        `SELECT alert_id FROM alerts WHERE device_id = ? AND incident_id = ?
-         ORDER BY state = ? DESC, alert_id DESC LIMIT 1`,
-      )
+      .prepare<[number, Uint8Array], number>('SELECT max(alert_id) FROM alerts WHERE device_id = ? AND incident_id = ?')
       .pluck();
     this.#update = db.prepare(
-      `UPDATE incidents SET started_at_us = :startedAtUs, fired_at_us = :firedAtUs, resolved_at_us = :resolvedAtUs,
+      `UPDATE incidents SET series_id = :seriesId, started_at_us = :startedAtUs, fired_at_us = :firedAtUs, resolved_at_us = :resolvedAtUs,
          notified = :notified, retracted = :retracted, resolved_by = :resolvedBy, position = :position,
          alert_id = :alertId
        WHERE incident_row = :incidentRow`,
@@ -73,14 +70,15 @@ export class IncidentTable {
   apply(incident: IncidentRow | undefined, record: AlertRecord, alertId: number, nowUs: number): void {
     const { deviceId, alert } = record;
     if (incident === undefined) this.#begin(record, alertId);
-    else this.#put(incident, storyAfter(incident, record));
+    else this.#put(incident, storyAfter(incident, record), record);
     this.#events.add(deviceId, alert.incidentId, { ...eventOf(incident, record), atUs: nowUs, by: '' });
   }
 
   /** Takes in, without an event, what was stored before, or shows nothing new. */
   takeIn(incident: IncidentRow, record: AlertRecord): void {
     const { notified } = incident;
-    this.#put(incident, isShown(incident, record) ? incident : { ...storyAfter(incident, record), notified });
+    const story = isShown(incident, record) ? incident : { ...storyAfter(incident, record), notified };
+    this.#put(incident, story, record);
   }
 
   /** Ends it by hand, once the transition is stored that tells so. */
@@ -88,13 +86,14 @@ export class IncidentTable {
     this.#put(incident, { ...incident, resolvedAtUs: atUs, resolvedBy: by });
   }
 
-  #put({ incidentRow, deviceId, incidentId }: IncidentRow, story: IncidentStory): void {
+  #put(incident: IncidentRow, story: IncidentStory, record?: AlertRecord): void {
+    const { incidentRow, deviceId, incidentId } = incident;
     const { startedAtUs, firedAtUs, resolvedAtUs, notified, retracted, resolvedBy, position } = story;
-    const state = resolvedAtUs === null ? AlertState.FIRING : AlertState.RESOLVED;
-    // Of its newest transitions the one that says so, if there is one.
-    const alertId = this.#newest.get(deviceId, incidentId, state);
     const changed = { startedAtUs, firedAtUs, resolvedAtUs, notified, retracted, resolvedBy, position };
-    this.#update.run({ ...changed, incidentRow, alertId });
+    // An incident that takes over the id of another may be about another series.
+    const seriesId = record?.exact === undefined ? incident.seriesId : record.seriesId;
+    const alertId = this.#newest.get(deviceId, incidentId);
+    this.#update.run({ ...changed, seriesId, incidentRow, alertId });
   }
 
   #begin({ deviceId, seriesId, alert, exact, position = 0 }: AlertRecord, alertId: number): void {
@@ -120,21 +119,27 @@ export class IncidentTable {
   }
 }
 
-/** An answer that travels to another thread owns its bytes; decoding a Buffer gives slices of its memory. */
+/**
+ * The alert is that of its newest transition, as it would be told now. An answer that travels to another thread owns its
+ * bytes; decoding a Buffer gives slices of its memory.
+ */
 export function toStoredIncident(row: IncidentWithAlertRow): StoredIncident {
   const { deviceId, seriesId, tenant, startedAtUs, firedAtUs, resolvedAtUs, acknowledgedBy, acknowledgedAtUs } = row;
   const incidentId = Uint8Array.from(row.incidentId);
+  const retracted = row.retracted === 1;
+  const state = resolvedAtUs === null ? AlertState.FIRING : AlertState.RESOLVED;
+  const transitionAtUs = resolvedAtUs ?? firedAtUs;
   return {
     deviceId,
     seriesId,
     tenant,
     incidentId,
-    alert: { ...Alert.decode(row.message), incidentId, startedAtUs },
+    alert: { ...Alert.decode(row.message), incidentId, state, startedAtUs, transitionAtUs, retracted },
     startedAtUs,
     firedAtUs,
     resolvedAtUs: resolvedAtUs ?? undefined,
     notified: row.notified === 1,
-    retracted: row.retracted === 1,
+    retracted,
     acknowledgedBy,
     acknowledgedAtUs,
     resolvedBy: row.resolvedBy,

@@ -30,6 +30,7 @@ export class NotificationClaims {
   readonly #firing;
   readonly #isClaimed;
   readonly #put;
+  readonly #wasTold;
   readonly #endIsDue;
   readonly #incident;
   readonly #alert;
@@ -63,6 +64,7 @@ export class NotificationClaims {
       `UPDATE notifications SET leased = 0, held = :held, told = :told, attempts = :attempts, due_us = :dueUs
        WHERE ${key} AND state = :state`,
     );
+    this.#wasTold = db.prepare(`UPDATE notifications SET told = ${TOLD} WHERE ${key} AND state = :state`);
     this.#endIsDue = db.prepare(
       `UPDATE notifications SET due_us = coalesce(due_us, :nowUs) WHERE ${key} AND state = ${RESOLVED}`,
     );
@@ -120,7 +122,10 @@ export class NotificationClaims {
     const { receiver, deviceId, incidentId, state, claim } = claimed;
     const key = { receiver, deviceId, incidentId, state };
     const row = this.#isClaimed.get({ ...key, claim });
-    if (row === undefined) return false;
+    if (row === undefined) {
+      if (settlement.outcome === 'told') this.#toldAfterAll(key, settlement);
+      return false;
+    }
     if (settlement.note !== undefined) this.#events.addOnce(deviceId, incidentId, settlement.note);
     const { outcome } = settlement;
     const againUs = outcome === 'skipped' ? undefined : outcome === 'told' ? settlement.againUs : settlement.atUs;
@@ -135,6 +140,12 @@ export class NotificationClaims {
     const dueUs = endIsDue ? null : (againUs ?? null);
     this.#put.run({ ...key, held: outcome === 'held' && dueUs !== null ? 1 : 0, told, attempts, dueUs });
     return true;
+  }
+
+  /** The lease had ended, but the receiver took the beginning all the same: it is to hear of the end. */
+  #toldAfterAll(key: Omit<NotificationKey, 'claim'>, { note }: Settlement): void {
+    if (key.state !== FIRING || this.#wasTold.run(key).changes === 0) return;
+    if (note !== undefined) this.#events.addOnce(key.deviceId, key.incidentId, note);
   }
 
   #makeEndDue({ receiver, deviceId, incidentId }: Omit<NotificationKey, 'claim'>, nowUs: number): boolean {
