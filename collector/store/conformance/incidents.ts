@@ -264,7 +264,7 @@ export function describeIncidents(under: UnderTest): void {
         expect((await history()).slice(0, 3)).toEqual([
           'FIRED',
           'RESOLVED_BY_HAND the sensor is broken',
-          'RESOLVED by its readings too, after it was resolved by hand',
+          `CORRECTED it ended at ${iso(90)} by its readings`,
         ]);
         expect((await history()).slice(3)).toEqual([
           `CORRECTED it ended at ${iso(80)} by its readings`,

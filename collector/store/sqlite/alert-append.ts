@@ -4,7 +4,7 @@ import type Database from 'better-sqlite3';
 import type { ResolveOutcome } from '../incidents.js';
 import type { AlertRecord } from '../store.js';
 import type { IncidentEvents } from './incident-events.js';
-import { isShown, lagsBehind } from './incident-story.js';
+import { endByReadings, isShown, lagsBehind } from './incident-story.js';
 import {
   INCIDENT_SELECT,
   type IncidentRow,
@@ -190,8 +190,8 @@ export class AlertAppend {
     // What somebody has ended by hand is not told to begin, and its own end only that it came.
     const isHandsOwn = toldAtUs === undefined || toldAtUs === incident.resolvedAtUs;
     if (state === AlertState.RESOLVED && isHandsOwn && transitionAtUs !== toldAtUs) {
-      const text = 'by its readings too, after it was resolved by hand';
-      this.#events.addOnce(deviceId, incidentId, { kind: IncidentEventKind.RESOLVED, atUs: nowUs, by: '', text });
+      const text = endByReadings(transitionAtUs);
+      this.#events.addOnce(deviceId, incidentId, { kind: IncidentEventKind.CORRECTED, atUs: nowUs, by: '', text });
     }
     return false;
   }

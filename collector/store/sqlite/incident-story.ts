@@ -89,7 +89,7 @@ function corrections(story: IncidentStory, after: IncidentStory, alert: Alert): 
     words.push(`it fired at ${instant(after.firedAtUs)}, not at ${instant(story.firedAtUs)}`);
   }
   if (story.resolvedBy !== '') {
-    if (alert.state === AlertState.RESOLVED) words.push(`it ended at ${instant(alert.transitionAtUs)} by its readings`);
+    if (alert.state === AlertState.RESOLVED) words.push(endByReadings(alert.transitionAtUs));
   } else if (after.resolvedAtUs !== story.resolvedAtUs && story.resolvedAtUs !== null) {
     if (after.resolvedAtUs !== null) {
       words.push(`it ended at ${instant(after.resolvedAtUs)}, not at ${instant(story.resolvedAtUs)}`);
@@ -98,6 +98,11 @@ function corrections(story: IncidentStory, after: IncidentStory, alert: Alert): 
     }
   }
   return words;
+}
+
+/** The readings' own end of what was ended by hand, in words. */
+export function endByReadings(us: number): string {
+  return `it ended at ${instant(us)} by its readings`;
 }
 
 function plain({ startedAtUs, firedAtUs, resolvedAtUs, notified, retracted, resolvedBy, position }: IncidentStory) {

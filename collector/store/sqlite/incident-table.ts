@@ -71,7 +71,10 @@ export class IncidentTable {
     const { deviceId, alert } = record;
     if (incident === undefined) this.#begin(record, alertId);
     else this.#put(incident, storyAfter(incident, record), record);
-    this.#events.add(deviceId, alert.incidentId, { ...eventOf(incident, record), atUs: nowUs, by: '' });
+    const event = { ...eventOf(incident, record), atUs: nowUs, by: '' };
+    // An end by readings is told once, whether as it came or when history was judged.
+    if (incident !== undefined && incident.resolvedBy !== '') this.#events.addOnce(deviceId, alert.incidentId, event);
+    else this.#events.add(deviceId, alert.incidentId, event);
   }
 
   /** Takes in, without an event, what was stored before, or shows nothing new. */
