@@ -3,8 +3,6 @@ import { type Clock, type Scheduler, systemClock, systemScheduler } from '@tribu
 import { type Random, systemRandom } from '@tributary/core/clock/random';
 import { formatAddress } from '@tributary/core/config/address';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
-import { formatSpiffeId } from '@tributary/core/identity/spiffe-id';
-import { loadTlsFiles, type TlsMaterial } from '@tributary/core/identity/tls-files';
 import type { Logger } from 'pino';
 import { DEFAULT_BATCH_BOUNDS } from './batching/batch-bounds.js';
 import { Batcher, PENDING_SEGMENT } from './batching/batcher.js';
@@ -13,11 +11,14 @@ import { SqliteBuffer } from './buffer/sqlite-buffer.js';
 import type { AgentConfig } from './config/schema.js';
 import type { AgentStatus } from './health/agent-status.js';
 import { flashWear } from './health/flash-wear.js';
+import { type Progress, stuckPart } from './health/progress.js';
 import { AgentCatalogue } from './runtime/agent-catalogue.js';
 import { deviceAttributes } from './runtime/attributes.js';
 import { BatchTimer } from './runtime/batch-timer.js';
 import { BatchWriter } from './runtime/batch-writer.js';
 import { bufferOptions } from './runtime/buffer-options.js';
+import type { ConfigChanges } from './runtime/config-changes.js';
+import { connectionOrClose } from './runtime/connection-or-close.js';
 import { CrashWindow } from './runtime/crash-window.js';
 import { whenTheDiskTakes } from './runtime/disk-patience.js';
 import { DropCounter } from './runtime/drop-counter.js';
@@ -26,12 +27,14 @@ import { seriesProtection } from './runtime/full-policy.js';
 import { type HealthServers, serveHealth } from './runtime/health-servers.js';
 import { type HostTime, hostTime } from './runtime/host-time.js';
 import { reportOpening } from './runtime/opening-report.js';
+import { repeat } from './runtime/repeat.js';
 import { SegmentKeeper } from './runtime/segment-keeper.js';
 import { SourceRunner } from './runtime/source-runner.js';
 import type { Upstream } from './runtime/upstream.js';
-import { agentVersion } from './runtime/version.js';
 import { Watermark } from './runtime/watermark.js';
+import { within } from './runtime/within.js';
 import type { LinkFactory } from './uplink/uplink-link.js';
+import { agentVersion } from './version.js';
 
 /** What an agent is given; everything has a default that is the real thing. */
 export interface AgentDeps {
@@ -53,6 +56,13 @@ export interface Agent {
   readonly metricsPort: number | undefined;
   /** Everything that talks to the collector is loaded and has begun; before, readings are only buffered. */
   readonly upstreamStarted: Promise<void>;
+  /** Resolves when the buffer's thread has answered; what stays away means that it is stuck, or the event loop. */
+  progress(): Promise<Progress>;
+  /**
+   * Takes what a running agent can take of another configuration: certificates, the collector's address, the level of the
+   * log. Throws a `TributaryError` and changes nothing when the certificates cannot be used, or are another device's.
+   */
+  reload(next: AgentConfig): ConfigChanges;
   /** Stops in order: sources, batches, buffer, one last upload. Resolves within 20 s, whatever hangs. */
   stop(): Promise<void>;
 }
@@ -79,8 +89,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const version = agentVersion();
   const open = () => SqliteBuffer.open(bufferOptions(config));
   const opening = deps.buffer ?? open();
-  const tls = await tlsOrClose(config, opening);
-  const device = formatSpiffeId(tls.identity);
+  const connection = await connectionOrClose(config, opening);
+  const { device } = connection;
 
   let upstream: Upstream | undefined;
 
@@ -161,9 +171,13 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   // Everything that can wait until the sources are running.
   let health: HealthServers | undefined;
   let stopping: Promise<void> | undefined;
+  /** Since when the uplink could have begun; infinite while it is not its turn, and once it has. */
+  let uplinkDueMs = Number.POSITIVE_INFINITY;
   const upstreamStarted = startUpstream();
   upstreamStarted.catch((thrown: unknown) => {
     if (stopping !== undefined) return;
+    // Only a new start can help.
+    uplinkDueMs = Math.min(uplinkDueMs, scheduler.nowMs());
     log.error({ details: TributaryError.from(thrown).message }, 'nothing can be uploaded; readings are only buffered');
   });
   const stopLooking = repeat(scheduler, clockLookMs, () => {
@@ -207,9 +221,9 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     if (!segments.isKnown) await startHealth();
     const { createUpstream } = await import('./runtime/upstream.js');
     await declared.done;
+    uplinkDueMs = scheduler.nowMs();
     const made = await createUpstream({
-      config,
-      tls,
+      connection,
       random,
       startId: new Uint8Array(randomBytes(16)),
       agentVersion: version,
@@ -249,6 +263,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     });
     if (stopping !== undefined) return;
     upstream = made;
+    uplinkDueMs = Number.POSITIVE_INFINITY;
     // What was declared while this was being loaded.
     upstream.uplink.catalogue(catalogue);
     upstream.uplink.start();
@@ -271,7 +286,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     return {
       version,
       device,
-      collector: formatAddress(config.collector.address),
+      collector: formatAddress(connection.address),
       startedAt,
       uptimeSeconds,
       rssBytes: process.memoryUsage.rss(),
@@ -329,6 +344,26 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     };
   }
 
+  async function progress(): Promise<Progress> {
+    const { readingsWaiting } = await buffer.status();
+    const nowMs = scheduler.nowMs();
+    const source = sources.mostOverdue(nowMs);
+    const stuck = stuckPart([
+      { part: `source "${source?.name}"`, overdueMs: source?.overdueMs ?? 0 },
+      { part: 'closing batches', overdueMs: timer.overdueMs },
+      { part: 'the uplink', overdueMs: upstream?.uplink.overdueMs(nowMs) ?? nowMs - uplinkDueMs },
+    ]);
+    const summary = `uplink ${upstream?.uplink.state.state ?? 'not started'}, ${readingsWaiting} readings wait`;
+    return stuck === undefined ? { summary } : { stuck, summary };
+  }
+
+  function reload(next: AgentConfig): ConfigChanges {
+    const { changes, isChanged } = connection.take(next);
+    log.level = next.log.level;
+    if (isChanged) upstream?.uplink.reconnect();
+    return changes;
+  }
+
   async function stop(): Promise<void> {
     log.info('the agent stops');
     stopLooking();
@@ -349,6 +384,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
 
   return {
     status,
+    progress,
+    reload,
     upstreamStarted,
     get metricsPort() {
       return health?.metricsPort;
@@ -358,40 +395,4 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       return stopping;
     },
   };
-}
-
-/** Certificates are checked while the buffer opens; if they cannot be used, the buffer is closed again. */
-async function tlsOrClose({ tls }: AgentConfig, opening: Promise<EdgeBuffer>): Promise<TlsMaterial> {
-  try {
-    return loadTlsFiles(tls, 'device');
-  } catch (error) {
-    // What the buffer says about itself comes second; the certificates are what the caller must mend first.
-    await opening.then((buffer) => buffer.close()).catch(() => {});
-    throw error;
-  }
-}
-
-/** Resolves when `work` does, or after `timeoutMs`. */
-async function within(scheduler: Scheduler, timeoutMs: number, work: Promise<unknown>): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const cancel = scheduler.setTimer(timeoutMs, resolve);
-    const done = () => {
-      cancel();
-      resolve();
-    };
-    work.then(done, done);
-  });
-}
-
-/** Does something again and again until the answered function is called. */
-function repeat(scheduler: Scheduler, everyMs: number, act: () => void): () => void {
-  let cancel: () => void;
-  const arm = () => {
-    cancel = scheduler.setTimer(everyMs, () => {
-      arm();
-      act();
-    });
-  };
-  arm();
-  return () => cancel();
 }

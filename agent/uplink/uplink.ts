@@ -57,6 +57,8 @@ export class Uplink {
   readonly #streams = new Map<number, UploadCall>();
   #link: { id: number; link: UplinkLink; told: boolean } | undefined;
   #dispatching = false;
+  #stateName: UplinkState['state'] = 'stopped';
+  #stateSinceMs = 0;
   readonly #drain = new DrainEstimate();
   #epoch: Uint8Array;
   #timer: { atMs: number; cancel: () => void } | undefined;
@@ -105,6 +107,23 @@ export class Uplink {
     this.#dispatch({ type: 'catalogue', catalogue });
   }
 
+  /**
+   * How late the uplink is with its next step, in milliseconds. Being without a network makes nothing late: the next attempt
+   * has its time. What waits for the buffer has none, and is late from its beginning.
+   * @param nowMs the scheduler's time
+   */
+  overdueMs(nowMs: number): number {
+    const { wakeAtMs, state } = this.#core;
+    if (wakeAtMs !== Number.POSITIVE_INFINITY) return Math.max(0, nowMs - wakeAtMs);
+    const asksBuffer = state.state === 'looking' || state.state === 'comparing' || state.state === 'opening-epoch';
+    return asksBuffer ? nowMs - this.#stateSinceMs : 0;
+  }
+
+  /** Ends the connection when what is under way has been answered, and makes a new one; at once where there is none. */
+  reconnect(): void {
+    this.#dispatch({ type: 'reconnect' });
+  }
+
   registerAgain(): void {
     this.#dispatch({ type: 'register-again' });
   }
@@ -138,6 +157,11 @@ export class Uplink {
       }
     } finally {
       this.#dispatching = false;
+    }
+    const { state } = this.#core.state;
+    if (state !== this.#stateName) {
+      this.#stateName = state;
+      this.#stateSinceMs = this.#deps.scheduler.nowMs();
     }
     this.#arm();
     if (this.#isQuiet()) for (const waiter of this.#waiters.splice(0)) waiter();

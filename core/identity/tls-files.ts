@@ -10,7 +10,7 @@ export interface TlsFiles {
   ca: string;
   /** This side's certificate, followed by intermediate certificates where there are any. */
   cert: string;
-  /** The private key of `cert`, readable by its owner alone. */
+  /** The private key of `cert`, readable by its owner alone; one that is root's, by a group of this process too. */
   key: string;
 }
 
@@ -30,6 +30,9 @@ const fileBytesMax = 1024 * 1024;
 
 /** Any bit for group or others. */
 const foreignModeBits = 0o077;
+
+/** The same without reading by the group. */
+const foreignModeBitsOfRoot = 0o037;
 
 /**
  * Reads and checks certificates and key. Throws a `TributaryError` with code `config` that names the file and the remedy:
@@ -100,8 +103,11 @@ function privateKey(file: string, pem: Buffer): KeyObject {
 function checkKeyMode(file: string): void {
   // Windows has no such bits; Node reports 0o666 for every file there.
   if (process.platform === 'win32') return;
-  const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0;
-  if ((mode & foreignModeBits) !== 0) {
+  const { mode, uid } = statSync(file, { throwIfNoEntry: false }) ?? { mode: 0, uid: 0 };
+  // Root may let a group read its own file: that is how Kubernetes mounts a Secret for a user that is not root. A key that
+  // belongs to whoever runs this is for that user alone. PostgreSQL has the same rule for its server key.
+  const ofRoot = uid === 0 && process.getuid?.() !== 0;
+  if ((mode & (ofRoot ? foreignModeBitsOfRoot : foreignModeBits)) !== 0) {
     const octal = (mode & 0o777).toString(8).padStart(4, '0');
     throw wrong(file, `other users can read or change this private key (mode ${octal}); run: chmod 600 ${file}`);
   }
