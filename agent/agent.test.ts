@@ -42,6 +42,7 @@ tls: {ca: ca.pem, cert: device.pem, key: device.key}
 buffer: {path: buffer.db, quota: 8MiB}
 batching: {maxAge: 20ms, maxAgeOffline: 50ms}
 health: {metrics: "127.0.0.1:1"}
+log: {level: silent}
 sources:
   - type: simulator
     name: sim

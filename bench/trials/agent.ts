@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { readStatus } from '@tributary/agent/health/status-socket';
 import type { Child } from '@tributary/simulators/rig/child';
-import { Rig } from '@tributary/simulators/rig/rig';
+import { programFile, Rig } from '@tributary/simulators/rig/rig';
 import { until } from '@tributary/simulators/rig/until';
 import { readProcessUsage } from '../process-usage.js';
 import { type Figures, numberOption, type Trial } from '../trial.js';
@@ -21,6 +22,7 @@ export const trial: Trial = {
     rate: 'readings a second, default 1000',
     seconds: 'how long to measure, after half as long to settle; default 60',
     starts: 'starts of the agent and of a bare Node, of which the median counts, default 5',
+    bundles: 'folder of what npm run bundle made, to run instead of the workspace',
     'cpu-profile': 'folder for a processor profile of the agent',
   },
   async run(options): Promise<Figures> {
@@ -28,7 +30,11 @@ export const trial: Trial = {
     const seconds = numberOption(options, 'seconds', 60);
     const starts = numberOption(options, 'starts', 5);
     const profile = options['cpu-profile'];
-    const rig = await Rig.create('agent');
+    const { bundles } = options;
+    const rig = await Rig.create(
+      'agent',
+      typeof bundles === 'string' ? (name) => join(bundles, name, 'bin', `tributary-${name}.mjs`) : programFile,
+    );
     try {
       const { port } = await rig.collector();
       const config = { sources: [simulator(rate)] };
