@@ -18,6 +18,9 @@ const CALLS_MS = 3000;
 const DERIVED_MS = 5000;
 const STORE_MS = 5000;
 
+/** The longest that an orderly end takes, in milliseconds: what a service manager has to give before it kills. */
+export const SHUT_DOWN_MS_MAX = DRAIN_MS + CALLS_MS + DERIVED_MS + STORE_MS;
+
 /** Whether ingest is idle is looked at this often. */
 const POLL_MS = 10;
 

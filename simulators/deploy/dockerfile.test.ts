@@ -189,17 +189,17 @@ describe.skipIf(needs !== undefined)(`its steps${needs === undefined ? '' : ` (s
       if (listen !== undefined) port = Number(listen.split(':').pop());
     });
     try {
-      await until('the collector takes readings', () => {
-        if (child.exitCode !== null) throw new Error(printed.join('\n'));
-        return port > 0;
-      });
+      await until('the collector takes readings, or has ended', () => port > 0 || child.exitCode !== null);
+      if (child.exitCode !== null) throw new Error(printed.join('\n'));
       const observer = new Observer(port, rig.operatorFiles);
       expect(await observer.audit()).toEqual([]);
       observer.close();
     } finally {
-      const ended = new Promise((resolve) => child.once('exit', resolve));
-      execFileSync('pkill', ['-TERM', '-P', String(child.pid)]);
-      await ended;
+      if (child.exitCode === null) {
+        const ended = new Promise((resolve) => child.once('exit', resolve));
+        execFileSync('pkill', ['-TERM', '-P', String(child.pid)]);
+        await ended;
+      }
     }
     expect(printed.some((line) => line.includes('the collector has stopped'))).toBe(true);
   });

@@ -1,5 +1,15 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -39,6 +49,8 @@ export class ImageRoot {
 
   constructor() {
     this.folder = mkdtempSync(join(tmpdir(), 'image-'));
+    // Of an image everybody may see the root.
+    chmodSync(this.folder, 0o755);
     for (const name of programs) {
       if (!existsSync(`/${name}`)) continue;
       if (lstatSync(`/${name}`).isSymbolicLink()) symlinkSync(readlinkSync(`/${name}`), join(this.folder, name));
