@@ -22,6 +22,7 @@ import { collectorTls } from './server/collector-tls.js';
 import { deviceService } from './server/device-service.js';
 import { GrpcHost } from './server/grpc-host.js';
 import { shutDown } from './server/shut-down.js';
+import { TlsRenewal } from './server/tls-renewal.js';
 import { uploadDefinition, uploadService } from './server/upload-service.js';
 import { SqliteStore } from './store/sqlite/sqlite-store.js';
 import type { StoreError } from './store/store-error.js';
@@ -153,6 +154,13 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     const port = await host.listen(config.listen);
     closings.push(() => host.close(0));
     readiness = { ready: true };
+    const renewal = new TlsRenewal(material, {
+      scheduler,
+      logger,
+      read: () => collectorTls(config.tls, trustDomain),
+      use: (renewed) => host.front.update(renewed),
+    });
+    renewal.start();
     const upkeep = new Upkeep({ store, clock, scheduler, logger, retention: config.retention });
     upkeep.start();
     const ticking = setInterval(() => {
@@ -165,6 +173,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     let stopping: Promise<void> | undefined;
     const stop = async () => {
       readiness = { ready: false, why: 'stopping' };
+      renewal.stop();
       await shutDown({ host, core, alerts, derived, upkeep, store, health, logger });
       clearInterval(ticking);
     };
@@ -172,7 +181,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
       address,
       healthAddress: health.address,
       failed,
-      reloadTls: () => host.front.update(collectorTls(config.tls, trustDomain)),
+      reloadTls: () => renewal.reload(),
       stop: () => {
         stopping ??= stop();
         return stopping;

@@ -1,5 +1,4 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { readStatus } from '@tributary/agent/health/status-socket';
 import { SHUT_DOWN_MS_MAX } from '@tributary/collector/server/shut-down';
@@ -12,6 +11,7 @@ import { parse } from 'yaml';
 import { runProgram } from '../e2e/run-program.js';
 import { Rig, root } from '../rig/rig.js';
 import { until } from '../rig/until.js';
+import { freePort } from './free-port.js';
 import { type KubernetesObject, kubectls, render } from './kubectl.js';
 
 const found = kubectls();
@@ -234,11 +234,3 @@ describe('a collector that is told to end', () => {
     }
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
