@@ -16,6 +16,18 @@ export const generated = [
     command: [process.execPath, 'proto/dist/batch/vectors.js'],
   },
   {
+    what: 'schema of rule files',
+    outputs: ['core/rules/rules.schema.json'],
+    cwd: '.',
+    command: [process.execPath, 'core/dist/rules/generate-schema.js'],
+  },
+  {
+    what: 'table of edge cases of rules',
+    outputs: ['docs/ALERTS.md'],
+    cwd: '.',
+    command: [process.execPath, 'core/dist/rules/generate-case-table.js'],
+  },
+  {
     what: "schema of the agent's configuration",
     outputs: ['agent/config/agent.schema.json'],
     cwd: '.',
@@ -26,6 +38,12 @@ export const generated = [
     outputs: ['collector/config/collector.schema.json'],
     cwd: '.',
     command: [process.execPath, 'collector/dist/config/generate-schema.js'],
+  },
+  {
+    what: "schema of a webhook's body",
+    outputs: ['collector/notify/webhook-body.schema.json'],
+    cwd: '.',
+    command: [process.execPath, 'collector/dist/notify/generate-body-schema.js'],
   },
 ];
 

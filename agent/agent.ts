@@ -4,6 +4,8 @@ import { type Random, systemRandom } from '@tributary/core/clock/random';
 import { formatAddress } from '@tributary/core/config/address';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import type { Logger } from 'pino';
+import type { Agent, AgentDeps } from './agent-interface.js';
+import { AlertDesk } from './alerts/alert-desk.js';
 import { DEFAULT_BATCH_BOUNDS } from './batching/batch-bounds.js';
 import { Batcher, PENDING_SEGMENT } from './batching/batcher.js';
 import type { Buffer as EdgeBuffer } from './buffer/buffer.js';
@@ -36,36 +38,7 @@ import { within } from './runtime/within.js';
 import type { LinkFactory } from './uplink/uplink-link.js';
 import { agentVersion } from './version.js';
 
-/** What an agent is given; everything has a default that is the real thing. */
-export interface AgentDeps {
-  log: Logger;
-  clock?: Clock;
-  /** What the machine tells about its clocks. */
-  host?: HostTime;
-  scheduler?: Scheduler;
-  random?: Random;
-  /** A buffer that is being opened already; the agent closes it. */
-  buffer?: Promise<EdgeBuffer>;
-  connect?: LinkFactory;
-}
-
-/** An agent at work. */
-export interface Agent {
-  status(): Promise<AgentStatus>;
-  /** Where metrics are served; undefined while they are not. */
-  readonly metricsPort: number | undefined;
-  /** Everything that talks to the collector is loaded and has begun; before, readings are only buffered. */
-  readonly upstreamStarted: Promise<void>;
-  /** Resolves when the buffer's thread has answered; what stays away means that it is stuck, or the event loop. */
-  progress(): Promise<Progress>;
-  /**
-   * Takes what a running agent can take of another configuration: certificates, the collector's address, the level of the
-   * log. Throws a `TributaryError` and changes nothing when the certificates cannot be used, or are another device's.
-   */
-  reload(next: AgentConfig): ConfigChanges;
-  /** Stops in order: sources, batches, buffer, one last upload. Resolves within 20 s, whatever hangs. */
-  stop(): Promise<void>;
-}
+export type { Agent, AgentDeps } from './agent-interface.js';
 
 /** How often the clocks are looked at while nothing is written; else it is with each batch. */
 const clockLookMs = 10_000;
@@ -73,6 +46,8 @@ const clockLookMs = 10_000;
 /** What each part of a stop may take; together well within the 25 s after which service managers kill. */
 const stopSourcesMs = 3000;
 const stopAppendMs = 5000;
+/** Beside the two: a command may end by itself, and is ended then. */
+const stopActionsMs = 7000;
 const stopMarginMs = 500;
 const stopUploadMs = 5000;
 const stopBufferMs = 5000;
@@ -110,6 +85,17 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   });
   const host = deps.host ?? hostTime();
   const segments = new SegmentKeeper({ catalogue, clock, host, log, line: () => buffer.identity.line });
+
+  // What is done about alerts, whoever judged them.
+  const desk = new AlertDesk(config.alerts, {
+    buffer,
+    scheduler,
+    random,
+    log,
+    wallUs: () => segments.wallUs(),
+    environment: process.env,
+    write: (source, bytes, timeoutMs) => sources.write(source, bytes, timeoutMs),
+  });
 
   // From sources through batches into the buffer.
   const drops = new DropCounter();
@@ -166,6 +152,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const ending = new AbortController();
   const declared = await declareFirst();
   sources.start();
+  // What an earlier start has left to be done may be for one of them.
+  declared.done.then(() => whenTheDiskTakes(() => desk.recall(), disk, ending.signal)).catch(() => {});
   log.info({ device, version, epoch: Buffer.from(buffer.identity.epoch).toString('hex') }, 'the agent is sampling');
 
   // Everything that can wait until the sources are running.
@@ -237,6 +225,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       },
       deps: {
         buffer,
+        desk,
         clock,
         scheduler,
         log,
@@ -340,6 +329,9 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         cursor: upstream?.alerts.cursor ?? identity.alertCursor,
         received: upstream?.alerts.counters.received ?? 0,
         repeated: upstream?.alerts.counters.repeated ?? 0,
+        damagedIntents: desk.damagedIntents,
+        actions: desk.actions,
+        statuses: desk.statuses,
       },
     };
   }
@@ -368,6 +360,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     log.info('the agent stops');
     stopLooking();
     ending.abort(new TributaryError('cancelled', 'the agent stops'));
+    const acted = within(scheduler, stopActionsMs, desk.stop());
     await within(scheduler, stopSourcesMs, sources.stop());
     batcher.flush();
     // An append that hangs in a disk's driver cannot be given up, only left behind.
@@ -378,6 +371,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       await upstream.uplink.drained(stopUploadMs);
       upstream.uplink.stop();
     }
+    await acted;
     await within(scheduler, stopBufferMs, Promise.allSettled([health?.close(), buffer.close()]));
     log.info({ readings: writer.counters.readings, lost: writer.counters.readingsLost }, 'the agent has stopped');
   }

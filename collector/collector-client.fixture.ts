@@ -56,6 +56,7 @@ export class TestClient {
       segment: 1,
       attributes: {},
       anchors: [],
+      rulesVersion: '',
       ...changes,
     };
     return new Promise((resolve, reject) => {

@@ -106,6 +106,7 @@ function registration(epoch: Uint8Array, changes: Partial<RegisterRequest> = {})
     segment: 1,
     attributes: { site: 'north' },
     anchors: [],
+    rulesVersion: '',
     ...changes,
   };
 }

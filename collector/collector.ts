@@ -4,6 +4,7 @@ import { type Address, formatAddress } from '@tributary/core/config/address';
 import { loadRules } from '@tributary/core/rules/rule';
 import { AlertServiceService } from '@tributary/proto/gen/tributary/v1/alert';
 import { DeviceServiceService } from '@tributary/proto/gen/tributary/v1/device';
+import { IncidentServiceService } from '@tributary/proto/gen/tributary/v1/incident';
 import { QueryServiceService } from '@tributary/proto/gen/tributary/v1/query';
 import type { Logger } from 'pino';
 import { AlertHub } from './alerts/alert-hub.js';
@@ -13,8 +14,10 @@ import { ingestLimitsOf } from './config/ingest-limits-of.js';
 import type { CollectorConfig } from './config/schema.js';
 import { type HealthServer, type Readiness, startHealthServer } from './health/health-server.js';
 import { collectorMetrics } from './health/metrics.js';
+import { incidentService } from './incidents/incident-service.js';
 import { CommitPump } from './ingest/commit-pump.js';
 import { IngestCore } from './ingest/ingest-core.js';
+import { Notifier } from './notify/notifier.js';
 import { queryService } from './query/query-service.js';
 import { DerivedPipeline } from './rules/pipeline.js';
 import { type AuthenticatedCall, callerOf } from './server/caller.js';
@@ -78,13 +81,17 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
   const closings: (() => unknown)[] = [() => store.close()];
   try {
     const alerts = new AlertHub(store);
+    const notifier = new Notifier({ config: config.notify, store, clock, scheduler, random, logger });
     const derived = new DerivedPipeline({
       store,
       rules,
       clock,
       scheduler,
       logger,
-      wake: (deviceId) => alerts.wake(deviceId),
+      wake: (deviceId) => {
+        alerts.wake(deviceId);
+        notifier.wake();
+      },
     });
     let running: IngestCore | undefined;
     let listening: GrpcHost | undefined;
@@ -93,6 +100,8 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
       derived: () => derived.counters,
       watchers: () => alerts.watchers,
       front: () => listening?.front,
+      notifier: () => notifier,
+      nowUs: () => clock.wallUs(),
       damagesFound: () => damagesFound,
       cursorsAhead: () => cursorsAhead,
     });
@@ -106,6 +115,9 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     closings.push(() => health.close());
     // What follows from committed data takes up where the last process stopped, before anything new comes.
     closings.push(() => derived.stop());
+    // Before the replay, so that what it finds is kept for every receiver.
+    closings.push(() => notifier.stop(0));
+    await notifier.start();
     await derived.start();
 
     const storeChanged = (failure: StoreError | undefined) => {
@@ -141,9 +153,24 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
             store,
             hub: alerts,
             identityOf,
+            clock,
             scheduler,
             logger,
             cursorAhead: () => cursorsAhead++,
+          }),
+        },
+        {
+          definition: IncidentServiceService,
+          implementation: incidentService({
+            store,
+            identityOf,
+            clock,
+            logger,
+            inhibitedBy: (incident, labels) => notifier.inhibitedBy(incident, labels),
+            changed: (deviceId) => {
+              if (deviceId !== undefined) alerts.wake(deviceId);
+              notifier.wake();
+            },
           }),
         },
         { definition: QueryServiceService, implementation: queryService({ store, identityOf, scheduler, logger }) },
@@ -174,7 +201,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     const stop = async () => {
       readiness = { ready: false, why: 'stopping' };
       renewal.stop();
-      await shutDown({ host, core, alerts, derived, upkeep, store, health, logger });
+      await shutDown({ host, core, alerts, derived, notifier, upkeep, store, health, logger });
       clearInterval(ticking);
     };
     return {

@@ -1,7 +1,7 @@
 import { type Clock, type Scheduler, systemClock, systemScheduler } from '@tributary/core/clock/clock';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import type { Logger } from 'pino';
-import type { Agent } from '../agent.js';
+import type { Agent } from '../agent-interface.js';
 import type { AgentConfig } from '../config/schema.js';
 import { ServiceManager } from '../health/service-manager.js';
 import { Watchdog } from '../health/watchdog.js';

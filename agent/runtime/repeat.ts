@@ -1,6 +1,6 @@
 import type { Scheduler } from '@tributary/core/clock/clock';
 
-/** Does something again and again, the first time after `everyMs`, until the answered function is called. */
+/** Does something again and again until the answered function is called. */
 export function repeat(scheduler: Scheduler, everyMs: number, act: () => void): () => void {
   let cancel: () => void;
   const arm = () => {

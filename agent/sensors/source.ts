@@ -64,4 +64,9 @@ export interface Source {
   overdueMs(nowMs: number): number;
   start(): void;
   stop(): Promise<void>;
+  /**
+   * Writes bytes to the device, where there is one that reads. Rejects with a `TributaryError` when it is not there, or has not
+   * taken them within `timeoutMs`; nothing of them is written later.
+   */
+  write?(bytes: Uint8Array, timeoutMs: number): Promise<void>;
 }

@@ -41,6 +41,7 @@ describe('a page of the catalogue', () => {
         agentVersion: '',
         epochs: [],
         ...page,
+        rulesVersion: '',
         monotonicUs: 0,
         segment: 0,
         attributes: {},

@@ -137,6 +137,7 @@ export class Registration {
     return {
       startId: this.#options.startId,
       agentVersion: this.#options.agentVersion,
+      rulesVersion: '',
       epochs: [
         {
           epoch: this.epoch,

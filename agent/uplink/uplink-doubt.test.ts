@@ -75,7 +75,7 @@ describe('doubt', () => {
         call,
         response: {
           ...{ fencingToken: 7, limits: undefined, encodings: [], receivedAtUs: 0, sentAtUs: 0 },
-          ...{ seriesKnown: 1, segmentsKnown: 1, alertCursor: 0, anchorsKnown: 0 },
+          ...{ seriesKnown: 1, segmentsKnown: 1, alertCursor: 0, anchorsKnown: 0, rules: undefined, itemKinds: [] },
           durable,
         },
       },

@@ -1,5 +1,5 @@
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
-import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
+import { AlertState, RuleAuthority } from '@tributary/proto/gen/tributary/v1/alert';
 import { describe, expect, it } from 'vitest';
 import { AlertHub, WATCH_PAGE } from './alert-hub.js';
 
@@ -21,6 +21,8 @@ function alert(number: number): Alert {
     labels: {},
     annotations: {},
     late: false,
+    retracted: false,
+    authority: RuleAuthority.COLLECTOR,
   };
 }
 

@@ -42,6 +42,7 @@ function request(changes: Partial<RegisterRequest> = {}): RegisterRequest {
     segment: 1,
     attributes: {},
     anchors: [],
+    rulesVersion: '',
     ...changes,
   };
 }

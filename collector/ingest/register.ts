@@ -1,5 +1,6 @@
 import type { Clock } from '@tributary/core/clock/clock';
 import type { DurableState, RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
+import { ItemKind } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { DeviceName, RegisteredEpoch, Store } from '../store/store.js';
 import { checkRegistration } from './check-registration.js';
 import type { IngestCore } from './ingest-core.js';
@@ -89,6 +90,8 @@ export async function register(
     segmentsKnown: knownFromFirst(first.segments),
     alertCursor: device.alertCursor,
     anchorsKnown: knownFromFirst(first.anchors),
+    rules: undefined,
+    itemKinds: [ItemKind.BATCH, ItemKind.DECLARATION, ItemKind.THINNED_BATCH],
   };
   return { outcome: 'registered', response, corrected };
 }

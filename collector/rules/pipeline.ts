@@ -1,11 +1,11 @@
 import type { Clock, Scheduler } from '@tributary/core/clock/clock';
+import { type CompiledRule, compileRule } from '@tributary/core/rules/compiled-rule';
 import type { Rule } from '@tributary/core/rules/rule';
 import type { Logger } from 'pino';
 import type { CommittedBatch, Follower } from '../ingest/committed.js';
 import { RollupBuffer } from '../rollups/rollup-buffer.js';
 import type { Derived, DerivedMark, DeviceName, RuleStateRow, Store, StoredSeries } from '../store/store.js';
 import { AlertOutbox } from './alert-outbox.js';
-import { compileRule } from './compiled-rule.js';
 import { portionsOf } from './derived-portions.js';
 import { Digest } from './digest.js';
 import { Replay } from './replay.js';
@@ -94,11 +94,13 @@ export class DerivedPipeline implements Follower {
     this.#limits = { ...DEFAULT_DERIVED_LIMITS, ...options.limits };
     this.#outbox = new AlertOutbox({
       store: options.store,
+      clock: options.clock,
       scheduler: options.scheduler,
       wake: options.wake,
       failed: (error) => options.logger.warn({ err: error }, 'alerts could not be stored; trying again'),
     });
-    this.#rules = new RuleHost((options.rules ?? []).map(compileRule), (record) => this.#outbox.push(record));
+    const rules = (options.rules ?? []).map(compileRule).filter(isOverSeries);
+    this.#rules = new RuleHost(rules, (record) => this.#outbox.push(record));
     this.#digest = new Digest(this.#rollups, options.rules === undefined ? undefined : this.#rules);
     this.#replay = new Replay(options.store);
   }
@@ -412,4 +414,9 @@ export class DerivedPipeline implements Follower {
     if (page.length === 0 && (newest ?? 0) >= behind.skipped) this.#behind.delete(deviceId);
     this.#scheduleFlush();
   }
+}
+
+/** What is judged here, from the readings of a series. */
+function isOverSeries({ authority, scope }: CompiledRule): boolean {
+  return authority === 'collector' && scope === 'series';
 }

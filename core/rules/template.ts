@@ -1,9 +1,16 @@
+import { nearest } from '../config/nearest.js';
+
 /** What a template may name. */
 export interface TemplateValues {
   value: number;
   device: string;
   series: string;
+  unit: string;
+  rule: string;
+  severity: string;
+  /** The series' labels, and the device's attributes. */
   labels: Readonly<Record<string, string>>;
+  attributes: Readonly<Record<string, string>>;
 }
 
 export type Template = (values: TemplateValues) => string;
@@ -11,11 +18,15 @@ export type Template = (values: TemplateValues) => string;
 export type TemplateResult = { ok: true; template: Template } | { ok: false; problem: string };
 
 const placeholder = /\{\{\s*([^{}]*?)\s*\}\}/g;
-const labelForm = /^labels\.([A-Za-z_][A-Za-z0-9_.-]*)$/;
+const recordForm = /^(labels|attributes)\.([A-Za-z_][A-Za-z0-9_.-]*)$/;
+const plainNames = ['value', 'device', 'series', 'unit', 'rule', 'severity'] as const;
+const known = `${plainNames.map((name) => `{{${name}}}`).join(', ')}, {{labels.NAME}} and {{attributes.NAME}}`;
 
 /**
- * Compiles a text with `{{value}}`, `{{device}}`, `{{series}}` and `{{labels.NAME}}`, the series' labels; a label that a
- * series lacks is empty. Other names are refused, so that a misspelling shows when the rules are read and not in an alert.
+ * Compiles a text with names in double braces: `{{value}}`, `{{device}}`, `{{series}}`, `{{unit}}`, `{{rule}}`,
+ * `{{severity}}`, `{{labels.NAME}}`, a label of the series, and `{{attributes.NAME}}`, an attribute of the device; a label or
+ * attribute that is not there is empty. Other names are refused, so that a misspelling shows when the rules are read and not
+ * in an alert.
  */
 export function compileTemplate(text: string): TemplateResult {
   const parts: (string | Template)[] = [];
@@ -23,10 +34,9 @@ export function compileTemplate(text: string): TemplateResult {
   for (const match of text.matchAll(placeholder)) {
     const part = lookup(match[1] ?? '');
     if (part === undefined) {
-      return {
-        ok: false,
-        problem: `unknown name {{${match[1]}}}; known are {{value}}, {{device}}, {{series}} and {{labels.NAME}}`,
-      };
+      const near = nearest(match[1] ?? '', plainNames);
+      const hint = near === undefined ? '' : `did you mean {{${near}}}? `;
+      return { ok: false, problem: `unknown name {{${match[1]}}}; ${hint}known are ${known}` };
     }
     parts.push(text.slice(end, match.index), part);
     end = match.index + match[0].length;
@@ -42,11 +52,21 @@ export function compileTemplate(text: string): TemplateResult {
   };
 }
 
+/** Labels of the series that a text names: of a series that lacks one it says nothing there. */
+export function labelsNamedIn(text: string): string[] {
+  return [...text.matchAll(placeholder)].flatMap(([, name = '']) => {
+    const [, record, key] = recordForm.exec(name) ?? [];
+    return record === 'labels' && key !== undefined ? [key] : [];
+  });
+}
+
 function lookup(name: string): Template | undefined {
-  if (name === 'value') return ({ value }) => String(value);
-  if (name === 'device') return ({ device }) => device;
-  if (name === 'series') return ({ series }) => series;
-  const label = labelForm.exec(name)?.[1];
-  if (label === undefined) return undefined;
-  return ({ labels }) => (Object.hasOwn(labels, label) ? (labels[label] ?? '') : '');
+  const plain = plainNames.find((one) => one === name);
+  if (plain !== undefined) return (values) => String(values[plain]);
+  const [, record, key] = recordForm.exec(name) ?? [];
+  if (record === undefined || key === undefined) return undefined;
+  return (values) => {
+    const named = record === 'labels' ? values.labels : values.attributes;
+    return Object.hasOwn(named, key) ? (named[key] ?? '') : '';
+  };
 }

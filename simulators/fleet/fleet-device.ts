@@ -79,6 +79,7 @@ export class FleetDevice {
       segment: 0,
       attributes: {},
       anchors: [],
+      rulesVersion: '',
     };
     const response = await new Promise<RegisterResponse>((resolve, reject) => {
       this.devices.register(request, (error: ServiceError | null, answer: RegisterResponse) => {

@@ -1,4 +1,4 @@
-import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
+import { AlertState, RuleAuthority } from '@tributary/proto/gen/tributary/v1/alert';
 import { ClockState, ValueType } from '@tributary/proto/gen/tributary/v1/series';
 import {
   ItemKind,
@@ -256,6 +256,8 @@ export function alert(deviceId: number, incident: number, state: AlertState, lat
       labels: { team: 'ops' },
       annotations: { summary: 'warm' },
       late,
+      retracted: false,
+      authority: RuleAuthority.COLLECTOR,
     },
   };
 }

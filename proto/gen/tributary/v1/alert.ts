@@ -26,6 +26,16 @@ export enum AlertState {
   PENDING = 1,
   FIRING = 2,
   RESOLVED = 3,
+  /** UNKNOWN - Nobody can say: readings are missing. */
+  UNKNOWN = 4,
+  UNRECOGNIZED = -1,
+}
+
+/** Who evaluates a rule. Each rule has one authority. */
+export enum RuleAuthority {
+  UNSPECIFIED = 0,
+  COLLECTOR = 1,
+  DEVICE = 2,
   UNRECOGNIZED = -1,
 }
 
@@ -71,8 +81,11 @@ export interface Alert {
   transitionAtUs: number;
   labels: { [key: string]: string };
   annotations: { [key: string]: string };
-  /** History that came late. Nobody was notified. */
+  /** History that came late, or what it corrects of an incident that was told. Nobody was notified. */
   late: boolean;
+  /** With state RESOLVED: the readings that came late show that there was no incident. */
+  retracted: boolean;
+  authority: RuleAuthority;
 }
 
 export interface Alert_SeriesLabelsEntry {
@@ -312,6 +325,8 @@ function createBaseAlert(): Alert {
     labels: {},
     annotations: {},
     late: false,
+    retracted: false,
+    authority: 0,
   };
 }
 
@@ -364,6 +379,12 @@ export const Alert: MessageFns<Alert> = {
     });
     if (message.late !== false) {
       writer.uint32(128).bool(message.late);
+    }
+    if (message.retracted !== false) {
+      writer.uint32(136).bool(message.retracted);
+    }
+    if (message.authority !== 0) {
+      writer.uint32(144).int32(message.authority);
     }
     return writer;
   },
@@ -516,6 +537,22 @@ export const Alert: MessageFns<Alert> = {
             }
 
             message.late = reader.bool();
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.retracted = reader.bool();
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.authority = reader.int32() as any;
             continue;
           }
         }

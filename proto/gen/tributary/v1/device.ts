@@ -19,6 +19,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { ClockAnchor, SegmentDeclaration, SequenceRange, SeriesDeclaration } from "./series.js";
+import { ItemKind } from "./telemetry.js";
 
 export interface RegisterRequest {
   /** Random, 16 bytes, new at each start of the agent. */
@@ -36,6 +37,8 @@ export interface RegisterRequest {
   attributes: { [key: string]: string };
   /** What became known of the segments' offsets, as with series: those that the collector is not known to have. */
   anchors: ClockAnchor[];
+  /** The version of the rules that the device evaluates; empty for none. */
+  rulesVersion: string;
 }
 
 export interface RegisterRequest_AttributesEntry {
@@ -74,6 +77,20 @@ export interface RegisterResponse {
   alertCursor: number;
   /** Anchors 1 to this are known. */
   anchorsKnown: number;
+  /** The rules that the device is to evaluate, unless it said that it has this version. */
+  rules:
+    | DeviceRules
+    | undefined;
+  /** Kinds of items that the collector takes; empty from one that takes batches, declarations and thinned batches. */
+  itemKinds: ItemKind[];
+}
+
+/** Rules with `evaluate: device`. */
+export interface DeviceRules {
+  /** A hash of the text. Empty when there are none. */
+  version: string;
+  /** A file of rules, as YAML; empty when the device has this version. */
+  text: string;
 }
 
 /** What the collector has of an epoch, on disk. */
@@ -108,6 +125,7 @@ function createBaseRegisterRequest(): RegisterRequest {
     segment: 0,
     attributes: {},
     anchors: [],
+    rulesVersion: "",
   };
 }
 
@@ -139,6 +157,9 @@ export const RegisterRequest: MessageFns<RegisterRequest> = {
     });
     for (const v of message.anchors) {
       ClockAnchor.encode(v!, writer.uint32(74).fork()).join();
+    }
+    if (message.rulesVersion !== "") {
+      writer.uint32(82).string(message.rulesVersion);
     }
     return writer;
   },
@@ -229,6 +250,14 @@ export const RegisterRequest: MessageFns<RegisterRequest> = {
             }
 
             message.anchors.push(ClockAnchor.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.rulesVersion = reader.string();
             continue;
           }
         }
@@ -403,6 +432,8 @@ function createBaseRegisterResponse(): RegisterResponse {
     segmentsKnown: 0,
     alertCursor: 0,
     anchorsKnown: 0,
+    rules: undefined,
+    itemKinds: [],
   };
 }
 
@@ -441,6 +472,16 @@ export const RegisterResponse: MessageFns<RegisterResponse> = {
     }
     if (message.anchorsKnown !== 0) {
       writer.uint32(80).uint32(message.anchorsKnown);
+    }
+    if (message.rules !== undefined) {
+      DeviceRules.encode(message.rules, writer.uint32(90).fork()).join();
+    }
+    if (message.itemKinds.length !== 0) {
+      writer.uint32(98).fork();
+      for (const v of message.itemKinds) {
+        writer.int32(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -546,6 +587,89 @@ export const RegisterResponse: MessageFns<RegisterResponse> = {
             }
 
             message.anchorsKnown = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.rules = DeviceRules.decode(reader, reader.uint32());
+            continue;
+          }
+          case 12: {
+            if (tag === 96) {
+              message.itemKinds.push(reader.int32() as any);
+
+              continue;
+            }
+
+            if (tag === 98) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.itemKinds.push(reader.int32() as any);
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDeviceRules(): DeviceRules {
+  return { version: "", text: "" };
+}
+
+export const DeviceRules: MessageFns<DeviceRules> = {
+  encode(message: DeviceRules, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== "") {
+      writer.uint32(10).string(message.version);
+    }
+    if (message.text !== "") {
+      writer.uint32(18).string(message.text);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeviceRules {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeviceRules();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.text = reader.string();
             continue;
           }
         }

@@ -26,7 +26,7 @@ export enum ItemKind {
   BATCH = 1,
   /** DECLARATION - The body is a LossDeclaration. */
   DECLARATION = 2,
-  /** TRANSITION - A transition of an incident that the device evaluates. */
+  /** TRANSITION - The body is an IncidentTransition. */
   TRANSITION = 3,
   /** EVENT - Taken for later use. */
   EVENT = 4,
