@@ -31,6 +31,7 @@ const products = {
     files: {
       'collector/config/example.yaml': 'config/example.yaml',
       'collector/config/collector.schema.json': 'config/collector.schema.json',
+      'core/rules/rules.schema.json': 'config/rules.schema.json',
       // Reflection and the health service read their .proto files when they start.
       'proto/package.json': 'node_modules/@tributary/proto/package.json',
       'proto/tributary': 'node_modules/@tributary/proto/tributary',

@@ -22,6 +22,34 @@ const places = [
   '/etc/modules-load.d',
 ];
 
+/**
+ * Holds the thread of a process that has written the most, which is the buffer's, as a debugger holds one: the others go on.
+ * It ends with the process.
+ */
+const holdWriter = `
+import ctypes, os, re, sys
+pid = sys.argv[1]
+def written(tid):
+    with open(f"/proc/{pid}/task/{tid}/io") as io:
+        return int(re.search(r"wchar: (\\d+)", io.read()).group(1))
+threads = [tid for tid in os.listdir(f"/proc/{pid}/task") if tid != pid]
+writer = int(max(threads, key=written))
+libc = ctypes.CDLL(None, use_errno=True)
+PTRACE_ATTACH = 16
+if libc.ptrace(PTRACE_ATTACH, writer, 0, 0) != 0:
+    sys.exit(os.strerror(ctypes.get_errno()))
+WALL = 0x40000000
+os.waitpid(writer, WALL)
+print("held", flush=True)
+try:
+    while True:
+        _, status = os.waitpid(writer, WALL)
+        if os.WIFEXITED(status) or os.WIFSIGNALED(status):
+            break
+except ChildProcessError:
+    pass
+`;
+
 interface Status {
   sources: { name: string; state: string; why?: string }[];
   readings: { taken: number };
@@ -212,6 +240,19 @@ describe.skipIf(needs !== undefined)(
         return now !== '0' && now !== pid && (await property('ActiveState')) === 'active';
       });
       expect(Number(await property('NRestarts'))).toBe(1);
+      await until('it samples', async () => (await status()).readings.taken > 0);
+    });
+
+    it('is killed and started again when the thread of its buffer hangs, though everything else gets on', async () => {
+      const pid = await property('MainPID');
+      const restarts = Number(await property('NRestarts'));
+      await machine.write('/srv/hold.py', holdWriter);
+      const held = machine.exec('python3', '/srv/hold.py', pid);
+      await until('it was started again', async () => Number(await property('NRestarts')) === restarts + 1);
+      expect((await held).trim()).toBe('held');
+      const why = (await log()).filter(({ MESSAGE }) => MESSAGE.includes('the buffer thread has not answered'));
+      expect(why.length).toBeGreaterThan(0);
+      expect(why[0].PRIORITY).toBe('4');
       await until('it samples', async () => (await status()).readings.taken > 0);
     });
 

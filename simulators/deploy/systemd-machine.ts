@@ -48,6 +48,7 @@ exec ${SYSTEMD} --system --unit=machine.target --show-status=no --log-target=nul
 export function machineNeeds(): string | undefined {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'not root on Linux';
   if (spawnSync(SYSTEMD, ['--version']).status !== 0) return 'systemd is not installed';
+  if (spawnSync('python3', ['--version']).status !== 0) return 'python3 is not there';
   if (unifiedHierarchy() === undefined) return 'no cgroup2 file system is mounted';
   const tried = spawnSync('unshare', [...NAMESPACES, 'mount', '-t', 'cgroup2', 'cgroup2', '/mnt']);
   return tried.status === 0 ? undefined : 'namespaces cannot be made here';
