@@ -5,7 +5,6 @@ import { Writable } from 'node:stream';
 import { credentials, Server, ServerCredentials } from '@grpc/grpc-js';
 import { systemClock } from '@tributary/core/clock/clock';
 import { createLogger } from '@tributary/core/log/logger';
-import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
 import { IncidentServiceClient, IncidentServiceService } from '@tributary/proto/gen/tributary/v1/incident';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { bytes16, register } from '../store/conformance/data.js';
@@ -21,21 +20,19 @@ let client: IncidentServiceClient;
 
 const firing: StandingRule = {
   rule: 'hot',
-  ruleVersion: 'v1',
-  seriesName: 'temperature',
-  seriesUnit: 'Cel',
-  seriesLabels: { room: 'a' },
-  state: AlertState.FIRING,
+  version: 'v1',
+  series: { tenant: '', device: 'kiln', name: 'temperature', unit: 'Cel', labels: { room: 'a' } },
+  state: 'firing',
   sinceUs: Date.UTC(2026, 2, 1) * 1000,
-  lastReadingUs: Date.UTC(2026, 2, 1, 0, 1) * 1000,
+  lastUs: Date.UTC(2026, 2, 1, 0, 1) * 1000,
   incidentId: bytes16(1),
 };
 const inactive: StandingRule = {
   ...firing,
   rule: 'cold',
-  state: AlertState.UNSPECIFIED,
+  state: 'inactive',
   sinceUs: undefined,
-  incidentId: new Uint8Array(0),
+  incidentId: undefined,
 };
 
 beforeAll(async () => {

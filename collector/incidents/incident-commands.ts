@@ -30,13 +30,34 @@ interface SilenceFlags extends ClientFlags {
 const ID_HELP = 'its id, or the first digits of it, at least 8';
 const TIME_HELP = 'ISO 8601, or in how long, such as 2h';
 
+const INCIDENT_EXAMPLES = `
+Examples:
+  incidents list --open --rule "oven-*" --config operator.yaml
+  incidents ack 3f9a52c1 --comment "on my way" --config operator.yaml
+  incidents show 3f9a52c1 --format json --config operator.yaml`;
+
+const SILENCE_EXAMPLES = `
+Examples:
+  silences add --match device="oven-*" --match severity=warning --until 2h --comment cleaning --config operator.yaml
+  silences expire 17 --config operator.yaml`;
+
 /**
  * Adds `incidents list | show | ack | comment | resolve`, `silences add | list | expire`, and `rules` to `query`. Failures
  * reject with a `TributaryError`. What a command needs is loaded when it runs.
  */
 export function addIncidentCommands(program: Command, query: Command): void {
-  addIncidents(program.command('incidents').description('see what alerts have come to, and say who deals with it'));
-  addSilences(program.command('silences').description('keep alerts from people for a while; devices get them all'));
+  addIncidents(
+    program
+      .command('incidents')
+      .description('see what alerts have come to, and say who deals with it')
+      .addHelpText('after', INCIDENT_EXAMPLES),
+  );
+  addSilences(
+    program
+      .command('silences')
+      .description('keep alerts from people for a while; devices get them all')
+      .addHelpText('after', SILENCE_EXAMPLES),
+  );
 
   rulesMatching(
     device(query.command('rules').description('where each rule stands for each series of a device'), 'the device'),
