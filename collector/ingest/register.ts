@@ -27,6 +27,13 @@ export interface RegisterDependencies {
 /** Field numbers of the batch's columnar bodies that this collector reads; see FORMAT.md. */
 const ENCODINGS: readonly number[] = [4];
 
+const ITEM_KINDS: readonly ItemKind[] = [
+  ItemKind.BATCH,
+  ItemKind.DECLARATION,
+  ItemKind.TRANSITION,
+  ItemKind.THINNED_BATCH,
+];
+
 /**
  * Ranges that an answer names for one epoch. A device sends in order, so there are few; what is not named is sent again
  * and found to be there. The newest are named, because the oldest are not in the device's buffer any more.
@@ -91,7 +98,7 @@ export async function register(
     alertCursor: device.alertCursor,
     anchorsKnown: knownFromFirst(first.anchors),
     rules: undefined,
-    itemKinds: [ItemKind.BATCH, ItemKind.DECLARATION, ItemKind.THINNED_BATCH],
+    itemKinds: [...ITEM_KINDS],
   };
   return { outcome: 'registered', response, corrected };
 }
