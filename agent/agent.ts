@@ -6,6 +6,7 @@ import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { formatSpiffeId } from '@tributary/core/identity/spiffe-id';
 import { loadTlsFiles, type TlsMaterial } from '@tributary/core/identity/tls-files';
 import type { Logger } from 'pino';
+import { AlertDesk } from './alerts/alert-desk.js';
 import { DEFAULT_BATCH_BOUNDS } from './batching/batch-bounds.js';
 import { Batcher, PENDING_SEGMENT } from './batching/batcher.js';
 import type { Buffer as EdgeBuffer } from './buffer/buffer.js';
@@ -26,11 +27,13 @@ import { seriesProtection } from './runtime/full-policy.js';
 import { type HealthServers, serveHealth } from './runtime/health-servers.js';
 import { type HostTime, hostTime } from './runtime/host-time.js';
 import { reportOpening } from './runtime/opening-report.js';
+import { repeat } from './runtime/repeat.js';
 import { SegmentKeeper } from './runtime/segment-keeper.js';
 import { SourceRunner } from './runtime/source-runner.js';
 import type { Upstream } from './runtime/upstream.js';
 import { agentVersion } from './runtime/version.js';
 import { Watermark } from './runtime/watermark.js';
+import { within } from './runtime/within.js';
 import type { LinkFactory } from './uplink/uplink-link.js';
 
 /** What an agent is given; everything has a default that is the real thing. */
@@ -100,6 +103,9 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   });
   const host = deps.host ?? hostTime();
   const segments = new SegmentKeeper({ catalogue, clock, host, log, line: () => buffer.identity.line });
+
+  // What is done about alerts, whoever judged them.
+  const desk = new AlertDesk({ buffer, log });
 
   // From sources through batches into the buffer.
   const drops = new DropCounter();
@@ -223,6 +229,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       },
       deps: {
         buffer,
+        desk,
         clock,
         scheduler,
         log,
@@ -369,29 +376,4 @@ async function tlsOrClose({ tls }: AgentConfig, opening: Promise<EdgeBuffer>): P
     await opening.then((buffer) => buffer.close()).catch(() => {});
     throw error;
   }
-}
-
-/** Resolves when `work` does, or after `timeoutMs`. */
-async function within(scheduler: Scheduler, timeoutMs: number, work: Promise<unknown>): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const cancel = scheduler.setTimer(timeoutMs, resolve);
-    const done = () => {
-      cancel();
-      resolve();
-    };
-    work.then(done, done);
-  });
-}
-
-/** Does something again and again until the answered function is called. */
-function repeat(scheduler: Scheduler, everyMs: number, act: () => void): () => void {
-  let cancel: () => void;
-  const arm = () => {
-    cancel = scheduler.setTimer(everyMs, () => {
-      arm();
-      act();
-    });
-  };
-  arm();
-  return () => cancel();
 }
