@@ -144,9 +144,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       segments.look();
       return catalogue.restore();
     },
-    appended: (sequences, oldest) => {
+    appended: (sequences, oldest, highest) => {
       for (const [at, sequence] of sequences.entries()) watermark.appended(sequence, oldest[at]);
-      const highest = sequences.at(-1);
       if (highest !== undefined) upstream?.uplink.appended(highest);
       timer.wake();
     },

@@ -14,6 +14,7 @@ import type {
   BufferIdentity,
   BufferStatus,
   Loss,
+  RuleNote,
   Undeclared,
 } from './buffer.js';
 import type { Packed } from './packed-items.js';
@@ -50,6 +51,7 @@ export interface BufferCalls {
   addSegment: [segment: Undeclared<SegmentDeclaration>, answer: SegmentDeclaration];
   addAnchor: [anchor: Undeclared<ClockAnchor>, answer: ClockAnchor];
   openEpoch: [nothing: undefined, answer: BufferIdentity];
+  ruleNotes: [nothing: undefined, answer: RuleNote[]];
   storeAlerts: [alerts: readonly Alert[], answer: Alert[]];
   status: [nothing: undefined, answer: BufferStatus];
   close: [nothing: undefined, answer: undefined];

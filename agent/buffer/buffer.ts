@@ -5,16 +5,18 @@ import type {
   SequenceRange,
   SeriesDeclaration,
 } from '@tributary/proto/gen/tributary/v1/series';
-import type { LedgerEntry, LossReason, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { ItemKind, LedgerEntry, LossReason, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 
 /** What has no id yet; or one that it had before the buffer began anew, under which it is declared again. */
 export type Undeclared<T extends { id: number }> = Omit<T, 'id'> & { id?: number };
 
-/** An encoded batch on its way into the buffer. */
+/** An encoded batch on its way into the buffer, or another item. */
 export interface EncodedBatch {
   body: Uint8Array;
   readings: number;
+  /** A batch where it is absent. */
+  kind?: ItemKind;
   /** Has readings of series that are to go last. */
   isProtected?: boolean;
 }
@@ -33,12 +35,21 @@ export interface Loss {
   reason: LossReason;
 }
 
+/** A line of what the device's own rules want to find again after a restart. */
+export interface RuleNote {
+  name: string;
+  /** Undefined to forget it. */
+  text: string | undefined;
+}
+
 /** What is written along with an append; as before where it is left out. */
 export interface AppendNotes {
   /** So many readings may be taken before the next append is on disk, and are what a crash takes with it. */
   crashBound?: number;
   /** How far the newest segment's line has come, kept for the next start. */
   line?: LineMoment;
+  /** Notes that are set or forgotten, by name; the others stay. */
+  ruleNotes?: readonly RuleNote[];
 }
 
 /** What the buffer is when it has been opened, and again after `openEpoch`. */
@@ -152,6 +163,8 @@ export interface Buffer {
    * sequences (their bytes unchanged), with the catalogue and segments.
    */
   openEpoch(): Promise<BufferIdentity>;
+  /** Every note of the device's own rules; none in a buffer that is new, or that was moved aside because of damage. */
+  ruleNotes(): Promise<RuleNote[]>;
   /** Stores alerts and moves the cursor in one transaction; answers those that were not stored before, by incident and state. */
   storeAlerts(alerts: readonly Alert[]): Promise<Alert[]>;
   status(): Promise<BufferStatus>;

@@ -7,6 +7,7 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { ItemKind } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
+import type { RuleNote } from './buffer.js';
 import {
   type BufferedItem,
   type BufferState,
@@ -143,7 +144,8 @@ export class DeferredItemTable implements ItemTable {
   put(item: BufferedItem): void {
     const { sequence, kind, body } = item;
     const highest = this.#memory.recent.at(-1)?.item.sequence ?? this.#highestWritten;
-    // A declaration speaks of other sequences than its own, which the reservation does not stand for.
+    // A declaration speaks of other sequences than its own, which the reservation does not stand for; and what a transition
+    // is followed by must not be there without it after a crash.
     if (kind !== BATCH || sequence <= highest) this.#goThrough();
     if (this.#isThrough) {
       this.#disk.put(item);
@@ -283,6 +285,15 @@ export class DeferredItemTable implements ItemTable {
   deleteAlertsAfter(number: number): void {
     this.#goThrough();
     this.#disk.deleteAlertsAfter(number);
+  }
+
+  ruleNotes(): RuleNote[] {
+    return this.#disk.ruleNotes();
+  }
+
+  putRuleNote(note: RuleNote): void {
+    this.#goThrough();
+    this.#disk.putRuleNote(note);
   }
 
   get #highestWritten(): number {

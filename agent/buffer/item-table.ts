@@ -5,6 +5,7 @@ import type {
   SeriesDeclaration,
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { Item } from '@tributary/proto/items/item';
+import type { RuleNote } from './buffer.js';
 
 /** An item in the buffer. */
 export interface BufferedItem extends Item {
@@ -134,4 +135,6 @@ export interface ItemTable {
   /** Remembers a transition, and the newest so many of them. */
   putAlert(incidentId: Uint8Array, state: number, number: number, keepAlerts: number): void;
   deleteAlertsAfter(number: number): void;
+  ruleNotes(): RuleNote[];
+  putRuleNote(note: RuleNote): void;
 }

@@ -1,5 +1,6 @@
 import type { ClockAnchor, SegmentDeclaration, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
 import type { Item } from '@tributary/proto/items/item';
+import type { RuleNote } from './buffer.js';
 import {
   type BufferedItem,
   type BufferState,
@@ -23,6 +24,7 @@ export class MemoryItemTable implements ItemTable {
   /** Numbers by incident and state, the oldest first. */
   #alerts = new Map<string, number>();
   #alertsSaved = false;
+  readonly #ruleNotes = new Map<string, string>();
   readonly #fault: () => void;
   #state: BufferState | undefined;
   #undo: (() => void)[] | undefined;
@@ -172,6 +174,21 @@ export class MemoryItemTable implements ItemTable {
   deleteAlertsAfter(number: number): void {
     this.#saveAlerts();
     for (const [key, each] of this.#alerts) if (each > number) this.#alerts.delete(key);
+  }
+
+  ruleNotes(): RuleNote[] {
+    return [...this.#ruleNotes].map(([name, text]) => ({ name, text }));
+  }
+
+  putRuleNote({ name, text }: RuleNote): void {
+    const before = this.#ruleNotes.get(name);
+    this.#write(() => this.#setRuleNote(name, before));
+    this.#setRuleNote(name, text);
+  }
+
+  #setRuleNote(name: string, text: string | undefined): void {
+    if (text === undefined) this.#ruleNotes.delete(name);
+    else this.#ruleNotes.set(name, text);
   }
 
   /** Changes stored bytes as a failing disk would, beside every transaction. */

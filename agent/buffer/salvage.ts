@@ -23,6 +23,7 @@ import { isSameEpoch, stateInFile, stateInLog } from './raw-state.js';
 import { rowBytes } from './row-size.js';
 import { SqliteItemTable } from './sqlite-item-table.js';
 import { decodeThinnedBatch, THINNED_BATCH } from './thinned-batch.js';
+import { TRANSITION, transitionIds } from './transition-ids.js';
 
 /**
  * A start may take so long at the most: what is not reached is declared as lost, so a device of a tenth of the speed that was
@@ -239,7 +240,7 @@ class Salvage {
       isProtected === 1 ? 1 : 0,
     );
     if (changes === 0) return;
-    if (this.#options.mark === undefined) this.#noteIds(body);
+    if (this.#options.mark === undefined) this.#noteIds(kind, body);
     this.#bytes += rowBytes(body.length);
     if (this.#bytes > this.#options.quotaBytes) this.#dropOldest();
     if (++this.#rows % CHUNK_ROWS === 0) this.#db.exec('COMMIT; BEGIN IMMEDIATE');
@@ -254,8 +255,14 @@ class Salvage {
   }
 
   /** Without a mark only the rows know how many series and segments there were. */
-  #noteIds(body: Uint8Array): void {
+  #noteIds(kind: number, body: Uint8Array): void {
     try {
+      if (kind === TRANSITION) {
+        const { seriesId, segments } = transitionIds(body);
+        this.#seriesMax = Math.max(this.#seriesMax, seriesId);
+        this.#segmentMax = Math.max(this.#segmentMax, ...segments);
+        return;
+      }
       const batch = decodeBatch(body, this.#arena);
       this.#segmentMax = Math.max(this.#segmentMax, batch.segment);
       for (const group of batch.groups) {

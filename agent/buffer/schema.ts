@@ -104,4 +104,10 @@ export const MIGRATIONS: readonly string[] = [
   DROP TABLE state;
   ALTER TABLE state_2 RENAME TO state;
   `,
+  `
+  CREATE TABLE rule_notes (
+    name TEXT PRIMARY KEY,
+    text TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

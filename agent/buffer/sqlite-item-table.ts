@@ -8,6 +8,7 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import { EPOCH_BYTES, type Item } from '@tributary/proto/items/item';
 import type { Database, Statement } from 'better-sqlite3';
+import type { RuleNote } from './buffer.js';
 import {
   type AnchorRow,
   anchorOfRow,
@@ -195,6 +196,15 @@ export class SqliteItemTable implements ItemTable {
 
   deleteAlertsAfter(number: number): void {
     this.#sql('DELETE FROM alerts WHERE number > ?').run(number);
+  }
+
+  ruleNotes(): RuleNote[] {
+    return this.#sql('SELECT name, text FROM rule_notes').all() as RuleNote[];
+  }
+
+  putRuleNote({ name, text }: RuleNote): void {
+    if (text === undefined) this.#sql('DELETE FROM rule_notes WHERE name = ?').run(name);
+    else this.#sql('INSERT OR REPLACE INTO rule_notes VALUES (?, ?)').run(name, text);
   }
 
   #sql(sql: string): Statement<unknown[], unknown> {

@@ -17,6 +17,7 @@ import type {
   Buffer as EdgeBuffer,
   EncodedBatch,
   Loss,
+  RuleNote,
   Undeclared,
 } from '../buffer/buffer.js';
 import { type DiskPatience, isPassing, whenTheDiskTakes } from './disk-patience.js';
@@ -173,6 +174,10 @@ export class EventualBuffer implements EdgeBuffer {
 
   openEpoch(): Promise<BufferIdentity> {
     return this.#run((buffer) => buffer.openEpoch());
+  }
+
+  ruleNotes(): Promise<RuleNote[]> {
+    return this.#run((buffer) => buffer.ruleNotes());
   }
 
   storeAlerts(alerts: readonly Alert[]): Promise<Alert[]> {

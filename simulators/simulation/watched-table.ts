@@ -1,3 +1,4 @@
+import type { RuleNote } from '@tributary/agent/buffer/buffer';
 import type {
   BufferedItem,
   BufferState,
@@ -132,6 +133,14 @@ export class WatchedTable implements ItemTable {
 
   putSegment(segment: SegmentDeclaration): void {
     this.#table.putSegment(segment);
+  }
+
+  ruleNotes(): RuleNote[] {
+    return this.#table.ruleNotes();
+  }
+
+  putRuleNote(note: RuleNote): void {
+    this.#table.putRuleNote(note);
   }
 
   anchors(): ClockAnchor[] {
