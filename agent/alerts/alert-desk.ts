@@ -27,7 +27,8 @@ export class AlertDesk {
    * call is made again.
    */
   async take(alerts: readonly Alert[]): Promise<Alert[]> {
-    const fresh = await this.#deps.buffer.storeAlerts(alerts);
+    const stored = await this.#deps.buffer.storeAlerts(alerts, []);
+    const fresh = stored.fresh.map((at) => alerts[at]);
     for (const alert of fresh) logAlert(this.#deps.log, alert);
     return fresh;
   }

@@ -7,6 +7,7 @@ import type {
   SeriesDeclaration,
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { AlertMemory, AlertsStored, IntentOutcome, NewIntent, StoredStatus } from './alert-table.js';
 import type {
   AppendNotes,
   AppendOutcome,
@@ -52,7 +53,9 @@ export interface BufferCalls {
   addAnchor: [anchor: Undeclared<ClockAnchor>, answer: ClockAnchor];
   openEpoch: [nothing: undefined, answer: BufferIdentity];
   ruleNotes: [nothing: undefined, answer: RuleNote[]];
-  storeAlerts: [alerts: readonly Alert[], answer: Alert[]];
+  storeAlerts: [of: { alerts: readonly Alert[]; intents: readonly NewIntent[] }, answer: AlertsStored];
+  settleIntents: [of: { outcomes: readonly IntentOutcome[]; statuses: readonly StoredStatus[] }, answer: undefined];
+  recallAlerts: [nothing: undefined, answer: AlertMemory];
   status: [nothing: undefined, answer: BufferStatus];
   close: [nothing: undefined, answer: undefined];
 }

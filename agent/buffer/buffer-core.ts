@@ -11,6 +11,8 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
+import { recallAlerts, settleIntents, storeAlerts } from './alert-ledger.js';
+import type { AlertMemory, AlertsStored, IntentOutcome, NewIntent, StoredStatus } from './alert-table.js';
 import type {
   AppendNotes,
   AppendOutcome,
@@ -42,9 +44,6 @@ import { TRANSITION, transitionIds } from './transition-ids.js';
 
 const CHECKSUM_REJECTED: RejectionReason.CHECKSUM = 1;
 
-/** Bounded memory of what was seen: at a transition a minute this is a week. */
-const ALERTS_MAX = 10_000;
-
 /** Ranges of doubt that are kept on disk, 16 bytes each in a row that every transaction writes. */
 const DOUBT_RANGES_MAX = 64;
 
@@ -70,6 +69,7 @@ export class BufferCore {
   readonly #thinner: Thinner | undefined;
   /** Below it there is nothing that could be evicted first. */
   #ordinaryFrom = 1;
+  #newestAlert: number;
 
   /**
    * Opens a table. `newEpoch` (16 random bytes) is used if the table is new; `quotaBytes` counts rows by `rowBytes`.
@@ -81,6 +81,7 @@ export class BufferCore {
     this.#thinner = thinningWindowMs > 0 ? new Thinner(thinningWindowMs) : undefined;
     this.#rows = new CountedRows(table, newEpoch);
     this.#catalogue = new Catalogue(table);
+    this.#newestAlert = table.alerts.newest();
     if (this.#rows.isNew) this.#rows.transact(() => {});
     else {
       this.#doubtAfterCrash();
@@ -428,23 +429,30 @@ export class BufferCore {
     return this.#rows.table.ruleNotes();
   }
 
-  storeAlerts(alerts: readonly Alert[]): Alert[] {
-    if (alerts.length === 0) return [];
-    return this.#transact(({ table, state }) => {
-      const fresh: Alert[] = [];
-      for (const alert of alerts) {
-        state.alertCursor = Math.max(state.alertCursor, alert.number);
-        if (table.hasAlert(alert.incidentId, alert.state)) continue;
-        table.putAlert(alert.incidentId, alert.state, alert.number, ALERTS_MAX);
-        fresh.push(alert);
-      }
-      return fresh;
-    });
+  storeAlerts(alerts: readonly Alert[], intents: readonly NewIntent[] = []): AlertsStored {
+    if (alerts.length === 0) return { fresh: [], intents: [] };
+    const stored = this.#transact((rows) => storeAlerts(rows, alerts, intents));
+    this.#newestAlert = this.#rows.table.alerts.newest();
+    return stored;
   }
 
-  /** After a failed call and a new opening: takes back what is there of it after all. `before` is the state before it. */
-  withdraw(before: Readonly<BufferState>): void {
-    this.#rows.withdraw(before);
+  settleIntents(outcomes: readonly IntentOutcome[], statuses: readonly StoredStatus[]): void {
+    if (outcomes.length + statuses.length > 0) this.#transact((rows) => settleIntents(rows, outcomes, statuses));
+  }
+
+  recallAlerts(): AlertMemory {
+    return this.#transact((rows) => recallAlerts(rows));
+  }
+
+  /** The id of the newest alert that was stored, for {@link withdraw}. */
+  get newestAlert(): number {
+    return this.#newestAlert;
+  }
+
+  /** After a failed call and a new opening: takes back what is there of it after all. `before` is the core before it. */
+  withdraw({ state, newestAlert }: Pick<BufferCore, 'state' | 'newestAlert'>): void {
+    this.#rows.withdraw(state, newestAlert);
+    this.#newestAlert = this.#rows.table.alerts.newest();
   }
 
   /**

@@ -1,7 +1,6 @@
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
-import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type Database from 'better-sqlite3';
 import type { AppendNotes, AppendOutcome, BufferIdentity, EncodedBatch } from './buffer.js';
 import { BufferCore } from './buffer-core.js';
@@ -151,10 +150,6 @@ export class BufferEngine {
     });
   }
 
-  storeAlerts(alerts: readonly Alert[]): Alert[] {
-    return this.run((core) => core.storeAlerts(alerts));
-  }
-
   /** One call of the policy, as one transaction. */
   run<T>(act: (core: BufferCore) => T): T {
     const { path } = this.#options;
@@ -240,7 +235,7 @@ export class BufferEngine {
       if (salvaged === undefined) {
         // A failed commit may be in the log. It is moved to the database and flushed before anybody builds on it.
         db.pragma('wal_checkpoint(TRUNCATE)');
-        core.withdraw(previous.state);
+        core.withdraw(previous);
       }
       const tail = lostTail(core.state, undefined, previous.state);
       if (tail !== undefined) core.amend(tail.change, tail.entries);

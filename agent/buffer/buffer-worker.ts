@@ -55,7 +55,9 @@ const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => 
   addAnchor: (anchor) => engine.run((core) => core.addAnchor(anchor)),
   openEpoch: () => engine.openEpoch(),
   ruleNotes: () => engine.run((core) => core.ruleNotes()),
-  storeAlerts: (alerts) => engine.run((core) => core.storeAlerts(alerts)),
+  storeAlerts: ({ alerts, intents }) => engine.run((core) => core.storeAlerts(alerts, intents)),
+  settleIntents: ({ outcomes, statuses }) => void engine.run((core) => core.settleIntents(outcomes, statuses)),
+  recallAlerts: () => engine.run((core) => core.recallAlerts()),
   status: () => {
     const { callBytes, blockBytes } = threadWrites();
     return {

@@ -5,6 +5,7 @@ import type {
   SeriesDeclaration,
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { Item } from '@tributary/proto/items/item';
+import type { AlertTable } from './alert-table.js';
 import type { RuleNote } from './buffer.js';
 
 /** An item in the buffer. */
@@ -131,10 +132,7 @@ export interface ItemTable {
   dropClocks(below: ClockIds): void;
   /** Deletes all series, segments and anchors. */
   clearCatalogue(): void;
-  hasAlert(incidentId: Uint8Array, state: number): boolean;
-  /** Remembers a transition, and the newest so many of them. */
-  putAlert(incidentId: Uint8Array, state: number, number: number, keepAlerts: number): void;
-  deleteAlertsAfter(number: number): void;
   ruleNotes(): RuleNote[];
   putRuleNote(note: RuleNote): void;
+  readonly alerts: AlertTable;
 }
