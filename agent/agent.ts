@@ -15,6 +15,7 @@ import type { AgentConfig } from './config/schema.js';
 import type { AgentStatus } from './health/agent-status.js';
 import { flashWear } from './health/flash-wear.js';
 import { AgentCatalogue } from './runtime/agent-catalogue.js';
+import { agentRules } from './runtime/agent-rules.js';
 import { deviceAttributes } from './runtime/attributes.js';
 import { BatchTimer } from './runtime/batch-timer.js';
 import { BatchWriter } from './runtime/batch-writer.js';
@@ -107,6 +108,11 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   // What is done about alerts, whoever judged them.
   const desk = new AlertDesk({ buffer, log });
 
+  // Rules that this device evaluates by itself.
+  const identified = { identity: tls.identity, buffer, catalogue, segments, desk };
+  const made = { batcher: () => batcher, writer: () => writer };
+  const rules = agentRules(config, { ...identified, ...made, clock, scheduler, log });
+
   // From sources through batches into the buffer.
   const drops = new DropCounter();
   const watermark = new Watermark(identity.highestSequence);
@@ -144,6 +150,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       segments.look();
       return catalogue.restore();
     },
+    judging: rules,
     appended: (sequences, oldest, highest) => {
       for (const [at, sequence] of sequences.entries()) watermark.appended(sequence, oldest[at]);
       if (highest !== undefined) upstream?.uplink.appended(highest);
@@ -152,6 +159,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     writtenUntil: (us) => {
       // Batches of absolute times need no segment, and may be in the buffer before there is one.
       if (segments.isKnown) watermark.complete({ segment: segments.id, us });
+      rules.writtenUntil(us);
     },
   });
   const timer = new BatchTimer({ batcher, writer, clock, scheduler });
@@ -191,6 +199,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         ending.signal,
         () => refused(),
       );
+      await rules.load();
       // Batches may wait for it.
       timer.wake();
     });
@@ -248,7 +257,9 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
           });
         },
         clocksCompared: (comparison) => segments.compared(comparison),
+        rules,
         linked: (isLinked) => {
+          rules.linked(isLinked);
           batcher.setAgeUs((isLinked ? config.batching.maxAge : config.batching.maxAgeOffline) * 1000);
         },
       },
@@ -327,6 +338,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         backlog: upstream?.uplink.forecast(stored) ?? { trend: 'unknown' },
         ...(lastSuccessMs === undefined ? {} : { lastSuccessAgeSeconds: (nowMs - lastSuccessMs) / 1000 }),
       },
+      ...(rules.status === undefined ? {} : { rules: rules.status }),
       alerts: {
         cursor: upstream?.alerts.cursor ?? identity.alertCursor,
         received: upstream?.alerts.counters.received ?? 0,
@@ -341,8 +353,10 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     ending.abort(new TributaryError('cancelled', 'the agent stops'));
     await within(scheduler, stopSourcesMs, sources.stop());
     batcher.flush();
+    rules.finish();
     // An append that hangs in a disk's driver cannot be given up, only left behind.
     await within(scheduler, stopAppendMs + stopMarginMs, writer.drain(stopAppendMs));
+    await within(scheduler, stopAppendMs, rules.settled());
     timer.stop();
     catalogue.stop();
     if (upstream !== undefined) {

@@ -1,3 +1,4 @@
+import type { RulesStatus } from '../rules/rules-status.js';
 import type { SourceState } from '../sensors/source.js';
 import type { FlashWear } from './flash-wear.js';
 
@@ -64,5 +65,7 @@ export interface AgentStatus {
     /** Since the last answer that made progress; absent before the first. */
     lastSuccessAgeSeconds?: number;
   };
+  /** Rules that the device evaluates by itself; absent while there are none. */
+  rules?: RulesStatus;
   alerts: { cursor: number; received: number; repeated: number };
 }

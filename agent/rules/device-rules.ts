@@ -27,8 +27,8 @@ import { type RulesStatus, rulesStatus } from './rules-status.js';
 export interface DeviceRulesDeps {
   device: { tenant: string; device: string };
   attributes: Attributes;
-  batcher: Pick<Batcher, 'watchRows' | 'flush' | 'pendingReadings'>;
-  writer: { pump(): void; readonly pendingReadings: number };
+  batcher: Pick<Batcher, 'watchRows' | 'flush'> & { pendingReadings(): number };
+  writer: { pump(): void; pendingReadings(): number };
   clock: Pick<Clock, 'monotonicUs' | 'wallUs'>;
   scheduler: Scheduler;
   log: Logger;
@@ -271,7 +271,7 @@ export class DeviceRules implements JudgingWriter, RowWatch {
     const { clock, batcher, writer } = this.#deps;
     const nowUs = clock.monotonicUs();
     const untilUs = this.#line.at(nowUs - LATENESS_US);
-    if (batcher.pendingReadings > 0 || writer.pendingReadings > 0) {
+    if (batcher.pendingReadings() > 0 || writer.pendingReadings() > 0) {
       // The truth follows when what is in memory is written: then, or now.
       if (this.#scout.passTime(untilUs) && this.#closing.take(nowUs)) batcher.flush();
       return;

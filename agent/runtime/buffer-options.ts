@@ -3,6 +3,14 @@ import type { AgentConfig } from '../config/schema.js';
 import { CRASH_BOUND_AT_START } from './crash-window.js';
 import { fullPolicy } from './full-policy.js';
 
+/**
+ * Flash that states of rules may cost for each reading, in bytes: a fraction of what the reading itself costs, which is some
+ * hundred where each batch is written, and a few where most are acknowledged before (docs/PERFORMANCE.md).
+ */
+export function noteBytesPerReading({ buffer }: AgentConfig): number {
+  return buffer.durability === 'deferred' ? 0.5 : 4;
+}
+
 /** How the buffer of an agent is opened. */
 export function bufferOptions({ buffer }: AgentConfig): SqliteBufferOptions {
   const { path, durability, lossWindow } = buffer;

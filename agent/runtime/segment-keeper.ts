@@ -89,6 +89,13 @@ export class SegmentKeeper {
     return this.#current !== undefined;
   }
 
+  /** Microseconds since the Unix epoch of a moment of a segment's line, as far as it is known; segment 0 is Unix time itself. */
+  wallUs(segment: number, us: number): number {
+    if (segment === 0) return us;
+    const declared = this.#deps.catalogue.segments.find(({ id }) => id === segment);
+    return us + (declared === undefined ? this.#watch.observation : this.#lineOf(declared).at(us)).offsetUs;
+  }
+
   /**
    * Whether the collector is to be asked for the time again: no time service keeps this clock, and it drifts. Answers true
    * once for each time that it is.
