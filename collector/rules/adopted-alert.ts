@@ -1,6 +1,6 @@
 import { incidentId } from '@tributary/core/rules/incident-id';
 import type { SeriesIdentity } from '@tributary/core/rules/series-identity';
-import { AlertState, RuleAuthority } from '@tributary/proto/gen/tributary/v1/alert';
+import { RuleAuthority } from '@tributary/proto/gen/tributary/v1/alert';
 import { Lane } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { CommittedTransition } from '../ingest/committed.js';
 import type { AlertRecord, DeviceName } from '../store/store.js';
@@ -10,11 +10,10 @@ import type { AlertRecord, DeviceName } from '../store/store.js';
  * transition says and of who the device is, which nobody but its certificate says.
  *
  * What begins in the backfill lane is late: it is history, and if it goes on, the device says so once more in the live lane.
- * Of an end only the store can tell whether its beginning was told to anybody, so it stands as late here where it is not
- * known to be otherwise; see `AlertOutbox`.
+ * Of an end only the store can tell whether its beginning was told to anybody: see `Store.appendAlerts`.
  */
 export function adoptedAlert(device: DeviceName, committed: CommittedTransition): AlertRecord {
-  const { transition, series, startedAtUs, transitionAtUs, lane, deviceId } = committed;
+  const { transition, series, startedAtUs, transitionAtUs, lane, deviceId, position } = committed;
   const { rule, ruleVersion, severity, state, value, labels, annotations } = transition;
   const { name, unit, labels: seriesLabels } = series?.declaration ?? { name: '', unit: '', labels: {} };
   const identity: SeriesIdentity = { ...device, name, unit, labels: seriesLabels };
@@ -27,6 +26,7 @@ export function adoptedAlert(device: DeviceName, committed: CommittedTransition)
   return {
     deviceId,
     seriesId: series?.seriesId ?? 0,
+    position,
     alert: {
       number: 0,
       incidentId: incidentId(rule, identity, onset),
@@ -43,7 +43,7 @@ export function adoptedAlert(device: DeviceName, committed: CommittedTransition)
       transitionAtUs,
       labels,
       annotations,
-      late: state === AlertState.RESOLVED || lane === Lane.BACKFILL,
+      late: lane === Lane.BACKFILL,
       retracted: false,
       authority: RuleAuthority.DEVICE,
     },

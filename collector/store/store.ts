@@ -267,7 +267,8 @@ export interface Store {
    * once an incident and state; a late one once an incident, state, beginning, time and `retracted`, and only if the
    * incident does not show it already. In the same
    * transaction the incident follows: the earliest beginning counts, the newest word on the end, and a retraction ends it;
-   * and what is not late waits for each receiver. `nowUs` is the collector's clock, for the incident's history.
+   * and what is not late waits for each receiver. The end of an incident that its device evaluates is late exactly if its
+   * beginning was, whatever it says of itself. `nowUs` is the collector's clock, for the incident's history.
    */
   appendAlerts(alerts: readonly AlertRecord[], nowUs: number): Promise<AlertRecord[]>;
   /** Alerts of a device with a number above the cursor, in order. */

@@ -1,4 +1,4 @@
-import { Alert, AlertState } from '@tributary/proto/gen/tributary/v1/alert';
+import { Alert, AlertState, RuleAuthority } from '@tributary/proto/gen/tributary/v1/alert';
 import { IncidentEventKind } from '@tributary/proto/gen/tributary/v1/incident';
 import type Database from 'better-sqlite3';
 import type { ResolveOutcome } from '../incidents.js';
@@ -69,7 +69,8 @@ export class AlertAppend {
     return this.#resolve(incidentId, by, comment, nowUs);
   }
 
-  #appendOne(record: AlertRecord, nowUs: number): AlertRecord | undefined {
+  #appendOne(given: AlertRecord, nowUs: number): AlertRecord | undefined {
+    const record = this.#endOfDevice(given);
     const { deviceId, alert, position = 0 } = record;
     const { incidentId, state, late, startedAtUs, transitionAtUs, retracted } = alert;
     const incident = this.#incidents.find(deviceId, incidentId);
@@ -90,6 +91,14 @@ export class AlertAppend {
     this.#incidents.apply(incident, stored, alertId, nowUs);
     if (!late) this.#queue.enqueue(deviceId, incidentId, state, nowUs);
     return stored;
+  }
+
+  /** The end of what a device evaluates is told to whoever was told of the beginning, and only this transaction knows. */
+  #endOfDevice(record: AlertRecord): AlertRecord {
+    const { deviceId, alert } = record;
+    if (alert.authority !== RuleAuthority.DEVICE || alert.state !== AlertState.RESOLVED) return record;
+    const late = this.#notified.get(deviceId, alert.incidentId, AlertState.FIRING) === undefined;
+    return { ...record, alert: { ...alert, late } };
   }
 
   #store(record: AlertRecord): { stored: AlertRecord; alertId: number } {
