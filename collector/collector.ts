@@ -16,6 +16,7 @@ import { collectorMetrics } from './health/metrics.js';
 import { CommitPump } from './ingest/commit-pump.js';
 import { IngestCore } from './ingest/ingest-core.js';
 import { queryService } from './query/query-service.js';
+import { DeviceRules } from './rules/device-rules.js';
 import { DerivedPipeline } from './rules/pipeline.js';
 import { type AuthenticatedCall, callerOf } from './server/caller.js';
 import { collectorTls } from './server/collector-tls.js';
@@ -77,6 +78,12 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
   const closings: (() => unknown)[] = [() => store.close()];
   try {
     const alerts = new AlertHub(store);
+    const deviceRules = new DeviceRules(rules, {
+      devicesMax: limits.devicesMax,
+      changed: (deviceId, version) => alerts.rulesChanged(deviceId, version),
+      tooLarge: (count) =>
+        logger.error({ rules: count }, 'a device has more rules than it takes; the last are left out'),
+    });
     const derived = new DerivedPipeline({
       store,
       rules,
@@ -131,7 +138,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
       services: [
         {
           definition: DeviceServiceService,
-          implementation: deviceService({ store, clock, core, limits, introduce, trustDomain, logger }),
+          implementation: deviceService({ store, clock, core, limits, introduce, deviceRules, trustDomain, logger }),
         },
         { definition: uploadDefinition, implementation: uploadService({ core, clock, trustDomain, logger }) },
         {
@@ -139,6 +146,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
           implementation: alertService({
             store,
             hub: alerts,
+            deviceRules,
             identityOf,
             clock,
             scheduler,
