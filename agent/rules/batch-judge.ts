@@ -9,7 +9,7 @@ import type { TimeLine } from '../sensors/source.js';
 import type { JudgingLine } from './judging-line.js';
 import { MergedRun } from './merged-run.js';
 import type { RuleBook, RuleTrack, SeriesName } from './rule-book.js';
-import type { RuleCell } from './rule-cell.js';
+import { afterMissing, type RuleCell } from './rule-cell.js';
 
 export interface BatchJudgeDeps {
   book: RuleBook;
@@ -33,6 +33,8 @@ export class BatchJudge {
   #segment: number | undefined;
   /** The newest reading with a time of its own, by which time passes for rules over such series. */
   #absoluteUs = Number.NEGATIVE_INFINITY;
+  /** Time has passed up to here on the monotonic line, for rules that wait for it. */
+  #passedUs = Number.NEGATIVE_INFINITY;
   /** Readings that came after later ones of their series. */
   readingsIgnored = 0;
 
@@ -56,10 +58,11 @@ export class BatchJudge {
 
   /** No reading of the monotonic line at or before `untilUs` of the judging line is still to come. */
   passTime(untilUs: number): void {
+    this.#passedUs = Math.max(this.#passedUs, untilUs);
     for (const cell of this.#deps.book.cells) {
       if (!cell.rule.watchesTime) continue;
       const passedUs = cell.line === 'monotonic' ? untilUs : this.#absoluteUs;
-      if (!Number.isFinite(passedUs)) continue;
+      if (!(cell.truth.dueUs <= passedUs)) continue;
       cell.truth.passTime(passedUs, this.#out);
       this.#tell(cell);
     }
@@ -69,7 +72,7 @@ export class BatchJudge {
     const line: TimeLine = batch.segment === 0 ? 'absolute' : 'monotonic';
     const shiftUs = line === 'absolute' ? 0 : this.#deps.line.shiftUs(batch.segment, Number(batch.baseTime));
     if (line === 'monotonic' && batch.segment !== this.#segment) {
-      if (this.#segment !== undefined) this.#interrupt();
+      if (this.#segment !== undefined) this.#interrupt(Number(batch.baseTime) + shiftUs);
       this.#segment = batch.segment;
     }
     this.#readings.openBatch(batch, shiftUs);
@@ -79,8 +82,12 @@ export class BatchJudge {
     }
   }
 
-  #interrupt(): void {
-    for (const { line, truth } of this.#deps.book.cells) if (line === 'monotonic') truth.interrupt();
+  #interrupt(atUs: number): void {
+    for (const cell of this.#deps.book.cells) {
+      if (cell.line !== 'monotonic') continue;
+      cell.truth = afterMissing(cell.rule, cell.truth, cell.series, atUs);
+      cell.isChanged = true;
+    }
   }
 
   #judgeColumn(column: Column, line: TimeLine, origin: Origin): void {
@@ -93,16 +100,25 @@ export class BatchJudge {
     if (from === count) return;
     for (const cell of track.cells) {
       if (cell.line !== line) continue;
-      forward.from = from;
+      forward.from = cell.rule.watchesTime ? this.#afterPassed(line, from, count) : from;
       forward.count = count;
       cell.truth.advance(forward, origin, this.#out);
       this.#tell(cell);
     }
+    forward.from = this.#afterPassed(line, from, count);
     for (const { cell, truth } of track.memberships) {
       if (cell.line === line && truth >= 0) this.#runOf(cell).add(forward, truth, origin);
     }
     track.truthUs = timesUs[count - 1]!;
     if (line === 'absolute') this.#absoluteUs = Math.max(this.#absoluteUs, track.truthUs);
+  }
+
+  /** Where those readings begin that time has not passed: a rule that was told of it takes no earlier ones. */
+  #afterPassed(line: TimeLine, from: number, count: number): number {
+    if (line === 'absolute') return from;
+    let first = from;
+    while (first < count && this.#forward.timesUs[first]! <= this.#passedUs) first++;
+    return first;
   }
 
   #tell(cell: RuleCell): void {

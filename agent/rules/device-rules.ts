@@ -18,7 +18,7 @@ import { JudgingLine } from './judging-line.js';
 import { type LocalTransition, localAlert, type WallTime } from './local-transition.js';
 import { RowScout } from './row-scout.js';
 import { RuleBook, type SeriesName } from './rule-book.js';
-import { type CellNote, cellNoteName, noteOf, type RuleCell } from './rule-cell.js';
+import { afterMissing, alignScout, type CellNote, cellNoteName, noteOf, type RuleCell } from './rule-cell.js';
 import { type KeptRules, keptRulesNote, readRuleNotes } from './rule-notes.js';
 import { RuleRecord } from './rule-record.js';
 import { compileRuleSet, type RefusedRule, type RuleSet } from './rule-set.js';
@@ -85,12 +85,15 @@ export class DeviceRules implements JudgingWriter, RowWatch {
     if (found.unreadable > 0) log.error({ notes: found.unreadable }, 'states of rules cannot be read; they begin anew');
     this.#kept = found.rules;
     this.#epoch = deps.epoch();
-    this.#line = new JudgingLine(found.line, clock.monotonicUs(), clock.wallUs());
+    this.#line = new JudgingLine(found.line, clock);
     this.#record = new RuleRecord(this.#line, () => clock.monotonicUs(), deps.noteBytesPerReading);
     this.#teller = new AlertTeller({ scheduler: deps.scheduler, log, act: (alerts) => deps.act(alerts) });
     [this.#book, this.#judge, this.#scout] = this.#begin(this.#compiled(found.rules.text) ?? NOTHING, found.cells);
-    // Between the last reading of an earlier start and the first of this one others are missing.
-    for (const cell of this.#book.cells) interruptForRestart(cell);
+    const nowUs = this.#line.at(clock.monotonicUs());
+    for (const cell of this.#book.cells) {
+      interruptForRestart(cell, nowUs);
+      this.#book.rejoin(cell);
+    }
     for (const cell of this.#book.cells) if (!cell.isTold && cell.last !== undefined) this.#tell(cell, cell.last);
   }
 
@@ -391,7 +394,9 @@ export class DeviceRules implements JudgingWriter, RowWatch {
 
 const NOTHING: RuleSet = { rules: [], refused: [] };
 
-function interruptForRestart(cell: RuleCell): void {
-  cell.truth.interrupt();
-  cell.scout.interrupt();
+/** Between the last reading of an earlier start and the first of this one others are missing. */
+function interruptForRestart(cell: RuleCell, nowUs: number): void {
+  if (cell.line === 'absolute') cell.truth.interrupt();
+  else cell.truth = afterMissing(cell.rule, cell.truth, cell.series, nowUs);
+  alignScout(cell);
 }

@@ -1,3 +1,4 @@
+import type { Clock } from '@tributary/core/clock/clock';
 import * as v from 'valibot';
 import type { LineMoment } from '../buffer/buffer.js';
 
@@ -26,18 +27,21 @@ type Piece = v.InferOutput<typeof pieceSchema>;
 const UNDECLARED = -1;
 
 /**
- * The line of time that a device judges its monotonic readings on: it goes on from segment to segment and from start to
- * start, never steps, and stands still while nothing is taken. What the wall clock says moves nothing on it. In microseconds,
- * beginning at what the wall clock said when the device first judged.
+ * The line of time that a device judges its monotonic readings on, in microseconds. It goes on from segment to segment and
+ * from start to start, and never steps within one: what the wall clock says, and whether it is known at all, moves nothing on
+ * it. Only where a segment begins, after a start or a sleep, it is moved ahead to the wall clock, so that what repeats day by
+ * day is judged at its hour; it is never moved back.
  */
 export class JudgingLine {
   readonly #pieces: Piece[];
+  readonly #clock: Pick<Clock, 'monotonicUs' | 'wallUs'>;
 
-  /** At a start of the agent: `saved` as the last one left it, `nowUs` on the monotonic line, `wallUs` on the wall clock. */
-  constructor(saved: SavedLine | undefined, nowUs: number, wallUs: number) {
+  /** At a start of the agent: `saved` is as the last one left it. */
+  constructor(saved: SavedLine | undefined, clock: Pick<Clock, 'monotonicUs' | 'wallUs'>) {
+    this.#clock = clock;
     this.#pieces = saved?.pieces.slice(-PIECES_MAX + 1) ?? [];
-    const fromUs = saved === undefined ? wallUs : saved.lastUs + 1;
-    this.#pieces.push({ segment: UNDECLARED, fromUs, shiftUs: fromUs - nowUs });
+    const fromUs = Math.max(clock.wallUs(), (saved?.lastUs ?? Number.NEGATIVE_INFINITY) + 1);
+    this.#pieces.push({ segment: UNDECLARED, fromUs, shiftUs: fromUs - clock.monotonicUs() });
   }
 
   /** What to add to a segment's monotonic times; a segment that was not seen before begins there. `segment` -1 is the one of now. */
@@ -50,9 +54,10 @@ export class JudgingLine {
     }
     const known = this.#pieces.findLast((piece) => piece.segment === segment);
     if (known !== undefined) return known.shiftUs;
-    this.#pieces.push({ segment, fromUs: us + newest.shiftUs, shiftUs: newest.shiftUs });
+    const shiftUs = Math.max(newest.shiftUs, this.#clock.wallUs() - this.#clock.monotonicUs());
+    this.#pieces.push({ segment, fromUs: us + shiftUs, shiftUs });
     if (this.#pieces.length > PIECES_MAX) this.#pieces.shift();
-    return newest.shiftUs;
+    return shiftUs;
   }
 
   /** Now, from the monotonic clock. */

@@ -13,14 +13,19 @@ export class MergedRun {
   #originOf = new Int32Array(INITIAL_READINGS);
   #rows = new Int32Array(INITIAL_READINGS);
   #origins: Origin[] = [];
+  #texts: string[] = [];
 
-  add({ from, count, timesUs, values, rows }: ForwardReadings, member: number, origin: Origin): void {
+  add({ from, count, timesUs, values, rows, strings }: ForwardReadings, member: number, origin: Origin): void {
+    if (from === count) return;
+    // Each column has a dictionary of its own.
+    const firstText = this.#texts.length;
+    if (strings !== null) this.#texts.push(...strings);
     if (this.#origins.at(-1) !== origin) this.#origins.push(origin);
     while (this.#count + count - from > this.#times.length) this.#grow();
     for (let index = from; index < count; index++) {
       const at = this.#count++;
       this.#times[at] = timesUs[index]!;
-      this.#values[at] = values[index]!;
+      this.#values[at] = strings === null ? values[index]! : firstText + values[index]!;
       this.#member[at] = member;
       this.#originOf[at] = this.#origins.length - 1;
       this.#rows[at] = rows === null ? index : rows[index]!;
@@ -38,12 +43,15 @@ export class MergedRun {
     // Of equal times those that came first stay first.
     order.sort((a, b) => times[a]! - times[b]! || a - b);
     const origins = this.#origins;
+    const texts = this.#texts;
     this.#count = 0;
     this.#origins = [];
+    this.#texts = [];
     if (order.length === 0) return undefined;
     return {
       count: order.length,
       timesUs: Float64Array.from(order, (at) => times[at]!),
+      texts,
       values: Float64Array.from(order, (at) => this.#values[at]!),
       member: Int32Array.from(order, (at) => this.#member[at]!),
       origins,

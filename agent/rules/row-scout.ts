@@ -6,13 +6,18 @@ import type { RowWatch } from '../batching/batcher.js';
 import type { RowStage } from '../batching/row-stage.js';
 import type { JudgingLine } from './judging-line.js';
 import type { RuleBook, RuleTrack } from './rule-book.js';
-import { alignScout, type RuleCell } from './rule-cell.js';
+import { afterMissing, alignScout, type RuleCell } from './rule-cell.js';
 
 /** What a scout finds is of no consequence but that the batch is closed, so nothing asks where its readings stand. */
 const NOWHERE: Origin = { epoch: '', sequence: 0 };
 
 /** Readings of one row that a rule over the device has to do with; a row of more is judged when its batch is written. */
 const ROW_MEMBERS_MAX = 256;
+
+/** The readings of a row that a rule over the device has to do with. */
+interface RowReadings extends MergedReadings {
+  texts: string[];
+}
 
 /**
  * Judges each row as it is taken, ahead of the truth: where a rule would fire or end, the batch is closed at once, and what
@@ -32,7 +37,9 @@ export class RowScout implements RowWatch {
     rows: null,
     strings: null,
   };
-  readonly #merged = new Map<RuleCell, MergedReadings>();
+  readonly #merged = new Map<RuleCell, RowReadings>();
+  /** Time has passed up to here, for rules that wait for it. */
+  #passedUs = Number.NEGATIVE_INFINITY;
   #segment: number | undefined;
 
   constructor(book: RuleBook, line: JudgingLine) {
@@ -54,14 +61,16 @@ export class RowScout implements RowWatch {
     for (const [cell, readings] of this.#merged) {
       if (readings.count > 0) cell.scout.advanceMerged(readings, this.#out);
       readings.count = 0;
+      readings.texts.length = 0;
     }
     return this.#take();
   }
 
   /** Time has passed, in microseconds of the judging line; answers whether a rule would fire or end. */
   passTime(untilUs: number): boolean {
+    this.#passedUs = Math.max(this.#passedUs, untilUs);
     for (const { rule, line, scout } of this.#book.cells) {
-      if (rule.watchesTime && line === 'monotonic') scout.passTime(untilUs, this.#out);
+      if (rule.watchesTime && line === 'monotonic' && scout.dueUs <= untilUs) scout.passTime(untilUs, this.#out);
     }
     return this.#take();
   }
@@ -71,7 +80,7 @@ export class RowScout implements RowWatch {
     for (const cell of this.#book.cells) {
       if (cell.scout.phase === cell.truth.phase) continue;
       alignScout(cell);
-      if (cell.rule.scope === 'device') this.#book.rejoin(cell);
+      this.#book.rejoin(cell);
     }
   }
 
@@ -88,26 +97,30 @@ export class RowScout implements RowWatch {
     one.values[0] = isText ? 0 : stage.numbers[index]!;
     if (isText) this.#strings[0] = stage.texts[index]!;
     one.strings = isText ? this.#strings : null;
-    for (const cell of track.cells) if (cell.line === track.line) cell.scout.advance(one, NOWHERE, this.#out);
+    const isLate = track.line === 'monotonic' && atUs <= this.#passedUs;
+    for (const { rule, line, scout } of track.cells) {
+      if (line === track.line && !(isLate && rule.watchesTime)) scout.advance(one, NOWHERE, this.#out);
+    }
     for (const { cell, scout } of track.memberships) {
-      if (cell.line !== track.line || scout < 0) continue;
+      if (cell.line !== track.line || scout < 0 || isLate) continue;
       const readings = this.#mergedOf(cell);
       const { count } = readings;
       if (count === ROW_MEMBERS_MAX) continue;
       readings.timesUs[count] = atUs;
-      readings.values[count] = stage.numbers[index]!;
+      readings.values[count] = isText ? readings.texts.push(stage.texts[index]!) - 1 : stage.numbers[index]!;
       readings.member[count] = scout;
       readings.count = count + 1;
     }
   }
 
-  #mergedOf(cell: RuleCell): MergedReadings {
+  #mergedOf(cell: RuleCell): RowReadings {
     let readings = this.#merged.get(cell);
     if (readings === undefined) {
       readings = {
         count: 0,
         timesUs: new Float64Array(ROW_MEMBERS_MAX),
         values: new Float64Array(ROW_MEMBERS_MAX),
+        texts: [],
         member: new Int32Array(ROW_MEMBERS_MAX),
         origins: [NOWHERE],
         originOf: new Int32Array(ROW_MEMBERS_MAX),
@@ -134,10 +147,16 @@ export class RowScout implements RowWatch {
     const shiftUs = this.#line.shiftUs(segment, us);
     if (segment !== this.#segment && segment >= 0) {
       // Before the first was declared, it was this one.
-      if (this.#segment !== undefined)
-        for (const { line, scout } of this.#book.cells) if (line === 'monotonic') scout.interrupt();
+      if (this.#segment !== undefined) this.#interrupt(us + shiftUs);
       this.#segment = segment;
     }
     return shiftUs;
+  }
+
+  #interrupt(atUs: number): void {
+    for (const cell of this.#book.cells) {
+      if (cell.line !== 'monotonic') continue;
+      cell.scout = afterMissing(cell.rule, cell.scout, cell.series, atUs);
+    }
   }
 }

@@ -21,6 +21,7 @@ export interface RuleTrack {
   /** Rules over this series, and rules over the device that it is a member of. */
   readonly cells: readonly RuleCell[];
   readonly memberships: readonly Membership[];
+  readonly type: ColumnType;
   readonly line: TimeLine;
   /** A reading has come since the start. */
   isRead: boolean;
@@ -116,12 +117,12 @@ export class RuleBook {
       if (cell === undefined || cell.line !== line) continue;
       if (!isOfDevice) cells.push(cell);
       else {
-        const join = (instance: RuleInstance) => rule.join(instance, identity, this.#options.attributes);
+        const join = (instance: RuleInstance) => rule.join(instance, identity, this.#options.attributes, type);
         memberships.push({ cell, truth: join(cell.truth), scout: join(cell.scout) });
       }
     }
     const newest = cells.reduce((lastUs, { truth }) => Math.max(lastUs, truth.lastUs), Number.NEGATIVE_INFINITY);
-    return { identity, cells, memberships, line, isRead: false, truthUs: newest, scoutUs: newest };
+    return { identity, cells, memberships, type, line, isRead: false, truthUs: newest, scoutUs: newest };
   }
 
   #cell(rule: CompiledRule, series: SeriesIdentity, line: TimeLine): RuleCell | undefined {
@@ -156,10 +157,11 @@ export class RuleBook {
 
   /** Scouts of rules over the device have other numbers for their members after they have begun anew. */
   rejoin(cell: RuleCell): void {
-    for (const { identity, memberships } of this.#tracks.values()) {
+    if (cell.rule.scope !== 'device') return;
+    for (const { identity, type, memberships } of this.#tracks.values()) {
       for (const membership of memberships) {
         if (membership.cell !== cell) continue;
-        membership.scout = cell.rule.join(cell.scout, identity, this.#options.attributes);
+        membership.scout = cell.rule.join(cell.scout, identity, this.#options.attributes, type);
       }
     }
   }

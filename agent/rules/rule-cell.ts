@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { CompiledRule } from '@tributary/core/rules/compiled-rule';
+import { resumedAbsence } from '@tributary/core/rules/resumed-absence';
 import type { RuleInstance } from '@tributary/core/rules/rule-instance';
 import { savedInstanceSchema } from '@tributary/core/rules/saved-instance';
 import type { SeriesIdentity } from '@tributary/core/rules/series-identity';
@@ -84,6 +85,23 @@ export function moveCell(cell: RuleCell, line: TimeLine): void {
   cell.scout = cell.rule.newInstance(cell.series);
   cell.line = line;
   cell.isChanged = true;
+}
+
+/**
+ * Readings are missing before `atUs`, for that is when this device takes them again: on the judging line. Answers the instance
+ * to go on with.
+ */
+export function afterMissing(
+  rule: CompiledRule,
+  instance: RuleInstance,
+  series: SeriesIdentity,
+  atUs: number,
+): RuleInstance {
+  const absent = resumedAbsence(rule, instance.save(), atUs);
+  const resumed = absent === undefined ? undefined : rule.restore(absent, series);
+  if (resumed !== undefined) return resumed;
+  instance.interrupt();
+  return instance;
 }
 
 /** The scout begins anew where the truth is. */

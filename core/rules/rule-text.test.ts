@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { edgeCases } from './edge-cases.js';
 import { parseRules, ruleVersion } from './rule.js';
 import { rulesText } from './rule-text.js';
 
@@ -26,6 +27,14 @@ describe('the text of rules', () => {
     expect(again).toEqual(rules);
     expect(again.map(ruleVersion)).toEqual(rules.map(ruleVersion));
     expect(rulesText(again)).toBe(text);
+  });
+
+  it('is exact for every kind of rule', () => {
+    const cases = edgeCases();
+    for (const { rule } of cases) expect(parseRules(rulesText([rule]), 'text.yaml')).toEqual([rule]);
+    const season = 'deviation: {season: 1d, memory: 7d, warm_up: 14d, relearn_after: 49d, least: 250}';
+    const deviating = parseRules(`rules: [{name: r, select: {name: x}, ${season}}]`, 'rules.yaml');
+    expect(parseRules(rulesText(deviating), 'text.yaml')).toEqual(deviating);
   });
 
   it('of no rules is empty', () => {

@@ -2,7 +2,19 @@ import { formatDurationMs } from '../config/duration.js';
 import type { Rule } from './rule.js';
 
 /** Fields of a rule, wherever they stand in it, that hold a duration: in milliseconds once checked, as text in a file. */
-const DURATIONS: ReadonlySet<string> = new Set(['for', 'keep_firing_for', 'gap', 'over', 'every']);
+const DURATIONS: ReadonlySet<string> = new Set([
+  'for',
+  'keep_firing_for',
+  'gap',
+  'over',
+  'per',
+  'every',
+  'absent',
+  'memory',
+  'season',
+  'warm_up',
+  'relearn_after',
+]);
 
 /**
  * Rules as a file of rules that reads as the same rules: one a line, fields in order of name. Equal rules have equal texts, so
