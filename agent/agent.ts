@@ -4,7 +4,6 @@ import { type Random, systemRandom } from '@tributary/core/clock/random';
 import { formatAddress } from '@tributary/core/config/address';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { formatSpiffeId } from '@tributary/core/identity/spiffe-id';
-import { loadTlsFiles, type TlsMaterial } from '@tributary/core/identity/tls-files';
 import type { Logger } from 'pino';
 import { AlertDesk } from './alerts/alert-desk.js';
 import { DEFAULT_BATCH_BOUNDS } from './batching/batch-bounds.js';
@@ -31,6 +30,7 @@ import { reportOpening } from './runtime/opening-report.js';
 import { repeat } from './runtime/repeat.js';
 import { SegmentKeeper } from './runtime/segment-keeper.js';
 import { SourceRunner } from './runtime/source-runner.js';
+import { tlsOrClose } from './runtime/tls-or-close.js';
 import type { Upstream } from './runtime/upstream.js';
 import { agentVersion } from './runtime/version.js';
 import { Watermark } from './runtime/watermark.js';
@@ -67,6 +67,8 @@ const clockLookMs = 10_000;
 /** What each part of a stop may take; together well within the 25 s after which service managers kill. */
 const stopSourcesMs = 3000;
 const stopAppendMs = 5000;
+/** Beside the two: a command may end by itself, and is ended then. */
+const stopActionsMs = 7000;
 const stopMarginMs = 500;
 const stopUploadMs = 5000;
 const stopBufferMs = 5000;
@@ -106,7 +108,15 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const segments = new SegmentKeeper({ catalogue, clock, host, log, line: () => buffer.identity.line });
 
   // What is done about alerts, whoever judged them.
-  const desk = new AlertDesk({ buffer, log });
+  const desk = new AlertDesk(config.alerts, {
+    buffer,
+    scheduler,
+    random,
+    log,
+    wallUs: () => segments.wallUs(),
+    environment: process.env,
+    write: (source, bytes, timeoutMs) => sources.write(source, bytes, timeoutMs),
+  });
 
   // Rules that this device evaluates by itself.
   const identified = { identity: tls.identity, buffer, catalogue, segments, desk };
@@ -169,6 +179,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const ending = new AbortController();
   const declared = await declareFirst();
   sources.start();
+  // What an earlier start has left to be done may be for one of them.
+  declared.done.then(() => whenTheDiskTakes(() => desk.recall(), disk, ending.signal)).catch(() => {});
   log.info({ device, version, epoch: Buffer.from(buffer.identity.epoch).toString('hex') }, 'the agent is sampling');
 
   // Everything that can wait until the sources are running.
@@ -343,6 +355,9 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         cursor: upstream?.alerts.cursor ?? identity.alertCursor,
         received: upstream?.alerts.counters.received ?? 0,
         repeated: upstream?.alerts.counters.repeated ?? 0,
+        damagedIntents: desk.damagedIntents,
+        actions: desk.actions,
+        statuses: desk.statuses,
       },
     };
   }
@@ -351,6 +366,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     log.info('the agent stops');
     stopLooking();
     ending.abort(new TributaryError('cancelled', 'the agent stops'));
+    const acted = within(scheduler, stopActionsMs, desk.stop());
     await within(scheduler, stopSourcesMs, sources.stop());
     batcher.flush();
     rules.finish();
@@ -363,6 +379,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       await upstream.uplink.drained(stopUploadMs);
       upstream.uplink.stop();
     }
+    await acted;
     await within(scheduler, stopBufferMs, Promise.allSettled([health?.close(), buffer.close()]));
     log.info({ readings: writer.counters.readings, lost: writer.counters.readingsLost }, 'the agent has stopped');
   }
@@ -378,15 +395,4 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       return stopping;
     },
   };
-}
-
-/** Certificates are checked while the buffer opens; if they cannot be used, the buffer is closed again. */
-async function tlsOrClose({ tls }: AgentConfig, opening: Promise<EdgeBuffer>): Promise<TlsMaterial> {
-  try {
-    return loadTlsFiles(tls, 'device');
-  } catch (error) {
-    // What the buffer says about itself comes second; the certificates are what the caller must mend first.
-    await opening.then((buffer) => buffer.close()).catch(() => {});
-    throw error;
-  }
 }

@@ -1,10 +1,38 @@
+import type { LogLevel } from '@tributary/core/log/logger';
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type { Logger } from 'pino';
+import { alertMatcher } from './action.js';
 import { FIRING, stateName } from './alert-state.js';
+import type { AlertActionConfig } from './schema.js';
 
-/** Writes an alert into the agent's log: firing as a warning, everything else as information. */
-export function logAlert(log: Logger, alert: Alert): void {
-  const fields = {
+/**
+ * Writes alerts into the agent's log: at the level of the first `log` action that matches, else firing as a warning and
+ * everything else as information.
+ */
+export class AlertLog {
+  readonly #log: Logger;
+  readonly #levels: { matches: (alert: Alert) => boolean; level: LogLevel }[];
+
+  constructor(configs: readonly AlertActionConfig[], log: Logger) {
+    this.#log = log;
+    this.#levels = configs.flatMap(({ match, log: own }) =>
+      own === undefined ? [] : [{ matches: alertMatcher(match), level: own.level }],
+    );
+  }
+
+  write(alert: Alert): void {
+    const level = this.#levels.find(({ matches }) => matches(alert))?.level ?? levelOf(alert);
+    if (level === 'silent') return;
+    this.#log[level](fieldsOf(alert), `alert ${alert.rule} is ${stateName(alert.state)}`);
+  }
+}
+
+function levelOf(alert: Alert): LogLevel {
+  return alert.state === FIRING && !alert.late ? 'warn' : 'info';
+}
+
+function fieldsOf(alert: Alert): Record<string, unknown> {
+  return {
     alert: alert.number,
     incident: Buffer.from(alert.incidentId).toString('hex'),
     rule: alert.rule,
@@ -18,13 +46,10 @@ export function logAlert(log: Logger, alert: Alert): void {
     late: alert.late,
     annotations: alert.annotations,
   };
-  const text = `alert ${alert.rule} is ${stateName(alert.state)}`;
-  if (alert.state === FIRING && !alert.late) log.warn(fields, text);
-  else log.info(fields, text);
 }
 
 /** A time that no Date can hold is shown as its number: the log must not fail because of what a peer sends. */
-function isoTime(us: number): string {
+export function isoTime(us: number): string {
   const date = new Date(us / 1000);
   return Number.isNaN(date.getTime()) ? `${us} us` : date.toISOString();
 }

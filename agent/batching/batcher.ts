@@ -266,7 +266,7 @@ export class Batcher {
     open.bytes += cost.bytes;
     open.strings += cost.strings;
     open.stringBytes += cost.stringBytes;
-    const isUrgent = this.#watch !== undefined && this.#watch.row(group, segment, timeUs, stage);
+    const isUrgent = this.#watch?.row(group, segment, timeUs, stage) === true;
     if (isUrgent || open.readings >= this.#bounds.readings || open.bytes >= this.#bounds.bytes) this.#close(line);
     else if (fresh) this.#host.wake();
   }

@@ -1,5 +1,5 @@
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
-import type { AlertMemory, AlertsStored, IntentOutcome, NewIntent, StoredStatus } from './alert-table.js';
+import type { AlertsStored, IntentOutcome, NewIntent, StoredStatus } from './alert-table.js';
 import type { CountedRows } from './counted-rows.js';
 
 /** Bounded memory of what was seen: at a transition a minute this is a week. */
@@ -42,10 +42,4 @@ export function settleIntents(
 ): void {
   for (const outcome of outcomes) rows.settle(outcome);
   for (const status of statuses) rows.putStatus(status);
-}
-
-/** What an earlier start of the agent has left to be done. In the open transaction, since damaged rows are removed. */
-export function recallAlerts({ table: { alerts: rows } }: CountedRows): AlertMemory {
-  const damagedIntents = rows.removeDamaged();
-  return { intents: rows.waiting(), damagedIntents, statuses: rows.statuses() };
 }

@@ -48,6 +48,11 @@ export interface StoredStatus {
   incidents: Uint8Array;
 }
 
+/** How often the buffer has been salvaged since it was opened: it may have forgotten alerts, and has forgotten all intents. */
+export interface Salvages {
+  salvages: number;
+}
+
 /** What an agent has to go on with after a restart. */
 export interface AlertMemory {
   intents: StoredIntent[];
@@ -78,11 +83,13 @@ export interface AlertTable {
   deleteAfter(id: number): void;
   /** Answers its id. Of intents that are settled the newest so many are kept. */
   putIntent(alert: number, intent: Omit<NewIntent, 'alert'>, keepSettled: number): number;
+  /** Of an intent that waits; what is settled stays as it is. */
   settle(outcome: IntentOutcome): void;
   /** Intents that wait, in order. */
   waiting(): StoredIntent[];
-  /** Removes intents whose rows fail their checksum, and answers how many there were. */
-  removeDamaged(): number;
+  /** Ids of intents whose rows fail their checksum. */
+  damaged(): number[];
+  removeIntent(id: number): void;
   /** Statuses in order of name; one whose row fails its checksum is left out. */
   statuses(): StoredStatus[];
   /** Replaces the status of that name. */
@@ -111,6 +118,10 @@ export class ForwardedAlertTable implements AlertTable {
     return this.#target().waiting();
   }
 
+  damaged(): number[] {
+    return this.#target().damaged();
+  }
+
   statuses(): StoredStatus[] {
     return this.#target().statuses();
   }
@@ -131,8 +142,8 @@ export class ForwardedAlertTable implements AlertTable {
     this.#write().settle(outcome);
   }
 
-  removeDamaged(): number {
-    return this.#write().removeDamaged();
+  removeIntent(id: number): void {
+    this.#write().removeIntent(id);
   }
 
   putStatus(status: StoredStatus): void {

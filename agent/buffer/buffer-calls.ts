@@ -7,7 +7,7 @@ import type {
   SeriesDeclaration,
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
-import type { AlertMemory, AlertsStored, IntentOutcome, NewIntent, StoredStatus } from './alert-table.js';
+import type { AlertMemory, AlertsStored, IntentOutcome, NewIntent, Salvages, StoredStatus } from './alert-table.js';
 import type {
   AppendNotes,
   AppendOutcome,
@@ -53,9 +53,9 @@ export interface BufferCalls {
   addAnchor: [anchor: Undeclared<ClockAnchor>, answer: ClockAnchor];
   openEpoch: [nothing: undefined, answer: BufferIdentity];
   ruleNotes: [nothing: undefined, answer: RuleNote[]];
-  storeAlerts: [of: { alerts: readonly Alert[]; intents: readonly NewIntent[] }, answer: AlertsStored];
+  storeAlerts: [of: { alerts: readonly Alert[]; intents: readonly NewIntent[] }, answer: AlertsStored & Salvages];
   settleIntents: [of: { outcomes: readonly IntentOutcome[]; statuses: readonly StoredStatus[] }, answer: undefined];
-  recallAlerts: [nothing: undefined, answer: AlertMemory];
+  recallAlerts: [nothing: undefined, answer: AlertMemory & Salvages];
   status: [nothing: undefined, answer: BufferStatus];
   close: [nothing: undefined, answer: undefined];
 }

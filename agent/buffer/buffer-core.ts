@@ -11,7 +11,7 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
-import { recallAlerts, settleIntents, storeAlerts } from './alert-ledger.js';
+import { settleIntents, storeAlerts } from './alert-ledger.js';
 import type { AlertMemory, AlertsStored, IntentOutcome, NewIntent, StoredStatus } from './alert-table.js';
 import type {
   AppendNotes,
@@ -441,7 +441,14 @@ export class BufferCore {
   }
 
   recallAlerts(): AlertMemory {
-    return this.#transact((rows) => recallAlerts(rows));
+    const { alerts } = this.#rows.table;
+    const damaged = alerts.damaged();
+    if (damaged.length > 0) {
+      this.#transact(({ table }) => {
+        for (const id of damaged) table.alerts.removeIntent(id);
+      });
+    }
+    return { intents: alerts.waiting(), damagedIntents: damaged.length, statuses: alerts.statuses() };
   }
 
   /** The id of the newest alert that was stored, for {@link withdraw}. */

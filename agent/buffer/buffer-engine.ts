@@ -79,6 +79,7 @@ export class BufferEngine {
   #mark: HighWaterMark | undefined;
   readonly #markReserve: MarkReserve;
   #quarantinedBefore = 0;
+  #salvages = 0;
   #log = { logBytes: 0, logSalt: 0 };
 
   /** Throws a `TributaryError`: `busy`, `unsupported`, `disk-full` or `disk`. */
@@ -106,6 +107,11 @@ export class BufferEngine {
   /** Items that had been set aside before this opening. */
   get quarantinedBefore(): number {
     return this.#quarantinedBefore;
+  }
+
+  /** How often what could be verified was carried over to a new file. */
+  get salvages(): number {
+    return this.#salvages;
   }
 
   /** As `Buffer.append`. Throws a `TributaryError` `disk-full` or `disk` when nothing was written. */
@@ -194,6 +200,7 @@ export class BufferEngine {
     const options = { newEpoch, nowMs, salvageMsMax, known: this.#previous?.state };
     const file = (replace ? replaceBufferFile : openBufferFile)(path, quotaBytes, options);
     this.#db = file.db;
+    if (file.salvaged !== undefined) this.#salvages++;
     try {
       const table = this.#layered(new SqliteItemTable(file.db));
       const core = new BufferCore(table, quotaBytes, newEpoch(), thinningWindowMs);

@@ -55,9 +55,12 @@ const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => 
   addAnchor: (anchor) => engine.run((core) => core.addAnchor(anchor)),
   openEpoch: () => engine.openEpoch(),
   ruleNotes: () => engine.run((core) => core.ruleNotes()),
-  storeAlerts: ({ alerts, intents }) => engine.run((core) => core.storeAlerts(alerts, intents)),
+  storeAlerts: ({ alerts, intents }) => {
+    const stored = engine.run((core) => core.storeAlerts(alerts, intents));
+    return { ...stored, salvages: engine.salvages };
+  },
   settleIntents: ({ outcomes, statuses }) => void engine.run((core) => core.settleIntents(outcomes, statuses)),
-  recallAlerts: () => engine.run((core) => core.recallAlerts()),
+  recallAlerts: () => ({ ...engine.run((core) => core.recallAlerts()), salvages: engine.salvages }),
   status: () => {
     const { callBytes, blockBytes } = threadWrites();
     return {

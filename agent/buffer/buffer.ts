@@ -7,7 +7,7 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { ItemKind, LedgerEntry, LossReason, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
-import type { AlertMemory, AlertsStored, IntentOutcome, NewIntent, StoredStatus } from './alert-table.js';
+import type { AlertMemory, AlertsStored, IntentOutcome, NewIntent, Salvages, StoredStatus } from './alert-table.js';
 
 /** What has no id yet; or one that it had before the buffer began anew, under which it is declared again. */
 export type Undeclared<T extends { id: number }> = Omit<T, 'id'> & { id?: number };
@@ -171,11 +171,11 @@ export interface Buffer {
    * before, by incident and state, is left as it is, and nothing is to be done about it. (Late ones are told apart from those
    * that are not.)
    */
-  storeAlerts(alerts: readonly Alert[], intents: readonly NewIntent[]): Promise<AlertsStored>;
+  storeAlerts(alerts: readonly Alert[], intents: readonly NewIntent[]): Promise<AlertsStored & Salvages>;
   /** Writes down what became of intents, and the statuses that they have set, in one transaction. Twice does no harm. */
   settleIntents(outcomes: readonly IntentOutcome[], statuses: readonly StoredStatus[]): Promise<void>;
   /** What an earlier start of the agent has left to be done, and the statuses. */
-  recallAlerts(): Promise<AlertMemory>;
+  recallAlerts(): Promise<AlertMemory & Salvages>;
   status(): Promise<BufferStatus>;
   close(): Promise<void>;
 }

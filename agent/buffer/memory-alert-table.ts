@@ -72,7 +72,7 @@ export class MemoryAlertTable implements AlertTable {
 
   settle({ id, standing }: IntentOutcome): void {
     const before = this.#intents.get(id);
-    if (before === undefined) return;
+    if (before === undefined || before.standing > Standing.kept) return;
     this.#write(() => this.#intents.set(id, before));
     const body = standing === Standing.kept ? before.body : new Uint8Array(0);
     this.#intents.set(id, { ...before, standing, body });
@@ -84,8 +84,13 @@ export class MemoryAlertTable implements AlertTable {
       .map(({ id, action, standing, body }) => ({ id, action, standing, body }));
   }
 
-  removeDamaged(): number {
-    return 0;
+  damaged(): number[] {
+    return [];
+  }
+
+  removeIntent(id: number): void {
+    const intent = this.#intents.get(id);
+    if (intent !== undefined) this.#drop(intent);
   }
 
   statuses(): StoredStatus[] {

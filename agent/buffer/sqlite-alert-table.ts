@@ -49,7 +49,8 @@ export class SqliteAlertTable implements AlertTable {
   settle({ id, standing, reason }: IntentOutcome): void {
     const row = this.#sql('SELECT * FROM intents WHERE id = ?').raw().get(id) as IntentRow | undefined;
     const intent = row === undefined ? undefined : intentOfRow(row);
-    if (intent === undefined) return;
+    // What is settled stays so, whoever says otherwise later.
+    if (intent === undefined || intent.standing > Standing.kept) return;
     const body = standing === Standing.kept ? intent.body : new Uint8Array(0);
     const settled = rowOfIntent({ ...intent, standing, reason, body });
     this.#sql('INSERT OR REPLACE INTO intents VALUES (?, ?, ?, ?, ?, ?, ?)').run(...settled);
@@ -66,10 +67,12 @@ export class SqliteAlertTable implements AlertTable {
     return found;
   }
 
-  removeDamaged(): number {
-    const damaged = this.#intents().filter((row) => intentOfRow(row) === undefined);
-    for (const [id] of damaged) this.#sql('DELETE FROM intents WHERE id = ?').run(id);
-    return damaged.length;
+  damaged(): number[] {
+    return this.#intents().flatMap((row) => (intentOfRow(row) === undefined ? [row[0]] : []));
+  }
+
+  removeIntent(id: number): void {
+    this.#sql('DELETE FROM intents WHERE id = ?').run(id);
   }
 
   statuses(): StoredStatus[] {

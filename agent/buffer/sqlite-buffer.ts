@@ -9,7 +9,7 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
-import type { AlertMemory, AlertsStored, IntentOutcome, NewIntent, StoredStatus } from './alert-table.js';
+import type { AlertMemory, AlertsStored, IntentOutcome, NewIntent, Salvages, StoredStatus } from './alert-table.js';
 import type {
   AppendNotes,
   AppendOutcome,
@@ -151,7 +151,7 @@ export class SqliteBuffer implements EdgeBuffer {
     return this.#call('ruleNotes', undefined);
   }
 
-  storeAlerts(alerts: readonly Alert[], intents: readonly NewIntent[]): Promise<AlertsStored> {
+  storeAlerts(alerts: readonly Alert[], intents: readonly NewIntent[]): Promise<AlertsStored & Salvages> {
     return this.#call('storeAlerts', { alerts, intents });
   }
 
@@ -159,7 +159,7 @@ export class SqliteBuffer implements EdgeBuffer {
     return this.#call('settleIntents', { outcomes, statuses });
   }
 
-  recallAlerts(): Promise<AlertMemory> {
+  recallAlerts(): Promise<AlertMemory & Salvages> {
     return this.#call('recallAlerts', undefined);
   }
 

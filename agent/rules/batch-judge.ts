@@ -58,6 +58,9 @@ export class BatchJudge {
 
   /** No reading of the monotonic line at or before `untilUs` of the judging line is still to come. */
   passTime(untilUs: number): void {
+    // Time that passes in a new segment passes after what was missing before it, whether anything came in it yet or not.
+    const { segment, fromUs } = this.#deps.line.newest;
+    if (segment > 0) this.#enter(segment, fromUs);
     this.#passedUs = Math.max(this.#passedUs, untilUs);
     for (const cell of this.#deps.book.cells) {
       if (!cell.rule.watchesTime) continue;
@@ -71,15 +74,18 @@ export class BatchJudge {
   #judgeBatch(batch: Batch, origin: Origin): void {
     const line: TimeLine = batch.segment === 0 ? 'absolute' : 'monotonic';
     const shiftUs = line === 'absolute' ? 0 : this.#deps.line.shiftUs(batch.segment, Number(batch.baseTime));
-    if (line === 'monotonic' && batch.segment !== this.#segment) {
-      if (this.#segment !== undefined) this.#interrupt(Number(batch.baseTime) + shiftUs);
-      this.#segment = batch.segment;
-    }
+    if (line === 'monotonic') this.#enter(batch.segment, Number(batch.baseTime) + shiftUs);
     this.#readings.openBatch(batch, shiftUs);
     for (const group of batch.groups) {
       this.#readings.openGroup(group);
       for (const column of group.columns) if (column.count > 0) this.#judgeColumn(column, line, origin);
     }
+  }
+
+  #enter(segment: number, atUs: number): void {
+    if (segment === this.#segment) return;
+    if (this.#segment !== undefined) this.#interrupt(atUs);
+    this.#segment = segment;
   }
 
   #interrupt(atUs: number): void {

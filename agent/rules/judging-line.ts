@@ -60,6 +60,11 @@ export class JudgingLine {
     return shiftUs;
   }
 
+  /** The segment of now and where it begins on this line; -1 for one that is not declared yet. */
+  get newest(): { segment: number; fromUs: number } {
+    return this.#pieces.at(-1)!;
+  }
+
   /** Now, from the monotonic clock. */
   at(monotonicUs: number): number {
     return monotonicUs + this.#pieces.at(-1)!.shiftUs;

@@ -45,7 +45,8 @@ export class RulesBench {
   #sinks = new Map<string, { sink: RowSink; index: number }>();
   #epoch = 7;
 
-  constructor() {
+  /** `wallUs` is what the wall clock says. */
+  constructor(private readonly wallUs: (bench: RulesBench) => number = () => 1.8e15) {
     this.start();
   }
 
@@ -105,7 +106,7 @@ export class RulesBench {
         pendingReadings: () => batcher.pendingReadings,
       },
       writer: { pump: () => writer.pump(), pendingReadings: () => writer.pendingReadings },
-      clock: { monotonicUs: () => this.nowUs, wallUs: () => 1.8e15 },
+      clock: { monotonicUs: () => this.nowUs, wallUs: () => this.wallUs(this) },
       scheduler,
       log,
       series: () => this.series,
@@ -134,6 +135,11 @@ export class RulesBench {
   async later(ms: number, values: Readonly<Record<string, number | boolean | string>>): Promise<void> {
     await this.pass(ms);
     await this.row(this.nowUs, values);
+  }
+
+  /** It is this time on the monotonic clock, though nothing has happened meanwhile. */
+  leap(us: number): void {
+    this.offsetUs = us - this.scheduler.nowMs() * 1000;
   }
 
   /** Time passes; batches close by age. */

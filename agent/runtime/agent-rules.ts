@@ -47,7 +47,7 @@ export function agentRules(config: AgentConfig, parts: AgentRulesParts): RulesHo
     writer: { pump: () => writer().pump(), pendingReadings: () => writer().pendingReadings },
     series: () => catalogue.series,
     epoch: () => buffer.identity.epoch,
-    wallUs: (segment, us) => segments.wallUs(segment, us),
+    wallUs: (segment, us) => segments.wallUsOf(segment, us),
     act: (alerts) => desk.take(alerts),
     noteBytesPerReading: noteBytesPerReading(config),
   });

@@ -8,7 +8,14 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
-import type { AlertMemory, AlertsStored, IntentOutcome, NewIntent, StoredStatus } from '../buffer/alert-table.js';
+import type {
+  AlertMemory,
+  AlertsStored,
+  IntentOutcome,
+  NewIntent,
+  Salvages,
+  StoredStatus,
+} from '../buffer/alert-table.js';
 import type {
   AppendNotes,
   AppendOutcome,
@@ -181,7 +188,7 @@ export class EventualBuffer implements EdgeBuffer {
     return this.#run((buffer) => buffer.ruleNotes());
   }
 
-  storeAlerts(alerts: readonly Alert[], intents: readonly NewIntent[]): Promise<AlertsStored> {
+  storeAlerts(alerts: readonly Alert[], intents: readonly NewIntent[]): Promise<AlertsStored & Salvages> {
     return this.#run((buffer) => buffer.storeAlerts(alerts, intents));
   }
 
@@ -189,7 +196,7 @@ export class EventualBuffer implements EdgeBuffer {
     return this.#run((buffer) => buffer.settleIntents(outcomes, statuses));
   }
 
-  recallAlerts(): Promise<AlertMemory> {
+  recallAlerts(): Promise<AlertMemory & Salvages> {
     return this.#run((buffer) => buffer.recallAlerts());
   }
 

@@ -84,13 +84,21 @@ export class SegmentKeeper {
     return this.#current.id;
   }
 
+  /** The time of now, microseconds since the Unix epoch: by what is known of the segment where somebody vouches for it. */
+  wallUs(): number {
+    const { clock } = this.#deps;
+    const us = clock.monotonicUs();
+    const known = this.#current && this.#lineOf(this.#current).at(us);
+    return known !== undefined && isVouched(known) ? us + known.offsetUs : clock.wallUs();
+  }
+
   /** Whether there is a segment. */
   get isKnown(): boolean {
     return this.#current !== undefined;
   }
 
   /** Microseconds since the Unix epoch of a moment of a segment's line, as far as it is known; segment 0 is Unix time itself. */
-  wallUs(segment: number, us: number): number {
+  wallUsOf(segment: number, us: number): number {
     if (segment === 0) return us;
     const declared = this.#deps.catalogue.segments.find(({ id }) => id === segment);
     return us + (declared === undefined ? this.#watch.observation : this.#lineOf(declared).at(us)).offsetUs;
