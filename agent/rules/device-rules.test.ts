@@ -176,6 +176,62 @@ describe("a device's own rules", () => {
     expect(world.story).toHaveLength(3);
   });
 
+  it('judge while nobody knows the time, and when it becomes known', async () => {
+    const wall = { us: 5 };
+    const world = new RulesBench(() => wall.us);
+    world.rules.update('1', rules(`${hot}, for: 10s`));
+    for (let second = 0; second <= 5; second++) await world.later(1000, { t: 60 });
+    wall.us = 1.7e15;
+    for (let second = 0; second <= 4; second++) await world.later(1000, { t: 60 });
+    expect(world.story).toEqual(['hot firing t']);
+    expect(world.items[0]?.transition).toMatchObject({ startedUs: world.nowUs - 10e6, transitionUs: world.nowUs });
+    await world.restart();
+    await world.later(1000, { t: 30 });
+    expect(world.items[1]?.transition).toMatchObject({ startedUs: world.nowUs - 11e6, transitionUs: world.nowUs });
+  });
+
+  it('find out that a sensor is silent though nothing else comes, also after a restart', async () => {
+    const world = bench(rules('name: gone, select: {name: t}, absent: 10s'));
+    await world.later(1000, { t: 1 });
+    await world.pass(9000);
+    expect(world.story).toEqual([]);
+    await world.pass(3000);
+    expect(world.story).toEqual(['gone firing t']);
+    await world.later(1000, { t: 1 });
+    expect(world.story).toEqual(['gone firing t', 'gone resolved t']);
+    await world.restart();
+    world.scheduler.advance(8000);
+    await world.restart();
+    await world.pass(9000);
+    expect(world.story).toHaveLength(2);
+    await world.pass(3000);
+    expect(world.story).toEqual(['gone firing t', 'gone resolved t', 'gone firing t']);
+  });
+
+  it('are found at once though readings of others wait in an open batch', async () => {
+    const world = bench(rules('name: gone, select: {name: t}, absent: 10s'));
+    await world.later(1000, { t: 1 });
+    await world.pass(8000);
+    await world.later(900, { other: 1 });
+    await world.pass(2200);
+    expect(world.story).toEqual(['gone firing t']);
+  });
+
+  it('judge several series of the device together', async () => {
+    const both = 'all: [{select: {name: door}, equals: open}, {select: {name: t}, above: 50}]';
+    const world = bench(rules(`name: both, ${both}`));
+    await world.later(1000, { door: 'open', t: 40 });
+    await world.later(1000, { t: 60 });
+    await world.pass(3000);
+    expect(world.story).toEqual(['both firing t']);
+    await world.restart();
+    await world.later(1000, { t: 60, door: 'open' });
+    await world.later(1000, { door: 'shut', t: 60 });
+    await world.pass(3000);
+    expect(world.story.at(-1)).toBe('both resolved t');
+    expect(new Set(world.acted.map(({ incidentId }) => Buffer.from(incidentId).toString('hex'))).size).toBe(1);
+  });
+
   it('judge what has times of its own on those, and do not mix the two', async () => {
     const world = bench(rules(`${hot}, for: 10s`));
     const at = 1.75e15;

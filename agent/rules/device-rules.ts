@@ -1,5 +1,6 @@
 import type { Clock, Scheduler } from '@tributary/core/clock/clock';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
+import { failpoint } from '@tributary/core/failpoint/failpoint';
 import type { Transition } from '@tributary/core/rules/rule-instance';
 import type { Attributes } from '@tributary/core/rules/selection';
 import type { ColumnType } from '@tributary/proto/batch/batch';
@@ -197,7 +198,9 @@ export class DeviceRules implements JudgingWriter, RowWatch {
   }
 
   written(): void {
-    for (const { cell, transition } of this.#record.written()) this.#tell(cell, transition);
+    const found = this.#record.written();
+    if (found.length > 0) failpoint('rule-written');
+    for (const { cell, transition } of found) this.#tell(cell, transition);
   }
 
   /** From now on every state is written that has changed; to be called before the writer is drained for the last time. */
@@ -315,6 +318,7 @@ export class DeviceRules implements JudgingWriter, RowWatch {
       annotations: rule.annotations(values),
     };
     this.#transitions++;
+    failpoint('rule-found');
     cell.last = local;
     cell.isTold = false;
     cell.isStated = this.#isLinked;

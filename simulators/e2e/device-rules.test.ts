@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { AlertState, RuleAuthority } from '@tributary/proto/gen/tributary/v1/alert';
 import { afterEach, describe, expect, it } from 'vitest';
 import { until } from '../rig/until.js';
@@ -32,7 +32,22 @@ async function open(name: string, rules = rulesOf(tooWarm)): Promise<void> {
   board = new AlertingBoard(scene, 'oven');
 }
 
-const start = () => scene.agent('oven', [board.source], { batching: SLOW_BATCHES });
+/** A program that appends a line to a file. */
+function siren(): Record<string, unknown> {
+  const program = scene.rig.path('siren');
+  writeFileSync(program, `#!/bin/sh\necho "$1 $2" >> ${scene.rig.path('done')}\n`);
+  chmodSync(program, 0o755);
+  return { name: 'siren', match: {}, run: { command: [program, '{{state}}', '{{incident}}'] }, onCrash: 'repeat' };
+}
+
+const start = () => scene.agent('oven', [board.source], { batching: SLOW_BATCHES, alerts: [siren()] });
+
+/** What the program has done: state and incident. */
+function done(): string[] {
+  const path = scene.rig.path('done');
+  return existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n') : [];
+}
+
 const untilRules = (rules: number) =>
   scene.untilStatus('oven', 'it has its rules', (status) => (status.rules?.rules ?? 0) === rules);
 
@@ -40,7 +55,7 @@ const untilRules = (rules: number) =>
 const acted = () =>
   scene
     .log('oven')
-    .filter(({ incident }) => typeof incident === 'string')
+    .filter(({ msg }) => String(msg).startsWith('alert '))
     .map(({ msg, incident, alert }) => ({ state: String(msg).split(' ').at(-1), incident, number: alert }));
 
 /** What the collector has, in the order of its numbers. */
@@ -67,7 +82,7 @@ describe('a rule that the device evaluates', () => {
 
     const heatedMs = performance.now();
     board.heat();
-    await until('the device acts', () => acted().length === 1);
+    await until('the device acts', () => done().length === 1);
     // The batch would have stayed open for five seconds.
     expect(performance.now() - heatedMs).toBeLessThan(3000);
     const { rules } = await scene.status('oven');
@@ -90,6 +105,7 @@ describe('a rule that the device evaluates', () => {
       { state: 'firing', incident, number: 0 },
       { state: 'resolved', incident, number: 0 },
     ]);
+    expect(done()).toEqual([`firing ${incident}`, `resolved ${incident}`]);
     const produced = await scene.settle('oven');
     expect(await scene.observer.sums('oven')).toMatchObject({ produced, stored: produced, missing: 0, doubled: 0 });
   });
@@ -115,7 +131,35 @@ describe('a rule that the device evaluates', () => {
       ['firing', incident],
       ['resolved', incident],
     ]);
-    expect(acted().map(({ state }) => state)).toEqual(['firing', 'resolved']);
+    await until('the end is acted upon', () => done().length === 2);
+    expect(done()).toEqual([`firing ${incident}`, `resolved ${incident}`]);
+  });
+
+  it.each(['rule-found', 'rule-written'])('is acted upon once though the agent is killed at %s', async (failpoint) => {
+    await open(`device-${failpoint}`);
+    const hit = { TRIBUTARY_FAILPOINT: `${failpoint}:1` };
+    scene.env.set('oven', hit);
+    scene.mayEnd.add('oven');
+    const agent = await start();
+    await untilRules(1);
+    scene.cutLink();
+    board.heat();
+    expect(await agent.exited).toBe(null);
+    expect(done()).toEqual([]);
+    scene.env.delete('oven');
+    await start();
+    await until('the device acts', () => done().length === 1);
+    // Not again at a further start, nor when the collector brings it.
+    await scene.stopAgent('oven');
+    await start();
+    scene.proxy.heal();
+    await until('the collector has adopted it', async () => (await adopted()).length === 1);
+    await board.untilResolved();
+    await until('the end is acted upon', () => done().length === 2);
+    await scene.untilStatus('oven', 'it knows their numbers', ({ alerts }) => alerts.cursor === 2);
+    const all = await adopted();
+    expect(done()).toEqual(all.map(({ state, incident }) => `${state} ${incident}`));
+    expect(new Set(all.map(({ incident }) => incident)).size).toBe(1);
   });
 
   it('that changed while the device was away ends what it had begun, and says why', async () => {
