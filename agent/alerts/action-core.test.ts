@@ -12,6 +12,7 @@ const policy = (change: Partial<ActionPolicy> = {}): ActionPolicy => ({
   name: 'siren',
   kind: 'run',
   matches: () => true,
+  takesRetracted: false,
   onCrash: 'skip',
   maxAgeMs: 300_000,
   rate: undefined,
@@ -130,6 +131,14 @@ describe('what is done about alerts', () => {
     expect(world.begun).toEqual([]);
     expect(world.settled).toEqual([`- siren skipped ${reason}`]);
     expect(world.core.report()[0].skipped).toEqual({ [reason]: 1 });
+  });
+
+  it('is done about what was told and is found never to have been where that is asked for, but not about late news of it', () => {
+    const world = new World(policy({ takesRetracted: true }));
+    world.take(sampleAlert(1, { state: RESOLVED, retracted: true }));
+    world.take(sampleAlert(2, { state: RESOLVED, retracted: true, late: true }));
+    expect(world.begun).toEqual([1]);
+    expect(world.settled).toEqual(['- siren skipped retracted']);
   });
 
   it('is done about an alert just young enough, and about one that a clock puts into the future', () => {

@@ -12,7 +12,7 @@ export const WAITING_MAX = 32;
 
 /** Why nothing was done about an alert. */
 export type SkipReason =
-  /** It came late, or says that there was no incident: that never moves anything. */
+  /** It came late, or says that there was no incident: that moves nothing. */
   | 'late'
   | 'retracted'
   /** Older than `maxActionAge`. */
@@ -171,7 +171,7 @@ export class ActionCore {
   #skip(policy: ActionPolicy, alert: Alert, now: Moment): SkipReason | undefined {
     // A status takes back what it shows for an incident, whatever ended it.
     if (policy.kind === 'status') return alert.late && alert.state === FIRING ? 'late' : undefined;
-    if (alert.retracted) return 'retracted';
+    if (alert.retracted && (alert.late || !policy.takesRetracted)) return 'retracted';
     if (alert.late) return 'late';
     if (isOld(policy, alert, now)) return 'old';
     const sinceUs = now.wallUs - (now.ms - this.#rememberedSinceMs) * 1000;

@@ -22,6 +22,14 @@ describe('the matcher of an action', () => {
     expect(alertMatcher({ labels: {}, ...match })(sampleAlert(1))).toBe(expected);
   });
 
+  it('tells a retraction from an end where it is asked to', () => {
+    const retraction = sampleAlert(1, { state: RESOLVED, retracted: true });
+    const end = sampleAlert(1, { state: RESOLVED });
+    const matches = alertMatcher({ labels: {}, states: ['retracted'] });
+    expect([retraction, end].map(matches)).toEqual([true, false]);
+    expect([retraction, end].map(alertMatcher({ labels: {}, states: ['resolved'] }))).toEqual([true, true]);
+  });
+
   it('reads the labels that the rule gives before those of the series', () => {
     const matches = alertMatcher({ labels: { room: 'attic' } });
     expect(matches(sampleAlert(1, { labels: { room: 'attic' } }))).toBe(true);

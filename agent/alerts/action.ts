@@ -16,6 +16,8 @@ export interface ActionPolicy {
   kind: 'run' | 'write' | 'status';
   /** Whether it is about an alert, going by its rule, severity, series, labels and state. */
   matches(alert: Alert): boolean;
+  /** Also when an incident that was told is found never to have been. */
+  takesRetracted: boolean;
   onCrash: 'skip' | 'repeat';
   /** Nothing is done about a transition that is older. */
   maxAgeMs: number;
@@ -32,12 +34,14 @@ export function actionPolicy(config: AlertActionConfig): ActionPolicy | undefine
     // It moves nothing: a status that is behind the incidents would be wrong, however old they are, and it is set in the
     // transaction that says that it was.
     const unlimited = { maxAgeMs: Number.POSITIVE_INFINITY, rate: undefined, concurrentMax: 1 };
-    return { name, kind: 'status', matches, onCrash: 'repeat', ...unlimited };
+    return { name, kind: 'status', matches, takesRetracted: true, onCrash: 'repeat', ...unlimited };
   }
   const kind = run !== undefined ? 'run' : write !== undefined ? 'write' : undefined;
   if (kind === undefined) return undefined;
   const rate = rateLimit === undefined ? RATE_DEFAULT : { count: rateLimit.count, perMs: rateLimit.per };
-  return { name, kind, matches, onCrash, maxAgeMs: maxActionAge, rate, concurrentMax: run?.maxConcurrent ?? 1 };
+  const takesRetracted = config.match.states?.includes('retracted') ?? false;
+  const concurrentMax = run?.maxConcurrent ?? 1;
+  return { name, kind, matches, takesRetracted, onCrash, maxAgeMs: maxActionAge, rate, concurrentMax };
 }
 
 /** Whether an alert is one of those that a configuration means. */
@@ -49,7 +53,7 @@ export function alertMatcher(match: AlertActionConfig['match']): (alert: Alert) 
   const { states } = match;
   return (alert) => {
     if (!rule(alert.rule) || !severity(alert.severity) || !series(alert.seriesName)) return false;
-    if (states !== undefined && !states.some((state) => state === stateName(alert.state))) return false;
+    if (states !== undefined && !states.some((state) => isIn(state, alert))) return false;
     if (labels.length === 0) return true;
     const its = labelsOf(alert);
     return labels.every(([name, matches]) => {
@@ -57,4 +61,8 @@ export function alertMatcher(match: AlertActionConfig['match']): (alert: Alert) 
       return value !== undefined && matches(value);
     });
   };
+}
+
+function isIn(state: 'firing' | 'resolved' | 'retracted', alert: Alert): boolean {
+  return state === 'retracted' ? alert.retracted : state === stateName(alert.state);
 }

@@ -252,6 +252,20 @@ describe('a start after another', () => {
     expect(linesOf('siren')).toEqual(Array.from({ length: 3 }, () => 'firing too-warm cellar-2 0'));
   });
 
+  it('takes what was kept for begun once a start has taken it up', async () => {
+    const first = deskOf([appends('siren', {}, 'sleep 1')]);
+    await first.take([sampleAlert(1), sampleAlert(2)]);
+    await first.stop();
+    const second = deskOf([appends('siren', {}, 'sleep 1000')]);
+    await second.recall();
+    await until(() => reportOf(second, 'siren').running === 1);
+    const third = deskOf([appends('siren')]);
+    await third.recall();
+    await untilSettled();
+    expect(reportOf(third, 'siren')).toMatchObject({ done: 0, skipped: { crash: 1 } });
+    expect(linesOf('siren')).toHaveLength(1);
+  });
+
   it('acts on nothing from before a buffer that is new', async () => {
     const path = join(folder, 'fresh.db');
     const fresh = await SqliteBuffer.open({ path, quotaBytes: 1 << 20 });

@@ -19,6 +19,7 @@ describe('the environment of a command', () => {
       TRIBUTARY_VALUE: '51.5',
       TRIBUTARY_STARTED_AT: '2026-01-01T00:00:00.000Z',
       TRIBUTARY_TRANSITION_AT: '2026-01-01T00:00:01.000Z',
+      TRIBUTARY_RETRACTED: '0',
       TRIBUTARY_REPEATED: '1',
       TRIBUTARY_LABEL_room: 'cellar-2',
       TRIBUTARY_LABEL_team: 'night',

@@ -35,6 +35,7 @@ export function commandEnvironment(
   set('VALUE', String(alert.value));
   set('STARTED_AT', isoTime(alert.startedAtUs));
   set('TRANSITION_AT', isoTime(alert.transitionAtUs));
+  set('RETRACTED', alert.retracted ? '1' : '0');
   set('REPEATED', isRepeated ? '1' : '0');
   for (const [name, value] of labelsOf(alert)) set(`LABEL_${nameOf(name)}`, value);
   for (const [name, value] of Object.entries(alert.annotations)) set(`ANNOTATION_${nameOf(name)}`, value);

@@ -58,12 +58,12 @@ describe('the actions of an agent', () => {
     ['{name: a, run: {command: [/bin/true], shell: true}}', 'alerts[0].run.shell: unknown key'],
     ['{name: a, run: {command: [/bin/true]}, onCrash: retry}', 'alerts[0].onCrash: write skip or repeat'],
     ['{name: a, run: {command: [/bin/true]}, maxActionAge: 10}', 'alerts[0].maxActionAge: a duration without a unit'],
-    ['{name: a, run: {command: [/bin/true]}, match: {states: [pending]}}', 'not a state; write firing or resolved'],
-    ['{name: a, log: {level: info}, onCrash: skip}', 'alerts[0].onCrash: has no meaning with log; remove it'],
     [
-      '{name: a, status: {name: s, firing: x}, match: {states: [firing]}}',
-      'match.states: a status follows both states',
+      '{name: a, run: {command: [/bin/true]}, match: {states: [pending]}}',
+      'not a state; write firing, resolved or retracted',
     ],
+    ['{name: a, log: {level: info}, onCrash: skip}', 'alerts[0].onCrash: has no meaning with log; remove it'],
+    ['{name: a, status: {name: s, firing: x}, match: {states: [firing]}}', 'match.states: a status follows all states'],
     ['{name: a, write: {source: bord, line: x}}', 'alerts[0].write.source: no source is named bord; is board meant?'],
     ['{name: a, write: {source: pump, line: x}}', 'no source is named pump; write one of board'],
     [

@@ -38,7 +38,10 @@ const match = v.strictObject({
   ),
   severity: v.optional(v.pipe(glob('a severity', 'critical'), v.description("the rule's severity; * and ? as above"))),
   series: v.optional(
-    v.pipe(glob('a series', 'temperature*'), v.description('name of the series; empty for a rule about the device')),
+    v.pipe(
+      glob('a series', 'temperature*'),
+      v.description('name of the series; an alert about the device has none, which only * matches'),
+    ),
   ),
   labels: v.optional(
     v.pipe(
@@ -50,9 +53,11 @@ const match = v.strictObject({
   ),
   states: v.optional(
     v.pipe(
-      v.array(v.picklist(['firing', 'resolved'], 'not a state; write firing or resolved')),
+      v.array(v.picklist(['firing', 'resolved', 'retracted'], 'not a state; write firing, resolved or retracted')),
       v.minLength(1, 'no state; write [firing], [resolved] or [firing, resolved]'),
-      v.description('the transitions that are meant; both by default'),
+      v.description(
+        'the transitions that are meant, firing and resolved by default; retracted: what was told to fire is found never to have been, which moves nothing unless it stands here',
+      ),
     ),
   ),
 });
@@ -198,7 +203,7 @@ function* actionProblems(action: ActionFields): Iterable<FieldProblem> {
     }
   }
   if (kind === 'status' && action.match.states !== undefined) {
-    yield { path: ['match', 'states'], message: 'a status follows both states; remove it' };
+    yield { path: ['match', 'states'], message: 'a status follows all states; remove it' };
   }
   const path = action.run?.command[0];
   if (path === undefined) return;

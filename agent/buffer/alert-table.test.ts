@@ -71,6 +71,18 @@ describe.each(bindings)('what is to be done about alerts, %s', (_, bind) => {
     });
   });
 
+  it('is open from the start on that is told of it, though it was kept until then', () => {
+    const table = bind();
+    const core = open(table);
+    core.storeAlerts([alert(1)], [intent(0, 'siren')]);
+    core.settleIntents([{ id: 1, standing: Standing.kept, reason: 'stopped' }], []);
+    expect(open(table).recallAlerts().intents).toMatchObject([{ id: 1, standing: Standing.kept }]);
+    expect(open(table).recallAlerts().intents).toMatchObject([{ id: 1, standing: Standing.open }]);
+    core.settleIntents([{ id: 1, standing: Standing.done, reason: '' }], []);
+    core.settleIntents([{ id: 1, standing: Standing.kept, reason: 'stopped' }], []);
+    expect(open(table).recallAlerts().intents).toEqual([]);
+  });
+
   it('is the same for an incident that the device judged first and the collector numbered later', () => {
     const core = open(bind());
     expect(core.storeAlerts([alert(1)], [intent(0, 'siren')]).fresh).toEqual([0]);

@@ -90,6 +90,8 @@ export interface AlertTable {
   /** Ids of intents whose rows fail their checksum. */
   damaged(): number[];
   removeIntent(id: number): void;
+  /** Makes one that was kept open: from here on it may be begun at any time. */
+  reopen(id: number): void;
   /** Statuses in order of name; one whose row fails its checksum is left out. */
   statuses(): StoredStatus[];
   /** Replaces the status of that name. */
@@ -144,6 +146,10 @@ export class ForwardedAlertTable implements AlertTable {
 
   removeIntent(id: number): void {
     this.#write().removeIntent(id);
+  }
+
+  reopen(id: number): void {
+    this.#write().reopen(id);
   }
 
   putStatus(status: StoredStatus): void {

@@ -12,7 +12,14 @@ import type {
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
 import { settleIntents, storeAlerts } from './alert-ledger.js';
-import type { AlertMemory, AlertsStored, IntentOutcome, NewIntent, StoredStatus } from './alert-table.js';
+import {
+  type AlertMemory,
+  type AlertsStored,
+  type IntentOutcome,
+  type NewIntent,
+  Standing,
+  type StoredStatus,
+} from './alert-table.js';
 import type {
   AppendNotes,
   AppendOutcome,
@@ -443,12 +450,16 @@ export class BufferCore {
   recallAlerts(): AlertMemory {
     const { alerts } = this.#rows.table;
     const damaged = alerts.damaged();
-    if (damaged.length > 0) {
+    const intents = alerts.waiting();
+    const kept = intents.filter(({ standing }) => standing === Standing.kept);
+    if (damaged.length + kept.length > 0) {
       this.#transact(({ table }) => {
         for (const id of damaged) table.alerts.removeIntent(id);
+        // Whoever is told of them begins them; the next one must not take them for untouched.
+        for (const { id } of kept) table.alerts.reopen(id);
       });
     }
-    return { intents: alerts.waiting(), damagedIntents: damaged.length, statuses: alerts.statuses() };
+    return { intents, damagedIntents: damaged.length, statuses: alerts.statuses() };
   }
 
   /** The id of the newest alert that was stored, for {@link withdraw}. */

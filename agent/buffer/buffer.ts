@@ -174,7 +174,10 @@ export interface Buffer {
   storeAlerts(alerts: readonly Alert[], intents: readonly NewIntent[]): Promise<AlertsStored & Salvages>;
   /** Writes down what became of intents, and the statuses that they have set, in one transaction. Twice does no harm. */
   settleIntents(outcomes: readonly IntentOutcome[], statuses: readonly StoredStatus[]): Promise<void>;
-  /** What an earlier start of the agent has left to be done, and the statuses. */
+  /**
+   * What an earlier start of the agent has left to be done, and the statuses. Intents that were kept are answered as such, and
+   * are open from then on: to be called once in a start.
+   */
   recallAlerts(): Promise<AlertMemory & Salvages>;
   status(): Promise<BufferStatus>;
   close(): Promise<void>;

@@ -93,6 +93,13 @@ export class MemoryAlertTable implements AlertTable {
     if (intent !== undefined) this.#drop(intent);
   }
 
+  reopen(id: number): void {
+    const before = this.#intents.get(id);
+    if (before?.standing !== Standing.kept) return;
+    this.#write(() => this.#intents.set(id, before));
+    this.#intents.set(id, { ...before, standing: Standing.open });
+  }
+
   statuses(): StoredStatus[] {
     return [...this.#statuses.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
   }

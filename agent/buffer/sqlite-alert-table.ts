@@ -1,5 +1,13 @@
 import type { Database, Statement } from 'better-sqlite3';
-import { type IntentRow, intentOfRow, rowOfIntent, rowOfStatus, type StatusRow, statusOfRow } from './alert-rows.js';
+import {
+  type Intent,
+  type IntentRow,
+  intentOfRow,
+  rowOfIntent,
+  rowOfStatus,
+  type StatusRow,
+  statusOfRow,
+} from './alert-rows.js';
 import {
   type AlertTable,
   type IntentOutcome,
@@ -47,13 +55,16 @@ export class SqliteAlertTable implements AlertTable {
   }
 
   settle({ id, standing, reason }: IntentOutcome): void {
-    const row = this.#sql('SELECT * FROM intents WHERE id = ?').raw().get(id) as IntentRow | undefined;
-    const intent = row === undefined ? undefined : intentOfRow(row);
+    const intent = this.#intent(id);
     // What is settled stays so, whoever says otherwise later.
     if (intent === undefined || intent.standing > Standing.kept) return;
     const body = standing === Standing.kept ? intent.body : new Uint8Array(0);
-    const settled = rowOfIntent({ ...intent, standing, reason, body });
-    this.#sql('INSERT OR REPLACE INTO intents VALUES (?, ?, ?, ?, ?, ?, ?)').run(...settled);
+    this.#replace({ ...intent, standing, reason, body });
+  }
+
+  reopen(id: number): void {
+    const intent = this.#intent(id);
+    if (intent?.standing === Standing.kept) this.#replace({ ...intent, standing: Standing.open, reason: '' });
   }
 
   waiting(): StoredIntent[] {
@@ -84,6 +95,15 @@ export class SqliteAlertTable implements AlertTable {
     // A higher id with each change: of several images of a damaged file the newest can be told.
     const id = (this.#sql('SELECT coalesce(max(id), 0) FROM statuses').pluck().get() as number) + 1;
     this.#sql('INSERT OR REPLACE INTO statuses VALUES (?, ?, ?, ?, ?, ?)').run(...rowOfStatus(id, status));
+  }
+
+  #intent(id: number): Intent | undefined {
+    const row = this.#sql('SELECT * FROM intents WHERE id = ?').raw().get(id) as IntentRow | undefined;
+    return row === undefined ? undefined : intentOfRow(row);
+  }
+
+  #replace(intent: Intent): void {
+    this.#sql('INSERT OR REPLACE INTO intents VALUES (?, ?, ?, ?, ?, ?, ?)').run(...rowOfIntent(intent));
   }
 
   #intents(): IntentRow[] {
