@@ -164,7 +164,10 @@ export interface Buffer {
    * sequences (their bytes unchanged), with the catalogue and segments.
    */
   openEpoch(): Promise<BufferIdentity>;
-  /** Every note of the device's own rules; none in a buffer that is new, or that was moved aside because of damage. */
+  /**
+   * Every note of the device's own rules that is as it was written; none in a buffer that is new, or that was moved aside because
+   * of damage.
+   */
   ruleNotes(): Promise<RuleNote[]>;
   /**
    * Stores alerts, moves the cursor and writes down what is to be done about them, in one transaction. An alert that was stored

@@ -126,7 +126,8 @@ export const MIGRATIONS: readonly string[] = [
   `
   CREATE TABLE rule_notes (
     name TEXT PRIMARY KEY,
-    text TEXT NOT NULL
+    text TEXT NOT NULL,
+    checksum INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
 ];

@@ -22,6 +22,7 @@ import {
   seriesOfRow,
 } from './catalogue-rows.js';
 import type { BufferedItem, BufferState, ClockIds, ItemHeader, ItemTable, QuarantineNote } from './item-table.js';
+import { type RuleNoteRow, rowOfRuleNote, ruleNoteOfRow } from './rule-note-rows.js';
 import { SqliteAlertTable } from './sqlite-alert-table.js';
 
 const SELECT_SERIES = 'SELECT * FROM series ORDER BY id';
@@ -188,12 +189,13 @@ export class SqliteItemTable implements ItemTable {
   }
 
   ruleNotes(): RuleNote[] {
-    return this.#sql('SELECT name, text FROM rule_notes').all() as RuleNote[];
+    const rows = this.#sql('SELECT name, text, checksum FROM rule_notes').raw().all() as RuleNoteRow[];
+    return rows.flatMap((row) => ruleNoteOfRow(row) ?? []);
   }
 
   putRuleNote({ name, text }: RuleNote): void {
     if (text === undefined) this.#sql('DELETE FROM rule_notes WHERE name = ?').run(name);
-    else this.#sql('INSERT OR REPLACE INTO rule_notes VALUES (?, ?)').run(name, text);
+    else this.#sql('INSERT OR REPLACE INTO rule_notes VALUES (?, ?, ?)').run(...rowOfRuleNote(name, text));
   }
 
   #sql(sql: string): Statement<unknown[], unknown> {
