@@ -4,11 +4,11 @@ import { CRASH_BOUND_AT_START } from './crash-window.js';
 import { fullPolicy } from './full-policy.js';
 
 /**
- * Flash that states of rules may cost for each reading, in bytes: a fraction of what the reading itself costs, which is some
- * hundred where each batch is written, and a few where most are acknowledged before (docs/PERFORMANCE.md).
+ * Flash that states of rules may cost for each reading, in bytes: a tenth of what a reading costs at 1,000 a second, and of what
+ * it costs where most are acknowledged before they are written (docs/PERFORMANCE.md).
  */
 export function noteBytesPerReading({ buffer }: AgentConfig): number {
-  return buffer.durability === 'deferred' ? 0.5 : 4;
+  return buffer.durability === 'deferred' ? 0.25 : 0.5;
 }
 
 /** How the buffer of an agent is opened. */
