@@ -86,7 +86,9 @@ describe('what is done about alerts', () => {
     world.end(2, 'failed', 'exit-1');
     expect(world.begun).toEqual([1, 2, 3]);
     expect(world.settled).toEqual(['1 siren done', '2 siren failed exit-1']);
-    expect(world.core.report()).toMatchObject([{ done: 1, failed: 1, waiting: 0, running: 1 }]);
+    expect(world.core.report()).toMatchObject([
+      { done: 1, failed: 1, failures: { 'exit-1': 1 }, waiting: 0, running: 1 },
+    ]);
   });
 
   it('goes several at a time where that is configured, but never two about one incident', () => {

@@ -85,6 +85,8 @@ export type ActionEffect =
 export interface ActionCounters {
   done: number;
   failed: number;
+  /** Those that failed, by reason: an exit code, a signal, or a word. */
+  failures: Record<string, number>;
   skipped: Partial<Record<SkipReason, number>>;
   /** Had to wait for the rate limit. */
   held: number;
@@ -121,7 +123,7 @@ export class ActionCore {
     this.#queues = new Map(
       policies.map((policy) => {
         const bucket = policy.rate === undefined ? undefined : new TokenBucket(policy.rate);
-        const counters = { done: 0, failed: 0, skipped: {}, held: 0 };
+        const counters = { done: 0, failed: 0, failures: {}, skipped: {}, held: 0 };
         const wakeAtMs = Number.POSITIVE_INFINITY;
         return [policy.name, { policy, waiting: [], running: new Map(), bucket, counters, wakeAtMs }];
       }),
@@ -275,7 +277,10 @@ export class ActionCore {
     const counters = this.#queues.get(action)?.counters;
     if (counters !== undefined) {
       if (standing === Standing.done) counters.done++;
-      if (standing === Standing.failed) counters.failed++;
+      if (standing === Standing.failed) {
+        counters.failed++;
+        counters.failures[reason] = (counters.failures[reason] ?? 0) + 1;
+      }
       if (standing === Standing.skipped) {
         const skip = reason as SkipReason;
         counters.skipped[skip] = (counters.skipped[skip] ?? 0) + 1;

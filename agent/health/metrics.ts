@@ -323,6 +323,16 @@ const wideMetrics: readonly WideMetric[] = [
       ]),
   },
   {
+    name: 'alert_actions_failed_total',
+    help: 'Alert actions that failed, by reason: exit-N, a signal, or a word.',
+    kind: 'counter',
+    labels: ['action', 'reason'],
+    values: ({ alerts }) =>
+      alerts.actions.flatMap(({ name, failures }) =>
+        Object.entries(failures).map(([reason, count]) => [name, reason, count] as const),
+      ),
+  },
+  {
     name: 'alert_actions_skipped_total',
     help: 'Alert actions that were not done, by reason.',
     kind: 'counter',

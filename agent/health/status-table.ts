@@ -31,8 +31,11 @@ export function statusTable(status: AgentStatus): string {
   for (const { name, value, incidents } of alerts.statuses) {
     rows.push([`status ${name}`, incidents > 1 ? `${value} (${incidents} incidents)` : value]);
   }
-  for (const { name, done, failed, skipped, waiting, running } of alerts.actions) {
-    rows.push([`action ${name}`, counts({ done, failed, waiting, running, ...prefixed('skipped: ', skipped) })]);
+  for (const { name, done, failures, skipped, waiting, running } of alerts.actions) {
+    rows.push([
+      `action ${name}`,
+      counts({ done, ...prefixed('failed: ', failures), waiting, running, ...prefixed('skipped: ', skipped) }),
+    ]);
   }
   for (const { name, state, why } of status.sources) {
     rows.push([`source ${name}`, why === undefined ? state : `${state}: ${why}`]);
