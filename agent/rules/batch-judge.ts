@@ -91,8 +91,8 @@ export class BatchJudge {
   #interrupt(atUs: number): void {
     for (const cell of this.#deps.book.cells) {
       if (cell.line !== 'monotonic') continue;
-      cell.truth = afterMissing(cell.rule, cell.truth, cell.series, atUs);
-      cell.isChanged = true;
+      afterMissing(cell.truth, atUs, this.#out);
+      this.#tell(cell);
     }
   }
 

@@ -35,6 +35,8 @@ export interface DeviceRulesDeps {
   log: Logger;
   /** The catalogue of the epoch, in order of id. */
   series(): readonly SeriesDeclaration[];
+  /** The segment of now; -1 while none is declared. */
+  segment(): number;
   /** The epoch of what was appended last. */
   epoch(): Uint8Array;
   wallUs: WallTime;
@@ -90,11 +92,7 @@ export class DeviceRules implements JudgingWriter, RowWatch {
     this.#record = new RuleRecord(this.#line, () => clock.monotonicUs(), deps.noteBytesPerReading);
     this.#teller = new AlertTeller({ scheduler: deps.scheduler, log, act: (alerts) => deps.act(alerts) });
     [this.#book, this.#judge, this.#scout] = this.#begin(this.#compiled(found.rules.text) ?? NOTHING, found.cells);
-    const nowUs = this.#line.at(clock.monotonicUs());
-    for (const cell of this.#book.cells) {
-      interruptForRestart(cell, nowUs);
-      this.#book.rejoin(cell);
-    }
+    this.#resume();
     for (const cell of this.#book.cells) if (!cell.isTold && cell.last !== undefined) this.#tell(cell, cell.last);
   }
 
@@ -266,6 +264,18 @@ export class DeviceRules implements JudgingWriter, RowWatch {
     return [book, judge, scout];
   }
 
+  /** Between the last reading of an earlier start and the first of this one others are missing. */
+  #resume(): void {
+    const nowUs = this.#line.at(this.#deps.clock.monotonicUs());
+    for (const cell of this.#book.cells) {
+      const found: Transition[] = [];
+      afterMissing(cell.truth, cell.line === 'absolute' ? undefined : nowUs, found);
+      for (const transition of found) this.#happened(cell, transition);
+      alignScout(cell);
+      this.#book.rejoin(cell);
+    }
+  }
+
   #armTick(): void {
     this.#cancelTick = this.#deps.scheduler.setTimer(TICK_MS, () => {
       this.#armTick();
@@ -276,6 +286,8 @@ export class DeviceRules implements JudgingWriter, RowWatch {
   #tick(): void {
     const { clock, batcher, writer } = this.#deps;
     const nowUs = clock.monotonicUs();
+    // A device that woke up is awake, though no sensor says anything.
+    this.#line.shiftUs(this.#deps.segment(), nowUs);
     const untilUs = this.#line.at(nowUs - LATENESS_US);
     if (batcher.pendingReadings() > 0 || writer.pendingReadings() > 0) {
       // The truth follows when what is in memory is written: then, or now.
@@ -397,10 +409,3 @@ export class DeviceRules implements JudgingWriter, RowWatch {
 }
 
 const NOTHING: RuleSet = { rules: [], refused: [] };
-
-/** Between the last reading of an earlier start and the first of this one others are missing. */
-function interruptForRestart(cell: RuleCell, nowUs: number): void {
-  if (cell.line === 'absolute') cell.truth.interrupt();
-  else cell.truth = afterMissing(cell.rule, cell.truth, cell.series, nowUs);
-  alignScout(cell);
-}

@@ -68,6 +68,8 @@ export class RowScout implements RowWatch {
 
   /** Time has passed, in microseconds of the judging line; answers whether a rule would fire or end. */
   passTime(untilUs: number): boolean {
+    const { segment, fromUs } = this.#line.newest;
+    this.#enter(segment, fromUs);
     this.#passedUs = Math.max(this.#passedUs, untilUs);
     for (const { rule, line, scout } of this.#book.cells) {
       if (rule.watchesTime && line === 'monotonic' && scout.dueUs <= untilUs) scout.passTime(untilUs, this.#out);
@@ -145,18 +147,16 @@ export class RowScout implements RowWatch {
 
   #shiftUs(segment: number, us: number): number {
     const shiftUs = this.#line.shiftUs(segment, us);
-    if (segment !== this.#segment && segment >= 0) {
-      // Before the first was declared, it was this one.
-      if (this.#segment !== undefined) this.#interrupt(us + shiftUs);
-      this.#segment = segment;
-    }
+    this.#enter(segment, us + shiftUs);
     return shiftUs;
   }
 
-  #interrupt(atUs: number): void {
-    for (const cell of this.#book.cells) {
-      if (cell.line !== 'monotonic') continue;
-      cell.scout = afterMissing(cell.rule, cell.scout, cell.series, atUs);
+  #enter(segment: number, atUs: number): void {
+    if (segment === this.#segment || segment < 0) return;
+    // Before the first was declared, it was this one.
+    if (this.#segment !== undefined) {
+      for (const { line, scout } of this.#book.cells) if (line === 'monotonic') afterMissing(scout, atUs, this.#out);
     }
+    this.#segment = segment;
   }
 }

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { CompiledRule } from '@tributary/core/rules/compiled-rule';
-import { resumedAbsence } from '@tributary/core/rules/resumed-absence';
-import type { RuleInstance } from '@tributary/core/rules/rule-instance';
+import type { RuleInstance, Transition } from '@tributary/core/rules/rule-instance';
 import { savedInstanceSchema } from '@tributary/core/rules/saved-instance';
 import type { SeriesIdentity } from '@tributary/core/rules/series-identity';
 import * as v from 'valibot';
@@ -88,20 +87,12 @@ export function moveCell(cell: RuleCell, line: TimeLine): void {
 }
 
 /**
- * Readings are missing before `atUs`, for that is when this device takes them again: on the judging line. Answers the instance
- * to go on with.
+ * Readings are missing before `atUs`, and from there on none are, for that is when this device takes them again: on the judging
+ * line. `atUs` is undefined where nobody can say when that is.
  */
-export function afterMissing(
-  rule: CompiledRule,
-  instance: RuleInstance,
-  series: SeriesIdentity,
-  atUs: number,
-): RuleInstance {
-  const absent = resumedAbsence(rule, instance.save(), atUs);
-  const resumed = absent === undefined ? undefined : rule.restore(absent, series);
-  if (resumed !== undefined) return resumed;
+export function afterMissing(instance: RuleInstance, atUs: number | undefined, out: Transition[]): void {
   instance.interrupt();
-  return instance;
+  if (atUs !== undefined) instance.resume(atUs, out);
 }
 
 /** The scout begins anew where the truth is. */

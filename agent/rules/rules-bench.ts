@@ -110,6 +110,7 @@ export class RulesBench {
       scheduler,
       log,
       series: () => this.series,
+      segment: () => this.segment,
       epoch: () => this.core.state.epoch,
       wallUs: (segment, us) => (segment === 0 ? us : us + 1.7e15),
       act: async (alerts) => this.#act(alerts),

@@ -2,7 +2,7 @@ import type { Clock, Scheduler } from '@tributary/core/clock/clock';
 import type { Identity } from '@tributary/core/identity/spiffe-id';
 import type { Logger } from 'pino';
 import type { AlertDesk } from '../alerts/alert-desk.js';
-import type { Batcher } from '../batching/batcher.js';
+import { type Batcher, PENDING_SEGMENT } from '../batching/batcher.js';
 import type { Buffer as EdgeBuffer } from '../buffer/buffer.js';
 import type { AgentConfig } from '../config/schema.js';
 import type { AgentCatalogue } from './agent-catalogue.js';
@@ -46,6 +46,7 @@ export function agentRules(config: AgentConfig, parts: AgentRulesParts): RulesHo
     },
     writer: { pump: () => writer().pump(), pendingReadings: () => writer().pendingReadings },
     series: () => catalogue.series,
+    segment: () => (segments.isKnown ? segments.id : PENDING_SEGMENT),
     epoch: () => buffer.identity.epoch,
     wallUs: (segment, us) => segments.wallUsOf(segment, us),
     act: (alerts) => desk.take(alerts),
