@@ -238,7 +238,7 @@ const metrics: readonly Metric[] = [
     kind: 'gauge',
     label: 'state',
     value: ({ rules }) => {
-      if (rules === undefined) return undefined;
+      if (rules === undefined) return {};
       const { watched, pending, firing, unwatched } = rules;
       return { inactive: watched - pending - firing, pending, firing, unjudged: unwatched };
     },

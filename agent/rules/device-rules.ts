@@ -16,7 +16,7 @@ import { AlertTeller } from './alert-teller.js';
 import { BatchJudge } from './batch-judge.js';
 import { EarlyClosing } from './early-closing.js';
 import { JudgingLine } from './judging-line.js';
-import { type LocalTransition, localAlert, type WallTime } from './local-transition.js';
+import { type LocalTransition, localAlert, localTransition, type WallTime } from './local-transition.js';
 import { RowScout } from './row-scout.js';
 import { RuleBook, type SeriesName } from './rule-book.js';
 import { afterMissing, alignScout, type CellNote, cellNoteName, noteOf, type RuleCell } from './rule-cell.js';
@@ -301,34 +301,8 @@ export class DeviceRules implements JudgingWriter, RowWatch {
   }
 
   #happened(cell: RuleCell, transition: Transition): void {
-    const { rule, line } = cell;
-    const { series, onset, to, value } = transition;
-    const { name, version, severity } = rule;
-    const { attributes } = this.#deps;
-    const values = {
-      value,
-      device: series.device,
-      series: series.name,
-      unit: series.unit,
-      labels: series.labels,
-      attributes,
-      rule: name,
-      severity,
-    };
-    const place = (us: number) => (line === 'absolute' ? { segment: 0, us } : this.#line.locate(us));
-    const local: LocalTransition = {
-      rule: name,
-      version,
-      severity,
-      to,
-      series: { ...series, labels: { ...series.labels } },
-      onset: { ...onset },
-      started: place(transition.startedAtUs),
-      at: place(transition.atUs),
-      value: Number.isNaN(value) ? null : value,
-      labels: rule.labels(values),
-      annotations: rule.annotations(values),
-    };
+    const place = (us: number) => (cell.line === 'absolute' ? { segment: 0, us } : this.#line.locate(us));
+    const local = localTransition(cell.rule, transition, this.#deps.attributes, place);
     this.#transitions++;
     failpoint('rule-found');
     cell.last = local;

@@ -1,8 +1,12 @@
+import type { CompiledRule } from '@tributary/core/rules/compiled-rule';
 import { incidentId } from '@tributary/core/rules/incident-id';
+import type { Transition } from '@tributary/core/rules/rule-instance';
 import { savedOnsetSchema } from '@tributary/core/rules/saved-instance';
+import type { Attributes } from '@tributary/core/rules/selection';
 import { TRANSITION_LIMITS } from '@tributary/core/rules/transition-limits';
 import type { Alert, AlertState, RuleAuthority } from '@tributary/proto/gen/tributary/v1/alert';
 import * as v from 'valibot';
+import type { LineMoment } from '../buffer/buffer.js';
 
 // Written as numbers, because the generated enumerations would load gRPC.
 export const FIRING: AlertState.FIRING = 2;
@@ -39,6 +43,31 @@ export const localTransitionSchema = v.object({
 });
 
 export type LocalTransition = v.InferOutput<typeof localTransitionSchema>;
+
+/** What a rule has found, with its texts. `place` says where a moment that it names lies. */
+export function localTransition(
+  rule: CompiledRule,
+  { to, series, onset, startedAtUs, atUs, value }: Transition,
+  attributes: Attributes,
+  place: (us: number) => LineMoment,
+): LocalTransition {
+  const { name, version, severity } = rule;
+  const { device, name: seriesName, unit, labels } = series;
+  const values = { value, device, series: seriesName, unit, labels, attributes, rule: name, severity };
+  return {
+    rule: name,
+    version,
+    severity,
+    to,
+    series: { ...series, labels: { ...labels } },
+    onset: { ...onset },
+    started: place(startedAtUs),
+    at: place(atUs),
+    value: Number.isNaN(value) ? null : value,
+    labels: rule.labels(values),
+    annotations: rule.annotations(values),
+  };
+}
 
 /** Microseconds since the Unix epoch of a moment of a segment's line, as far as it is known by now. */
 export type WallTime = (segment: number, us: number) => number;

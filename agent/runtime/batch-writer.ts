@@ -206,16 +206,17 @@ export class BatchWriter {
   async #append({ batches, oldest, record }: Group): Promise<boolean> {
     const { judging } = this.#deps;
     const transitions = record?.items ?? [];
-    const crashBound = this.#deps.crashWindow.taken(batches);
+    // What has no readings in it says nothing about how many are usual.
+    const bound = batches.length === 0 ? {} : { crashBound: this.#deps.crashWindow.taken(batches) };
     while (!this.#giveUp) {
       try {
         await this.#deps.prepare();
         const segment = this.#deps.segment();
         const line = segment === undefined ? {} : { line: { segment, us: this.#deps.nowUs() } };
         const ruleNotes = record === undefined ? {} : { ruleNotes: record.notes };
-        const notes = { crashBound, ...line, ...ruleNotes };
+        const notes = { ...bound, ...line, ...ruleNotes };
         const { sequences, evictedReadings } = await this.#deps.buffer.append([...transitions, ...batches], notes);
-        this.#deps.crashWindow.written();
+        if (batches.length > 0) this.#deps.crashWindow.written();
         this.#backoff.succeeded();
         this.#forget(batches);
         if (evictedReadings > 0) {
