@@ -51,7 +51,10 @@ export interface RuleInstance {
   passTime(untilUs: number, out: Transition[]): void;
   /** The device was heard of at this time of the collector's clock; only rules that watch devices ask for it. */
   heard(atUs: number, out: Transition[]): void;
-  /** Readings are missing between the newest one and whatever comes next: not here yet, or lost for ever. */
+  /**
+   * Readings are missing between the newest one and whatever comes next: not here yet, or lost for ever. `passTime` up to the
+   * newest reading of the device before them goes before it: so far all were there, whatever series they are of.
+   */
   interrupt(): void;
   /**
    * After `interrupt`: from this event time on no readings are missing again, wherever the next reading of a series may be.
