@@ -211,7 +211,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         ending.signal,
         () => refused(),
       );
-      await rules.load();
+      await rules.load(disk, ending.signal, () => refused());
       // Batches may wait for it.
       timer.wake();
     });

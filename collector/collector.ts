@@ -1,7 +1,7 @@
 import { type Clock, type Scheduler, systemClock, systemScheduler } from '@tributary/core/clock/clock';
 import { type Random, systemRandom } from '@tributary/core/clock/random';
 import { type Address, formatAddress } from '@tributary/core/config/address';
-import { loadRules } from '@tributary/core/rules/rule';
+import { loadRules, type Rule } from '@tributary/core/rules/rule';
 import { AlertServiceService } from '@tributary/proto/gen/tributary/v1/alert';
 import { DeviceServiceService } from '@tributary/proto/gen/tributary/v1/device';
 import { QueryServiceService } from '@tributary/proto/gen/tributary/v1/query';
@@ -42,6 +42,11 @@ export interface Collector {
   healthAddress: Address;
   /** Reads the certificates again; throws and keeps the old ones when they are not in order. */
   reloadTls(): void;
+  /**
+   * Takes other rules for devices: those of `rules` that devices evaluate. Devices that are connected are told. Resolves when all
+   * have been looked at.
+   */
+  updateDeviceRules(rules: readonly Rule[]): Promise<void>;
   /** Resolves when the collector can be of no more use and should be stopped and started anew. */
   failed: Promise<Error>;
   /** Ends in order: within 25 s, whatever hangs. */
@@ -181,6 +186,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
       address,
       healthAddress: health.address,
       failed,
+      updateDeviceRules: (other) => deviceRules.update(other),
       reloadTls: () => host.front.update(collectorTls(config.tls, trustDomain)),
       stop: () => {
         stopping ??= stop();

@@ -5,6 +5,7 @@ import type { Buffer as EdgeBuffer, EncodedBatch, RuleNote } from '../buffer/buf
 import type { DeviceRules, DeviceRulesDeps } from '../rules/device-rules.js';
 import type { RulesStatus } from '../rules/rules-status.js';
 import type { JudgingRecord, JudgingWriter } from './batch-writer.js';
+import { type DiskPatience, whenTheDiskTakes } from './disk-patience.js';
 
 /** Written as a number, because the generated enumeration would load gRPC. */
 const transition: ItemKind.TRANSITION = 3;
@@ -38,17 +39,18 @@ export class RulesHost implements JudgingWriter {
     return this.#rules?.status;
   }
 
-  /** Takes up what an earlier start has left in the buffer. Never rejects: without it the collector sends the rules again. */
-  async load(): Promise<void> {
+  /**
+   * Takes up what an earlier start has left in the buffer, waiting for a disk that refuses. Never rejects: where it cannot be
+   * had, the collector sends the rules again.
+   */
+  async load(patience: DiskPatience, signal: AbortSignal, refused: () => void): Promise<void> {
     try {
-      const notes = await this.#deps.buffer.ruleNotes();
+      const notes = await whenTheDiskTakes(() => this.#deps.buffer.ruleNotes(), patience, signal, refused);
       if (notes.length > 0) await this.#start(notes);
     } catch (thrown) {
+      if (signal.aborted) return;
       const details = TributaryError.from(thrown).message;
-      this.#deps.log.error(
-        { details },
-        'the rules of this device cannot be read; they run once the collector sends them',
-      );
+      this.#deps.log.error({ details }, 'rules of this device cannot be read; they run once the collector sends them');
     }
   }
 
