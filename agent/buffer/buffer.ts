@@ -164,10 +164,7 @@ export interface Buffer {
    * sequences (their bytes unchanged), with the catalogue and segments.
    */
   openEpoch(): Promise<BufferIdentity>;
-  /**
-   * Every note of the device's own rules that is as it was written; none in a buffer that is new, or that was moved aside because
-   * of damage.
-   */
+  /** Every note of the device's own rules that is as it was written. */
   ruleNotes(): Promise<RuleNote[]>;
   /**
    * Stores alerts, moves the cursor and writes down what is to be done about them, in one transaction. An alert that was stored

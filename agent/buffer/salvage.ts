@@ -23,6 +23,7 @@ import { RawPages } from './raw-pages.js';
 import { type RawRow, rowsOfPage } from './raw-rows.js';
 import { isSameEpoch, stateInFile, stateInLog } from './raw-state.js';
 import { rowBytes } from './row-size.js';
+import { type RuleNoteRow, ruleNoteOfRow } from './rule-note-rows.js';
 import { SqliteItemTable } from './sqlite-item-table.js';
 import { decodeThinnedBatch, THINNED_BATCH } from './thinned-batch.js';
 import { TRANSITION, transitionIds } from './transition-ids.js';
@@ -102,6 +103,7 @@ class Salvage {
   readonly #segments = new Map<number, SegmentRow>();
   readonly #anchors = new Map<number, AnchorRow>();
   readonly #statuses = new Map<string, StatusRow>();
+  readonly #ruleNotes = new Map<string, RuleNoteRow>();
   /** Rows of the first version have no checksum: they stand in where there is nothing better. */
   readonly #unproved = { series: new Map<number, SeriesRow>(), segments: new Map<number, SegmentRow>() };
   readonly #arena = new DecodeArena();
@@ -136,6 +138,7 @@ class Salvage {
     this.#dropReplaced();
     this.#putCatalogue();
     for (const row of this.#statuses.values()) this.#table.alerts.putStatus(statusOfRow(row)!);
+    for (const row of this.#ruleNotes.values()) this.#table.putRuleNote(ruleNoteOfRow(row)!);
     const { state, declared } = this.#account();
     this.#table.putState(state);
     this.#table.commit();
@@ -214,6 +217,7 @@ class Salvage {
       this.#takeItem(rowId, values as [null, number, number, number, number, Buffer, number?]);
     else if (shape === '0bnn') this.#takeAlert(rowId, values as [null, Buffer, number, number]);
     else if (shape === '0ssnbn') this.#takeStatus([rowId, ...values.slice(1)] as unknown as StatusRow);
+    else if (shape === '0ssn') this.#takeRuleNote([rowId, ...values.slice(1)] as unknown as RuleNoteRow);
     else if (rowId < 1 || rowId > SERIES_MAX) return;
     else if (shape === '0sssnn' || shape === '0sssn')
       this.#takeSeries([rowId, ...values.slice(1)] as unknown as SeriesRow);
@@ -308,6 +312,12 @@ class Salvage {
   #takeStatus(row: StatusRow): void {
     const [id, name] = row;
     if (statusOfRow(row) !== undefined && id > (this.#statuses.get(name)?.[0] ?? 0)) this.#statuses.set(name, row);
+  }
+
+  /** A note that was forgotten may come to light again: its rule is gone then, and what it says is ended once more. */
+  #takeRuleNote(row: RuleNoteRow): void {
+    const [id, name] = row;
+    if (ruleNoteOfRow(row) !== undefined && id > (this.#ruleNotes.get(name)?.[0] ?? 0)) this.#ruleNotes.set(name, row);
   }
 
   /** Ids count up without a gap and are never used again, so what is missing gets a name that says so. */

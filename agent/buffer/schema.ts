@@ -125,9 +125,10 @@ export const MIGRATIONS: readonly string[] = [
   `,
   `
   CREATE TABLE rule_notes (
-    name TEXT PRIMARY KEY,
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
     text TEXT NOT NULL,
     checksum INTEGER NOT NULL
-  ) STRICT, WITHOUT ROWID;
+  ) STRICT;
   `,
 ];

@@ -189,13 +189,15 @@ export class SqliteItemTable implements ItemTable {
   }
 
   ruleNotes(): RuleNote[] {
-    const rows = this.#sql('SELECT name, text, checksum FROM rule_notes').raw().all() as RuleNoteRow[];
+    const rows = this.#sql('SELECT * FROM rule_notes').raw().all() as RuleNoteRow[];
     return rows.flatMap((row) => ruleNoteOfRow(row) ?? []);
   }
 
   putRuleNote({ name, text }: RuleNote): void {
+    // A higher id with each change: of several images of a damaged file the newest can be told.
+    const id = (this.#sql('SELECT coalesce(max(id), 0) FROM rule_notes').pluck().get() as number) + 1;
     if (text === undefined) this.#sql('DELETE FROM rule_notes WHERE name = ?').run(name);
-    else this.#sql('INSERT OR REPLACE INTO rule_notes VALUES (?, ?, ?)').run(...rowOfRuleNote(name, text));
+    else this.#sql('INSERT OR REPLACE INTO rule_notes VALUES (?, ?, ?, ?)').run(...rowOfRuleNote(id, name, text));
   }
 
   #sql(sql: string): Statement<unknown[], unknown> {

@@ -157,10 +157,6 @@ describe("a device's own rules", () => {
     world.rules.linked(true);
     await world.settle();
     expect(world.items).toHaveLength(1);
-    world.rules.linked(false);
-    world.rules.linked(true);
-    await world.settle();
-    expect(world.items).toHaveLength(1);
   });
 
   it('say once more to a collector what began while there was none, if it goes on', async () => {
@@ -174,6 +170,19 @@ describe("a device's own rules", () => {
     expect(said).toEqual(['hot FIRING', 'warm FIRING', 'hot RESOLVED', 'warm FIRING']);
     expect(world.items[3]?.transition).toEqual(world.items[1]?.transition);
     expect(world.story).toHaveLength(3);
+    const relinked = async (afterMs: number) => {
+      await world.pass(afterMs);
+      world.rules.linked(false);
+      world.rules.linked(true);
+      await world.settle();
+      return world.items.length;
+    };
+    // It may have been on its way when the link was lost.
+    expect(await relinked(1000)).toBe(5);
+    expect(await relinked(130_000)).toBe(5);
+    // Now and then all is said, whatever became of it.
+    expect(await relinked(600_000)).toBe(6);
+    expect(new Set(world.items.slice(3).map(({ transition }) => JSON.stringify(transition))).size).toBe(1);
   });
 
   it('judge while nobody knows the time, and when it becomes known', async () => {

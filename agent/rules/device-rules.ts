@@ -17,6 +17,7 @@ import { BatchJudge } from './batch-judge.js';
 import { EarlyClosing } from './early-closing.js';
 import { JudgingLine } from './judging-line.js';
 import { type LocalTransition, localAlert, localTransition, type WallTime } from './local-transition.js';
+import { Restatement } from './restatement.js';
 import { RowScout } from './row-scout.js';
 import { RuleBook, type SeriesName } from './rule-book.js';
 import { afterMissing, alignScout, type CellNote, cellNoteName, noteOf, type RuleCell } from './rule-cell.js';
@@ -66,6 +67,7 @@ export class DeviceRules implements JudgingWriter, RowWatch {
   readonly #record: RuleRecord;
   readonly #teller: AlertTeller;
   readonly #closing = new EarlyClosing();
+  readonly #restatement = new Restatement();
   #kept: KeptRules;
   #refused: readonly RefusedRule[] = [];
   #trouble: string | undefined;
@@ -134,7 +136,7 @@ export class DeviceRules implements JudgingWriter, RowWatch {
     // What was said of the past of a cell is about the cell that goes on.
     for (const cell of this.#book.cells) {
       const old = before.find(({ noteName }) => noteName === cell.noteName);
-      if (old !== undefined) cell.isStated = old.isStated;
+      if (old !== undefined) cell.saidAtUs = old.saidAtUs;
     }
     this.#deps.log.info({ version, rules: set.rules.length, refused: set.refused.length }, 'rules of the device');
     this.#deps.writer.pump();
@@ -149,18 +151,18 @@ export class DeviceRules implements JudgingWriter, RowWatch {
   }
 
   /**
-   * A collector waits for readings now, or does no more. What fires and began while none did is said once more: the item of its
-   * beginning may come as history, or not at all.
+   * A collector waits for readings now, or does no more. What fires and may not have come to a collector as something of now is
+   * said once more: the item of its beginning may come as history, or not at all.
    */
   linked(isLinked: boolean): void {
+    const nowUs = this.#deps.clock.monotonicUs();
+    const wasLinked = this.#isLinked;
     this.#isLinked = isLinked;
-    if (!isLinked) return;
-    for (const cell of this.#book.cells) {
-      const { last, isStated } = cell;
-      if (isStated || last?.to !== 'firing' || cell.truth.phase !== 'firing') continue;
-      cell.isStated = true;
-      this.#send(cell, last);
+    if (!isLinked) {
+      if (wasLinked) this.#restatement.lost(this.#book.cells, nowUs);
+      return;
     }
+    for (const cell of this.#restatement.due(this.#book.cells, nowUs)) this.#send(cell, cell.last!);
     if (this.#record.isUrgent) this.#deps.writer.pump();
   }
 
@@ -307,7 +309,7 @@ export class DeviceRules implements JudgingWriter, RowWatch {
     failpoint('rule-found');
     cell.last = local;
     cell.isTold = false;
-    cell.isStated = this.#isLinked;
+    cell.saidAtUs = Number.NEGATIVE_INFINITY;
     this.#record.happened(cell, local);
     this.#send(cell, local);
   }
@@ -333,10 +335,9 @@ export class DeviceRules implements JudgingWriter, RowWatch {
   #send(cell: RuleCell | undefined, transition: LocalTransition): void {
     if (!this.#takesTransitions) {
       this.#transitionsKept++;
-      // It is said once a collector takes it.
-      if (cell !== undefined) cell.isStated = false;
       return;
     }
+    if (cell !== undefined && this.#isLinked) cell.saidAtUs = this.#deps.clock.monotonicUs();
     this.#record.send(transition, this.#idOf(transition.series));
   }
 

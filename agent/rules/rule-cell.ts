@@ -47,8 +47,11 @@ export interface RuleCell {
   savedRevision: number;
   last: LocalTransition | undefined;
   isTold: boolean;
-  /** A collector was sent the beginning of what fires, or the end, over a link. */
-  isStated: boolean;
+  /**
+   * When the beginning of what fires was last said while a collector was there, in microseconds of the monotonic clock;
+   * -Infinity for never in this run.
+   */
+  saidAtUs: number;
   /** What only this cell has changed beside the instance. */
   isChanged: boolean;
 }
@@ -73,7 +76,7 @@ export function newCell(
     savedRevision: truth.revision,
     last: note?.last,
     isTold: note === undefined || note.last === undefined || note.isTold === true,
-    isStated: false,
+    saidAtUs: Number.NEGATIVE_INFINITY,
     isChanged: false,
   };
 }
