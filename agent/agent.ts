@@ -13,6 +13,7 @@ import type { AgentStatus } from './health/agent-status.js';
 import { flashWear } from './health/flash-wear.js';
 import { type Progress, stuckPart } from './health/progress.js';
 import { AgentCatalogue } from './runtime/agent-catalogue.js';
+import { agentRules } from './runtime/agent-rules.js';
 import { deviceAttributes } from './runtime/attributes.js';
 import { BatchTimer } from './runtime/batch-timer.js';
 import { BatchWriter } from './runtime/batch-writer.js';
@@ -94,6 +95,11 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     write: (source, bytes, timeoutMs) => sources.write(source, bytes, timeoutMs),
   });
 
+  // Rules that this device evaluates by itself.
+  const identified = { identity: connection.identity, buffer, catalogue, segments, desk };
+  const made = { batcher: () => batcher, writer: () => writer };
+  const rules = agentRules(config, { ...identified, ...made, clock, scheduler, log });
+
   // From sources through batches into the buffer.
   const drops = new DropCounter();
   const watermark = new Watermark(identity.highestSequence);
@@ -131,15 +137,16 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       segments.look();
       return catalogue.restore();
     },
-    appended: (sequences, oldest) => {
+    judging: rules,
+    appended: (sequences, oldest, highest) => {
       for (const [at, sequence] of sequences.entries()) watermark.appended(sequence, oldest[at]);
-      const highest = sequences.at(-1);
       if (highest !== undefined) upstream?.uplink.appended(highest);
       timer.wake();
     },
     writtenUntil: (us) => {
       // Batches of absolute times need no segment, and may be in the buffer before there is one.
       if (segments.isKnown) watermark.complete({ segment: segments.id, us });
+      rules.writtenUntil(us);
     },
   });
   const timer = new BatchTimer({ batcher, writer, clock, scheduler });
@@ -185,6 +192,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         ending.signal,
         () => refused(),
       );
+      await rules.load(disk, ending.signal, () => refused());
       // Batches may wait for it.
       timer.wake();
     });
@@ -242,7 +250,9 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
           });
         },
         clocksCompared: (comparison) => segments.compared(comparison),
+        rules,
         linked: (isLinked) => {
+          rules.linked(isLinked);
           batcher.setAgeUs((isLinked ? config.batching.maxAge : config.batching.maxAgeOffline) * 1000);
         },
       },
@@ -322,6 +332,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         backlog: upstream?.uplink.forecast(stored) ?? { trend: 'unknown' },
         ...(lastSuccessMs === undefined ? {} : { lastSuccessAgeSeconds: (nowMs - lastSuccessMs) / 1000 }),
       },
+      ...(rules.status === undefined ? {} : { rules: rules.status }),
       alerts: {
         cursor: upstream?.alerts.cursor ?? identity.alertCursor,
         received: upstream?.alerts.counters.received ?? 0,
@@ -360,8 +371,10 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     const acted = within(scheduler, stopActionsMs, desk.stop());
     await within(scheduler, stopSourcesMs, sources.stop());
     batcher.flush();
+    rules.finish();
     // An append that hangs in a disk's driver cannot be given up, only left behind.
     await within(scheduler, stopAppendMs + stopMarginMs, writer.drain(stopAppendMs));
+    await within(scheduler, stopAppendMs, rules.settled());
     timer.stop();
     catalogue.stop();
     if (upstream !== undefined) {

@@ -9,6 +9,7 @@ import { type ConfigChanges, configChanges } from './config-changes.js';
 export class ConnectionSettings {
   /** The device, as its SPIFFE id. It stays the same: the buffer is this device's. */
   readonly device: string;
+  readonly identity: TlsMaterial['identity'];
   /** As it is in force: what needs a restart has its first value. */
   #config: AgentConfig;
   #material: TlsMaterial;
@@ -17,7 +18,8 @@ export class ConnectionSettings {
   constructor(config: AgentConfig) {
     this.#config = config;
     this.#material = loadTlsFiles(config.tls, 'device');
-    this.device = formatSpiffeId(this.#material.identity);
+    this.identity = this.#material.identity;
+    this.device = formatSpiffeId(this.identity);
   }
 
   get address(): Address {

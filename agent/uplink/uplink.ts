@@ -36,6 +36,12 @@ export interface UplinkDeps {
   segment(): number;
   /** No live reading older than this will come, given the oldest live item that waits; undefined while it is not known. */
   watermark(oldestLive: number | undefined): LineTime | undefined;
+  /** The rules that the device evaluates by itself; absent where it has no use for any. */
+  rules?: {
+    /** Of those that run; empty for none. */
+    readonly version: string;
+    registered(response: RegisterResponse): void;
+  };
   /** The buffer has opened a new epoch. */
   epochOpened(identity: BufferIdentity): void;
   /**
@@ -301,7 +307,8 @@ export class Uplink {
     const current = this.#link;
     if (current === undefined) return;
     const sentUs = this.#deps.clock.monotonicUs();
-    const stamped = { ...request, monotonicUs: sentUs, segment: this.#deps.segment() };
+    const rulesVersion = this.#deps.rules?.version ?? '';
+    const stamped = { ...request, rulesVersion, monotonicUs: sentUs, segment: this.#deps.segment() };
     const cancel = current.link.register(stamped, (result) => {
       this.#calls.delete(call);
       if (result.ok) this.#registered(call, sentUs, result.response);
@@ -332,6 +339,7 @@ export class Uplink {
   }
 
   #goOn(call: number, response: RegisterResponse): void {
+    this.#deps.rules?.registered(response);
     this.#dispatch({ type: 'registered', call, response });
     if (this.#link === undefined || this.#link.told) return;
     this.#link.told = true;
