@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Scheduler, systemScheduler } from '@tributary/core/clock/clock';
 import { parseConfig } from '@tributary/core/config/load-config';
 import { DecodeArena } from '@tributary/proto/batch/arena';
 import { decodeBatch } from '@tributary/proto/batch/decode';
@@ -41,6 +42,7 @@ tls: {ca: ca.pem, cert: device.pem, key: device.key}
 buffer: {path: buffer.db, quota: 8MiB}
 batching: {maxAge: 20ms, maxAgeOffline: 50ms}
 health: {metrics: "127.0.0.1:1"}
+log: {level: silent}
 sources:
   - type: simulator
     name: sim
@@ -164,6 +166,70 @@ describe('an agent', () => {
       code: 'config',
     });
     await start(config);
+  });
+
+  it('says that it gets on, with a collector and without', async () => {
+    await newCollector();
+    const agent = await start(await configure());
+    await eventually('readings arrive', () => collector.readings > 10);
+    expect(await agent.progress()).toEqual({ summary: expect.stringMatching(/^uplink \w+, \d+ readings wait$/) });
+    collector.kill();
+    await eventually('nobody is there', async () => (await agent.status()).uplink.state === 'waiting');
+    expect((await agent.progress()).stuck).toBeUndefined();
+  });
+
+  it('says which part is stuck: a timer that was lost, or a thread that has ended', async () => {
+    await newCollector();
+    // From now on time passes and no timer fires any more, as after a bug in whoever arms them.
+    let lost = false;
+    let offsetMs = 0;
+    const scheduler: Scheduler = {
+      nowMs: () => performance.now() + offsetMs,
+      setTimer: (delayMs, fire) => systemScheduler.setTimer(delayMs, () => lost || fire()),
+    };
+    const agent = await startAgent(await configure(), { log: pino({ level: 'silent' }), scheduler });
+    await eventually('readings arrive', () => collector.readings > 10);
+    lost = true;
+    offsetMs = 60_000;
+    expect((await agent.progress()).stuck).toMatch(/^(source "sim"|the uplink) is late by [56]\d s$/);
+    lost = false;
+    await agent.stop();
+  });
+
+  it('takes a renewed certificate and another address when told to, and keeps what it has when they are bad', async () => {
+    await newCollector();
+    const config = await configure();
+    const home = join(config.buffer.path, '..');
+    const agent = await start(config);
+    await eventually('readings arrive', () => collector.readings > 10);
+    const connects = async () => (await agent.status()).uplink.connects;
+    expect(agent.reload(config)).toEqual({ applied: [], needsRestart: [] });
+    expect(await connects()).toBe(1);
+
+    await pki.writeDevice(home, 'pump-3');
+    agent.reload(config);
+    await eventually('it has connected anew', async () => (await connects()) === 2);
+
+    const before = collector.readings;
+    const next = {
+      ...config,
+      collector: { ...config.collector, address: { host: 'localhost', port: collector.port } },
+    };
+    expect(agent.reload({ ...next, sources: [] })).toEqual({
+      applied: ['collector.address'],
+      needsRestart: ['sources'],
+    });
+    await eventually('it has connected to the other address', async () => (await connects()) === 3);
+    expect((await agent.status()).collector).toBe(`localhost:${collector.port}`);
+    await eventually('readings arrive', () => collector.readings > before + 10);
+
+    await pki.writeDevice(home, 'pump-4');
+    expect(() => agent.reload(next)).toThrow(/pump-4.*pump-3/);
+    await pki.writeDevice(home, 'pump-3');
+    expect(() => agent.reload({ ...next, tls: { ...next.tls, key: next.tls.cert } })).toThrow(/private key/);
+    expect(await connects()).toBe(3);
+    await agent.stop();
+    for (const { times } of collector.stored.values()) expect(times).toBe(1);
   });
 
   it('does not share a buffer', async () => {

@@ -1,64 +1,42 @@
 import { randomBytes } from 'node:crypto';
-import { type Clock, type Scheduler, systemClock, systemScheduler } from '@tributary/core/clock/clock';
-import { type Random, systemRandom } from '@tributary/core/clock/random';
+import { systemClock, systemScheduler } from '@tributary/core/clock/clock';
+import { systemRandom } from '@tributary/core/clock/random';
 import { formatAddress } from '@tributary/core/config/address';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
-import { formatSpiffeId } from '@tributary/core/identity/spiffe-id';
-import { loadTlsFiles, type TlsMaterial } from '@tributary/core/identity/tls-files';
-import type { Logger } from 'pino';
+import type { Agent, AgentDeps } from './agent-interface.js';
 import { AlertDesk } from './alerts/alert-desk.js';
 import { DEFAULT_BATCH_BOUNDS } from './batching/batch-bounds.js';
 import { Batcher, PENDING_SEGMENT } from './batching/batcher.js';
-import type { Buffer as EdgeBuffer } from './buffer/buffer.js';
 import { SqliteBuffer } from './buffer/sqlite-buffer.js';
 import type { AgentConfig } from './config/schema.js';
 import type { AgentStatus } from './health/agent-status.js';
 import { flashWear } from './health/flash-wear.js';
+import { type Progress, stuckPart } from './health/progress.js';
 import { AgentCatalogue } from './runtime/agent-catalogue.js';
+import { agentRules } from './runtime/agent-rules.js';
 import { deviceAttributes } from './runtime/attributes.js';
 import { BatchTimer } from './runtime/batch-timer.js';
 import { BatchWriter } from './runtime/batch-writer.js';
 import { bufferOptions } from './runtime/buffer-options.js';
+import type { ConfigChanges } from './runtime/config-changes.js';
+import { connectionOrClose } from './runtime/connection-or-close.js';
 import { CrashWindow } from './runtime/crash-window.js';
 import { whenTheDiskTakes } from './runtime/disk-patience.js';
 import { DropCounter } from './runtime/drop-counter.js';
 import { EventualBuffer } from './runtime/eventual-buffer.js';
 import { seriesProtection } from './runtime/full-policy.js';
 import { type HealthServers, serveHealth } from './runtime/health-servers.js';
-import { type HostTime, hostTime } from './runtime/host-time.js';
+import { hostTime } from './runtime/host-time.js';
 import { reportOpening } from './runtime/opening-report.js';
 import { repeat } from './runtime/repeat.js';
 import { SegmentKeeper } from './runtime/segment-keeper.js';
 import { SourceRunner } from './runtime/source-runner.js';
 import type { Upstream } from './runtime/upstream.js';
-import { agentVersion } from './runtime/version.js';
 import { Watermark } from './runtime/watermark.js';
 import { within } from './runtime/within.js';
-import type { LinkFactory } from './uplink/uplink-link.js';
+import { agentVersion } from './version.js';
 
-/** What an agent is given; everything has a default that is the real thing. */
-export interface AgentDeps {
-  log: Logger;
-  clock?: Clock;
-  /** What the machine tells about its clocks. */
-  host?: HostTime;
-  scheduler?: Scheduler;
-  random?: Random;
-  /** A buffer that is being opened already; the agent closes it. */
-  buffer?: Promise<EdgeBuffer>;
-  connect?: LinkFactory;
-}
-
-/** An agent at work. */
-export interface Agent {
-  status(): Promise<AgentStatus>;
-  /** Where metrics are served; undefined while they are not. */
-  readonly metricsPort: number | undefined;
-  /** Everything that talks to the collector is loaded and has begun; before, readings are only buffered. */
-  readonly upstreamStarted: Promise<void>;
-  /** Stops in order: sources, batches, buffer, one last upload. Resolves within 20 s, whatever hangs. */
-  stop(): Promise<void>;
-}
+export type { Agent, AgentDeps } from './agent-interface.js';
 
 /** How often the clocks are looked at while nothing is written; else it is with each batch. */
 const clockLookMs = 10_000;
@@ -84,8 +62,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const version = agentVersion();
   const open = () => SqliteBuffer.open(bufferOptions(config));
   const opening = deps.buffer ?? open();
-  const tls = await tlsOrClose(config, opening);
-  const device = formatSpiffeId(tls.identity);
+  const connection = await connectionOrClose(config, opening);
+  const { device } = connection;
 
   let upstream: Upstream | undefined;
 
@@ -116,6 +94,11 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     environment: process.env,
     write: (source, bytes, timeoutMs) => sources.write(source, bytes, timeoutMs),
   });
+
+  // Rules that this device evaluates by itself.
+  const identified = { identity: connection.identity, buffer, catalogue, segments, desk };
+  const made = { batcher: () => batcher, writer: () => writer };
+  const rules = agentRules(config, { ...identified, ...made, clock, scheduler, log });
 
   // From sources through batches into the buffer.
   const drops = new DropCounter();
@@ -154,15 +137,16 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       segments.look();
       return catalogue.restore();
     },
-    appended: (sequences, oldest) => {
+    judging: rules,
+    appended: (sequences, oldest, highest) => {
       for (const [at, sequence] of sequences.entries()) watermark.appended(sequence, oldest[at]);
-      const highest = sequences.at(-1);
       if (highest !== undefined) upstream?.uplink.appended(highest);
       timer.wake();
     },
     writtenUntil: (us) => {
       // Batches of absolute times need no segment, and may be in the buffer before there is one.
       if (segments.isKnown) watermark.complete({ segment: segments.id, us });
+      rules.writtenUntil(us);
     },
   });
   const timer = new BatchTimer({ batcher, writer, clock, scheduler });
@@ -179,9 +163,13 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   // Everything that can wait until the sources are running.
   let health: HealthServers | undefined;
   let stopping: Promise<void> | undefined;
+  /** Since when the uplink could have begun; infinite while it is not its turn, and once it has. */
+  let uplinkDueMs = Number.POSITIVE_INFINITY;
   const upstreamStarted = startUpstream();
   upstreamStarted.catch((thrown: unknown) => {
     if (stopping !== undefined) return;
+    // Only a new start can help.
+    uplinkDueMs = Math.min(uplinkDueMs, scheduler.nowMs());
     log.error({ details: TributaryError.from(thrown).message }, 'nothing can be uploaded; readings are only buffered');
   });
   const stopLooking = repeat(scheduler, clockLookMs, () => {
@@ -204,6 +192,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         ending.signal,
         () => refused(),
       );
+      await rules.load(disk, ending.signal, () => refused());
       // Batches may wait for it.
       timer.wake();
     });
@@ -225,9 +214,9 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     if (!segments.isKnown) await startHealth();
     const { createUpstream } = await import('./runtime/upstream.js');
     await declared.done;
+    uplinkDueMs = scheduler.nowMs();
     const made = await createUpstream({
-      config,
-      tls,
+      connection,
       random,
       startId: new Uint8Array(randomBytes(16)),
       agentVersion: version,
@@ -261,13 +250,16 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
           });
         },
         clocksCompared: (comparison) => segments.compared(comparison),
+        rules,
         linked: (isLinked) => {
+          rules.linked(isLinked);
           batcher.setAgeUs((isLinked ? config.batching.maxAge : config.batching.maxAgeOffline) * 1000);
         },
       },
     });
     if (stopping !== undefined) return;
     upstream = made;
+    uplinkDueMs = Number.POSITIVE_INFINITY;
     // What was declared while this was being loaded.
     upstream.uplink.catalogue(catalogue);
     upstream.uplink.start();
@@ -290,7 +282,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     return {
       version,
       device,
-      collector: formatAddress(config.collector.address),
+      collector: formatAddress(connection.address),
       startedAt,
       uptimeSeconds,
       rssBytes: process.memoryUsage.rss(),
@@ -340,6 +332,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         backlog: upstream?.uplink.forecast(stored) ?? { trend: 'unknown' },
         ...(lastSuccessMs === undefined ? {} : { lastSuccessAgeSeconds: (nowMs - lastSuccessMs) / 1000 }),
       },
+      ...(rules.status === undefined ? {} : { rules: rules.status }),
       alerts: {
         cursor: upstream?.alerts.cursor ?? identity.alertCursor,
         received: upstream?.alerts.counters.received ?? 0,
@@ -351,6 +344,26 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     };
   }
 
+  async function progress(): Promise<Progress> {
+    const { readingsWaiting } = await buffer.status();
+    const nowMs = scheduler.nowMs();
+    const source = sources.mostOverdue(nowMs);
+    const stuck = stuckPart([
+      { part: `source "${source?.name}"`, overdueMs: source?.overdueMs ?? 0 },
+      { part: 'closing batches', overdueMs: timer.overdueMs },
+      { part: 'the uplink', overdueMs: upstream?.uplink.overdueMs(nowMs) ?? nowMs - uplinkDueMs },
+    ]);
+    const summary = `uplink ${upstream?.uplink.state.state ?? 'not started'}, ${readingsWaiting} readings wait`;
+    return stuck === undefined ? { summary } : { stuck, summary };
+  }
+
+  function reload(next: AgentConfig): ConfigChanges {
+    const { changes, isChanged } = connection.take(next);
+    log.level = next.log.level;
+    if (isChanged) upstream?.uplink.reconnect();
+    return changes;
+  }
+
   async function stop(): Promise<void> {
     log.info('the agent stops');
     stopLooking();
@@ -358,8 +371,10 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     const acted = within(scheduler, stopActionsMs, desk.stop());
     await within(scheduler, stopSourcesMs, sources.stop());
     batcher.flush();
+    rules.finish();
     // An append that hangs in a disk's driver cannot be given up, only left behind.
     await within(scheduler, stopAppendMs + stopMarginMs, writer.drain(stopAppendMs));
+    await within(scheduler, stopAppendMs, rules.settled());
     timer.stop();
     catalogue.stop();
     if (upstream !== undefined) {
@@ -373,6 +388,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
 
   return {
     status,
+    progress,
+    reload,
     upstreamStarted,
     get metricsPort() {
       return health?.metricsPort;
@@ -382,15 +399,4 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       return stopping;
     },
   };
-}
-
-/** Certificates are checked while the buffer opens; if they cannot be used, the buffer is closed again. */
-async function tlsOrClose({ tls }: AgentConfig, opening: Promise<EdgeBuffer>): Promise<TlsMaterial> {
-  try {
-    return loadTlsFiles(tls, 'device');
-  } catch (error) {
-    // What the buffer says about itself comes second; the certificates are what the caller must mend first.
-    await opening.then((buffer) => buffer.close()).catch(() => {});
-    throw error;
-  }
 }

@@ -5,7 +5,7 @@ import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { Command } from 'commander';
 import { addBufferCommand } from './buffer/tool/buffer-command.js';
 import { agentSchema } from './config/schema.js';
-import { agentVersion } from './runtime/version.js';
+import { agentVersion } from './version.js';
 
 /** A second signal, or a stop that takes longer than this, ends the process at once: readings in the buffer are safe. */
 const stopMsMax = 22_000;
@@ -21,7 +21,7 @@ const program = new Command('tributary-agent')
 
 program
   .command('run')
-  .description('run the agent until SIGTERM or SIGINT')
+  .description('run the agent until SIGTERM or SIGINT; SIGHUP reads the configuration and the certificates again')
   .requiredOption('--config <file>', 'configuration (YAML)')
   .action(({ config }: { config: string }) => runCommand(() => run(config)));
 
@@ -62,11 +62,16 @@ async function run(file: string): Promise<void> {
   const { startAgent } = await import('./agent.js');
   const log = createLogger('tributary-agent', config.log.level);
   const agent = await namingField(file, tlsFields(config.tls), () => startAgent(config, { log, buffer }));
+  const { AgentService } = await import('./runtime/agent-service.js');
+  const service = new AgentService({ agent, log, env: process.env, read: () => loadConfig(file, agentSchema) });
+  service.start();
+  process.on('SIGHUP', () => void service.reload());
   await new Promise<void>((resolve) => {
     const signals = ['SIGTERM', 'SIGINT'] as const;
     const stop = () => {
       for (const signal of signals) process.on(signal, () => process.exit(1));
       setTimeout(() => process.exit(1), stopMsMax).unref();
+      service.stop();
       agent.stop().then(resolve, resolve);
     };
     for (const signal of signals) process.once(signal, stop);

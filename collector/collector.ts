@@ -1,7 +1,7 @@
 import { type Clock, type Scheduler, systemClock, systemScheduler } from '@tributary/core/clock/clock';
 import { type Random, systemRandom } from '@tributary/core/clock/random';
 import { type Address, formatAddress } from '@tributary/core/config/address';
-import { loadRules } from '@tributary/core/rules/rule';
+import { loadRules, type Rule } from '@tributary/core/rules/rule';
 import { AlertServiceService } from '@tributary/proto/gen/tributary/v1/alert';
 import { DeviceServiceService } from '@tributary/proto/gen/tributary/v1/device';
 import { IncidentServiceService } from '@tributary/proto/gen/tributary/v1/incident';
@@ -19,12 +19,14 @@ import { CommitPump } from './ingest/commit-pump.js';
 import { IngestCore } from './ingest/ingest-core.js';
 import { Notifier } from './notify/notifier.js';
 import { queryService } from './query/query-service.js';
+import { DeviceRules } from './rules/device-rules.js';
 import { DerivedPipeline } from './rules/pipeline.js';
 import { type AuthenticatedCall, callerOf } from './server/caller.js';
 import { collectorTls } from './server/collector-tls.js';
 import { deviceService } from './server/device-service.js';
 import { GrpcHost } from './server/grpc-host.js';
 import { shutDown } from './server/shut-down.js';
+import { TlsRenewal } from './server/tls-renewal.js';
 import { uploadDefinition, uploadService } from './server/upload-service.js';
 import { SqliteStore } from './store/sqlite/sqlite-store.js';
 import type { StoreError } from './store/store-error.js';
@@ -44,6 +46,11 @@ export interface Collector {
   healthAddress: Address;
   /** Reads the certificates again; throws and keeps the old ones when they are not in order. */
   reloadTls(): void;
+  /**
+   * Takes other rules for devices: those of `rules` that devices evaluate. Devices that are connected are told. Resolves when all
+   * have been looked at.
+   */
+  updateDeviceRules(rules: readonly Rule[]): Promise<void>;
   /** Resolves when the collector can be of no more use and should be stopped and started anew. */
   failed: Promise<Error>;
   /** Ends in order: within 25 s, whatever hangs. */
@@ -81,6 +88,12 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
   try {
     const alerts = new AlertHub(store);
     const notifier = new Notifier({ config: config.notify, store, clock, scheduler, random, logger });
+    const deviceRules = new DeviceRules(rules, {
+      devicesMax: limits.devicesMax,
+      changed: (deviceId, version) => alerts.rulesChanged(deviceId, version),
+      tooLarge: (count) =>
+        logger.error({ rules: count }, 'a device has more rules than it takes; the last are left out'),
+    });
     const derived = new DerivedPipeline({
       store,
       rules,
@@ -143,7 +156,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
       services: [
         {
           definition: DeviceServiceService,
-          implementation: deviceService({ store, clock, core, limits, introduce, trustDomain, logger }),
+          implementation: deviceService({ store, clock, core, limits, introduce, deviceRules, trustDomain, logger }),
         },
         { definition: uploadDefinition, implementation: uploadService({ core, clock, trustDomain, logger }) },
         {
@@ -151,6 +164,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
           implementation: alertService({
             store,
             hub: alerts,
+            deviceRules,
             identityOf,
             clock,
             scheduler,
@@ -180,6 +194,13 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     const port = await host.listen(config.listen);
     closings.push(() => host.close(0));
     readiness = { ready: true };
+    const renewal = new TlsRenewal(material, {
+      scheduler,
+      logger,
+      read: () => collectorTls(config.tls, trustDomain),
+      use: (renewed) => host.front.update(renewed),
+    });
+    renewal.start();
     const upkeep = new Upkeep({ store, clock, scheduler, logger, retention: config.retention });
     upkeep.start();
     const ticking = setInterval(() => {
@@ -192,6 +213,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     let stopping: Promise<void> | undefined;
     const stop = async () => {
       readiness = { ready: false, why: 'stopping' };
+      renewal.stop();
       await shutDown({ host, core, alerts, derived, notifier, upkeep, store, health, logger });
       clearInterval(ticking);
     };
@@ -199,7 +221,8 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
       address,
       healthAddress: health.address,
       failed,
-      reloadTls: () => host.front.update(collectorTls(config.tls, trustDomain)),
+      updateDeviceRules: (other) => deviceRules.update(other),
+      reloadTls: () => renewal.reload(),
       stop: () => {
         stopping ??= stop();
         return stopping;

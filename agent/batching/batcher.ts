@@ -24,6 +24,15 @@ export interface BatcherHost {
   wake(): void;
 }
 
+/** Looks at rows as they are taken, long before their batch is closed. Synchronous; it must not call the batcher. */
+export interface RowWatch {
+  /**
+   * A row of the open batch: `stage.count` readings of the group's series `stage.indexes`, at `timeUs` on the line of
+   * `segment`. Answers true to have the batch closed at once.
+   */
+  row(group: BatchGroup, segment: number, timeUs: number, stage: RowStage): boolean;
+}
+
 /** No segment is declared yet, since the buffer cannot be opened. */
 export const PENDING_SEGMENT = -1;
 
@@ -77,6 +86,7 @@ export class Batcher {
   #openReadings = 0;
   #closedReadings = 0;
   #readingsMax = Number.POSITIVE_INFINITY;
+  #watch: RowWatch | undefined;
   #waiting: { promise: Promise<void>; resolve: () => void } | undefined;
 
   /** Throws RangeError where fewer than eight batches may wait in memory. */
@@ -102,6 +112,11 @@ export class Batcher {
   setAgeUs(ageUs: number): void {
     this.#bounds.ageUs = ageUs;
     this.#host.wake();
+  }
+
+  /** Shows every row from now on to a watch; undefined for none, which costs nothing. */
+  watchRows(watch: RowWatch | undefined): void {
+    this.#watch = watch;
   }
 
   /**
@@ -251,7 +266,8 @@ export class Batcher {
     open.bytes += cost.bytes;
     open.strings += cost.strings;
     open.stringBytes += cost.stringBytes;
-    if (open.readings >= this.#bounds.readings || open.bytes >= this.#bounds.bytes) this.#close(line);
+    const isUrgent = this.#watch?.row(group, segment, timeUs, stage) === true;
+    if (isUrgent || open.readings >= this.#bounds.readings || open.bytes >= this.#bounds.bytes) this.#close(line);
     else if (fresh) this.#host.wake();
   }
 

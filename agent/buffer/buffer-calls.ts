@@ -15,6 +15,7 @@ import type {
   BufferIdentity,
   BufferStatus,
   Loss,
+  RuleNote,
   Undeclared,
 } from './buffer.js';
 import type { Packed } from './packed-items.js';
@@ -51,6 +52,7 @@ export interface BufferCalls {
   addSegment: [segment: Undeclared<SegmentDeclaration>, answer: SegmentDeclaration];
   addAnchor: [anchor: Undeclared<ClockAnchor>, answer: ClockAnchor];
   openEpoch: [nothing: undefined, answer: BufferIdentity];
+  ruleNotes: [nothing: undefined, answer: RuleNote[]];
   storeAlerts: [of: { alerts: readonly Alert[]; intents: readonly NewIntent[] }, answer: AlertsStored & Salvages];
   settleIntents: [of: { outcomes: readonly IntentOutcome[]; statuses: readonly StoredStatus[] }, answer: undefined];
   recallAlerts: [nothing: undefined, answer: AlertMemory & Salvages];

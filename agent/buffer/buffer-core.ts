@@ -27,6 +27,7 @@ import type {
   BufferIdentity,
   EncodedBatch,
   Loss,
+  RuleNote,
   Undeclared,
 } from './buffer.js';
 import { Catalogue, isCrowded } from './catalogue.js';
@@ -46,6 +47,7 @@ import { rowBytes } from './row-size.js';
 import { beginRun } from './run-mark.js';
 import { decodeThinnedBatch, lossesOfThinned, THINNED_BATCH } from './thinned-batch.js';
 import { Thinner } from './thinner.js';
+import { TRANSITION, transitionIds } from './transition-ids.js';
 
 const CHECKSUM_REJECTED: RejectionReason.CHECKSUM = 1;
 
@@ -177,7 +179,7 @@ export class BufferCore {
         const sequence = ++state.highestSequence;
         sequences.push(sequence);
         if (kept[at] && over <= 0) {
-          rows.put(sequence, BATCH, batch.readings, batch.body, batch.isProtected);
+          rows.put(sequence, batch.kind ?? BATCH, batch.readings, batch.body, batch.isProtected);
         } else {
           if (kept[at]) over -= rowBytes(batch.body.length);
           dropped.add(sequence, batch.readings);
@@ -186,7 +188,8 @@ export class BufferCore {
         state.readingsProduced += batch.readings;
       }
       state.readingsEvicted += evictedReadings;
-      const { crashBound = state.crashBound, line } = notes;
+      const { crashBound = state.crashBound, line, ruleNotes = [] } = notes;
+      for (const note of ruleNotes) rows.table.putRuleNote(note);
       Object.assign(state, { crashBound }, line === undefined ? {} : { segment: line.segment, lineUs: line.us });
       const stored = dropped.entries.length === 0;
       if (!stored && limit < this.#quotaBytes) throw new TributaryError('disk-full', 'no space is left for the buffer');
@@ -408,11 +411,14 @@ export class BufferCore {
     return isCrowded(this.#catalogue);
   }
 
-  /** The lowest segment that a waiting batch refers to; the newest is always needed, by whatever is in memory. */
+  /** The lowest segment that a waiting item refers to; the newest is always needed, by whatever is in memory. */
   #firstSegmentNeeded(): number {
     let first = this.#catalogue.sizes.segments;
     const arena = new DecodeArena();
     this.#rows.walkItems(1, ({ kind, body }) => {
+      if (kind === TRANSITION) {
+        first = Math.min(first, ...transitionIds(body).segments);
+      }
       if (kind !== BATCH && kind !== THINNED_BATCH) return;
       try {
         const { segment } = decodeBatch(kind === BATCH ? body : decodeThinnedBatch(body).batch, arena);
@@ -424,6 +430,10 @@ export class BufferCore {
       arena.reset();
     });
     return first;
+  }
+
+  ruleNotes(): RuleNote[] {
+    return this.#rows.table.ruleNotes();
   }
 
   storeAlerts(alerts: readonly Alert[], intents: readonly NewIntent[] = []): AlertsStored {

@@ -222,7 +222,7 @@ function openDatabase(path: string, quotaBytes: number): Database.Database {
     migrate(db, version);
     readState(db);
     // A number of the version that is damaged can leave tables out that nothing looks at until an alert comes.
-    db.prepare('SELECT 1 FROM intents, statuses');
+    db.prepare('SELECT 1 FROM intents, statuses, rule_notes');
     return db;
   } catch (error) {
     db.close();

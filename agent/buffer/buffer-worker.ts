@@ -54,6 +54,7 @@ const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => 
   addSegment: (segment) => engine.run((core) => core.addSegment(segment)),
   addAnchor: (anchor) => engine.run((core) => core.addAnchor(anchor)),
   openEpoch: () => engine.openEpoch(),
+  ruleNotes: () => engine.run((core) => core.ruleNotes()),
   storeAlerts: ({ alerts, intents }) => {
     const stored = engine.run((core) => core.storeAlerts(alerts, intents));
     return { ...stored, salvages: engine.salvages };

@@ -5,17 +5,19 @@ import type {
   SequenceRange,
   SeriesDeclaration,
 } from '@tributary/proto/gen/tributary/v1/series';
-import type { LedgerEntry, LossReason, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { ItemKind, LedgerEntry, LossReason, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import type { AlertMemory, AlertsStored, IntentOutcome, NewIntent, Salvages, StoredStatus } from './alert-table.js';
 
 /** What has no id yet; or one that it had before the buffer began anew, under which it is declared again. */
 export type Undeclared<T extends { id: number }> = Omit<T, 'id'> & { id?: number };
 
-/** An encoded batch on its way into the buffer. */
+/** An encoded batch on its way into the buffer, or another item. */
 export interface EncodedBatch {
   body: Uint8Array;
   readings: number;
+  /** A batch where it is absent. */
+  kind?: ItemKind;
   /** Has readings of series that are to go last. */
   isProtected?: boolean;
 }
@@ -34,12 +36,21 @@ export interface Loss {
   reason: LossReason;
 }
 
+/** A line of what the device's own rules want to find again after a restart. */
+export interface RuleNote {
+  name: string;
+  /** Undefined to forget it. */
+  text: string | undefined;
+}
+
 /** What is written along with an append; as before where it is left out. */
 export interface AppendNotes {
   /** So many readings may be taken before the next append is on disk, and are what a crash takes with it. */
   crashBound?: number;
   /** How far the newest segment's line has come, kept for the next start. */
   line?: LineMoment;
+  /** Notes that are set or forgotten, by name; the others stay. */
+  ruleNotes?: readonly RuleNote[];
 }
 
 /** What the buffer is when it has been opened, and again after `openEpoch`. */
@@ -153,6 +164,8 @@ export interface Buffer {
    * sequences (their bytes unchanged), with the catalogue and segments.
    */
   openEpoch(): Promise<BufferIdentity>;
+  /** Every note of the device's own rules that is as it was written. */
+  ruleNotes(): Promise<RuleNote[]>;
   /**
    * Stores alerts, moves the cursor and writes down what is to be done about them, in one transaction. An alert that was stored
    * before, by incident and state, is left as it is, and nothing is to be done about it. (Late ones are told apart from those

@@ -8,6 +8,7 @@ import type {
 import type { ItemKind } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import { ForwardedAlertTable } from './alert-table.js';
+import type { RuleNote } from './buffer.js';
 import {
   type BufferedItem,
   type BufferState,
@@ -148,7 +149,8 @@ export class DeferredItemTable implements ItemTable {
   put(item: BufferedItem): void {
     const { sequence, kind, body } = item;
     const highest = this.#memory.recent.at(-1)?.item.sequence ?? this.#highestWritten;
-    // A declaration speaks of other sequences than its own, which the reservation does not stand for.
+    // A declaration speaks of other sequences than its own, which the reservation does not stand for; and what a transition
+    // is followed by must not be there without it after a crash.
     if (kind !== BATCH || sequence <= highest) this.#goThrough();
     if (this.#isThrough) {
       this.#disk.put(item);
@@ -274,6 +276,15 @@ export class DeferredItemTable implements ItemTable {
   clearCatalogue(): void {
     this.#goThrough();
     this.#disk.clearCatalogue();
+  }
+
+  ruleNotes(): RuleNote[] {
+    return this.#disk.ruleNotes();
+  }
+
+  putRuleNote(note: RuleNote): void {
+    this.#goThrough();
+    this.#disk.putRuleNote(note);
   }
 
   get #highestWritten(): number {

@@ -6,6 +6,7 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { Item } from '@tributary/proto/items/item';
 import type { AlertTable } from './alert-table.js';
+import type { RuleNote } from './buffer.js';
 
 /** An item in the buffer. */
 export interface BufferedItem extends Item {
@@ -131,5 +132,7 @@ export interface ItemTable {
   dropClocks(below: ClockIds): void;
   /** Deletes all series, segments and anchors. */
   clearCatalogue(): void;
+  ruleNotes(): RuleNote[];
+  putRuleNote(note: RuleNote): void;
   readonly alerts: AlertTable;
 }

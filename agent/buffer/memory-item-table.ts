@@ -1,5 +1,6 @@
 import type { ClockAnchor, SegmentDeclaration, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
 import type { Item } from '@tributary/proto/items/item';
+import type { RuleNote } from './buffer.js';
 import {
   type BufferedItem,
   type BufferState,
@@ -22,6 +23,7 @@ export class MemoryItemTable implements ItemTable {
   readonly #series: SeriesDeclaration[] = [];
   readonly #segments: SegmentDeclaration[] = [];
   readonly #anchors: ClockAnchor[] = [];
+  readonly #ruleNotes = new Map<string, string>();
   readonly #fault: () => void;
   #state: BufferState | undefined;
   #undo: (() => void)[] | undefined;
@@ -152,6 +154,21 @@ export class MemoryItemTable implements ItemTable {
       this.#write(() => rows.push(...before));
       rows.length = 0;
     }
+  }
+
+  ruleNotes(): RuleNote[] {
+    return [...this.#ruleNotes].map(([name, text]) => ({ name, text }));
+  }
+
+  putRuleNote({ name, text }: RuleNote): void {
+    const before = this.#ruleNotes.get(name);
+    this.#write(() => this.#setRuleNote(name, before));
+    this.#setRuleNote(name, text);
+  }
+
+  #setRuleNote(name: string, text: string | undefined): void {
+    if (text === undefined) this.#ruleNotes.delete(name);
+    else this.#ruleNotes.set(name, text);
   }
 
   /** Changes stored bytes as a failing disk would, beside every transaction. */

@@ -11,6 +11,7 @@ import type { EncodedBatch } from './buffer.js';
 import type { BufferedItem } from './item-table.js';
 import { BATCH, DECLARATION, decodeDeclaration, THINNED } from './loss-entries.js';
 import { decodeThinnedBatch, THINNED_BATCH } from './thinned-batch.js';
+import { TRANSITION } from './transition-ids.js';
 
 /** Microseconds between two rows that are produced; no two of them have the same time. */
 const ROW_US = 1_000_000;
@@ -31,6 +32,7 @@ interface Seen {
 
 /** Shape of a batch to be made. */
 export interface BatchShape {
+  /** None of a transition of the device's own. */
   rows: number;
   series: number;
   segment: number;
@@ -64,6 +66,7 @@ export class ModelWorld {
 
   /** A batch of real bytes, not counted as produced yet. */
   make({ rows, series, segment, isProtected }: BatchShape, firstRow = this.#rows.length): EncodedBatch {
+    if (rows === 0) return { kind: TRANSITION, readings: 0, isProtected: true, body: transitionOf(series, segment) };
     const columns = Array.from({ length: series }, (_, at): Column => {
       const values = Float64Array.from({ length: rows }, (_value, row) => valueAt(at + 1, firstRow + row));
       const type = at === 1 ? 'boolean' : 'double';
@@ -154,6 +157,7 @@ export class ModelWorld {
         once(found);
         add(of, readings);
       } else if (kind === DECLARATION) for (const entry of decodeDeclaration(body)) declare(entry);
+      else if (kind === TRANSITION) assert.equal(readings, 0);
       else {
         assert.equal(kind, THINNED_BATCH);
         assert.equal(readings, 0);
@@ -236,6 +240,11 @@ export class ModelWorld {
   }
 }
 
+/** A transition of a series, in a segment; nothing else of it matters to a buffer. */
+function transitionOf(series: number, segment: number): Uint8Array {
+  return Uint8Array.of(0x18, series, 0x48, segment, 0x58, segment, ...new Uint8Array(40).fill(0x30));
+}
+
 /** Every reading has a value of its own making, with some that are not numbers. */
 function valueAt(series: number, row: number): number {
   if (series === 2) return (row >>> 3) & 1;
@@ -283,7 +292,7 @@ export function checkOrder(
   for (const item of before) {
     if (!left.has(item.sequence)) continue;
     const group = classOf(item);
-    const stays = group === 2 && item.kind !== BATCH;
+    const stays = group === 2 && (item.kind === DECLARATION || item.kind === THINNED_BATCH);
     for (const victim of evicted) {
       if (stays) continue;
       assert.ok(classOf(victim) <= group, `${victim.sequence} went before ${item.sequence}, which should go first`);

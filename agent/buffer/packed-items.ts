@@ -1,5 +1,6 @@
 import type { Item } from '@tributary/proto/items/item';
 import type { EncodedBatch } from './buffer.js';
+import { BATCH } from './loss-entries.js';
 
 /** Things with bodies on their way between threads: all bodies in one piece of memory that changes hands uncopied. */
 export interface Packed {
@@ -8,13 +9,14 @@ export interface Packed {
   columns: Float64Array<ArrayBuffer>;
 }
 
-const BATCH_COLUMNS = 3;
+const BATCH_COLUMNS = 4;
 const ITEM_COLUMNS = 6;
 
 export function packBatches(batches: readonly EncodedBatch[]): Packed {
   const columns = new Float64Array(batches.length * BATCH_COLUMNS);
   for (const [at, batch] of batches.entries()) {
-    columns.set([batch.isProtected ? 1 : 0, batch.readings, batch.body.length], at * BATCH_COLUMNS);
+    const { isProtected = false, readings, kind = BATCH, body } = batch;
+    columns.set([isProtected ? 1 : 0, readings, kind, body.length], at * BATCH_COLUMNS);
   }
   return { bodies: joined(batches), columns };
 }
@@ -23,9 +25,9 @@ export function unpackBatches({ bodies, columns }: Packed): EncodedBatch[] {
   const batches: EncodedBatch[] = [];
   let start = 0;
   for (let at = 0; at < columns.length; at += BATCH_COLUMNS) {
-    const [isProtected, readings, length] = columns.subarray(at, at + BATCH_COLUMNS);
+    const [isProtected, readings, kind, length] = columns.subarray(at, at + BATCH_COLUMNS);
     const end = start + length;
-    batches.push({ isProtected: isProtected === 1, readings, body: bodies.subarray(start, end) });
+    batches.push({ isProtected: isProtected === 1, readings, kind, body: bodies.subarray(start, end) });
     start = end;
   }
   return batches;

@@ -23,8 +23,10 @@ import { RawPages } from './raw-pages.js';
 import { type RawRow, rowsOfPage } from './raw-rows.js';
 import { isSameEpoch, stateInFile, stateInLog } from './raw-state.js';
 import { rowBytes } from './row-size.js';
+import { type RuleNoteRow, ruleNoteOfRow } from './rule-note-rows.js';
 import { SqliteItemTable } from './sqlite-item-table.js';
 import { decodeThinnedBatch, THINNED_BATCH } from './thinned-batch.js';
+import { TRANSITION, transitionIds } from './transition-ids.js';
 
 /**
  * A start may take so long at the most: what is not reached is declared as lost, so a device of a tenth of the speed that was
@@ -101,6 +103,7 @@ class Salvage {
   readonly #segments = new Map<number, SegmentRow>();
   readonly #anchors = new Map<number, AnchorRow>();
   readonly #statuses = new Map<string, StatusRow>();
+  readonly #ruleNotes = new Map<string, RuleNoteRow>();
   /** Rows of the first version have no checksum: they stand in where there is nothing better. */
   readonly #unproved = { series: new Map<number, SeriesRow>(), segments: new Map<number, SegmentRow>() };
   readonly #arena = new DecodeArena();
@@ -135,6 +138,7 @@ class Salvage {
     this.#dropReplaced();
     this.#putCatalogue();
     for (const row of this.#statuses.values()) this.#table.alerts.putStatus(statusOfRow(row)!);
+    for (const row of this.#ruleNotes.values()) this.#table.putRuleNote(ruleNoteOfRow(row)!);
     const { state, declared } = this.#account();
     this.#table.putState(state);
     this.#table.commit();
@@ -213,6 +217,7 @@ class Salvage {
       this.#takeItem(rowId, values as [null, number, number, number, number, Buffer, number?]);
     else if (shape === '0bnn') this.#takeAlert(rowId, values as [null, Buffer, number, number]);
     else if (shape === '0ssnbn') this.#takeStatus([rowId, ...values.slice(1)] as unknown as StatusRow);
+    else if (shape === '0ssn') this.#takeRuleNote([rowId, ...values.slice(1)] as unknown as RuleNoteRow);
     else if (rowId < 1 || rowId > SERIES_MAX) return;
     else if (shape === '0sssnn' || shape === '0sssn')
       this.#takeSeries([rowId, ...values.slice(1)] as unknown as SeriesRow);
@@ -246,7 +251,7 @@ class Salvage {
       isProtected === 1 ? 1 : 0,
     );
     if (changes === 0) return;
-    if (this.#options.mark === undefined) this.#noteIds(body);
+    if (this.#options.mark === undefined) this.#noteIds(kind, body);
     this.#bytes += rowBytes(body.length);
     if (this.#bytes > this.#options.quotaBytes) this.#dropOldest();
     if (++this.#rows % CHUNK_ROWS === 0) this.#db.exec('COMMIT; BEGIN IMMEDIATE');
@@ -261,8 +266,14 @@ class Salvage {
   }
 
   /** Without a mark only the rows know how many series and segments there were. */
-  #noteIds(body: Uint8Array): void {
+  #noteIds(kind: number, body: Uint8Array): void {
     try {
+      if (kind === TRANSITION) {
+        const { seriesId, segments } = transitionIds(body);
+        this.#seriesMax = Math.max(this.#seriesMax, seriesId);
+        this.#segmentMax = Math.max(this.#segmentMax, ...segments);
+        return;
+      }
       const batch = decodeBatch(body, this.#arena);
       this.#segmentMax = Math.max(this.#segmentMax, batch.segment);
       for (const group of batch.groups) {
@@ -301,6 +312,12 @@ class Salvage {
   #takeStatus(row: StatusRow): void {
     const [id, name] = row;
     if (statusOfRow(row) !== undefined && id > (this.#statuses.get(name)?.[0] ?? 0)) this.#statuses.set(name, row);
+  }
+
+  /** A note that was forgotten may come to light again: its rule is gone then, and what it says is ended once more. */
+  #takeRuleNote(row: RuleNoteRow): void {
+    const [id, name] = row;
+    if (ruleNoteOfRow(row) !== undefined && id > (this.#ruleNotes.get(name)?.[0] ?? 0)) this.#ruleNotes.set(name, row);
   }
 
   /** Ids count up without a gap and are never used again, so what is missing gets a name that says so. */

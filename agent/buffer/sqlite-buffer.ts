@@ -19,6 +19,7 @@ import type {
   Buffer as EdgeBuffer,
   EncodedBatch,
   Loss,
+  RuleNote,
   Undeclared,
 } from './buffer.js';
 import type { BufferCallName, BufferCalls, BufferReply, BufferRequest, BufferThreadOptions } from './buffer-calls.js';
@@ -144,6 +145,10 @@ export class SqliteBuffer implements EdgeBuffer {
 
   openEpoch(): Promise<BufferIdentity> {
     return this.#call('openEpoch', undefined);
+  }
+
+  ruleNotes(): Promise<RuleNote[]> {
+    return this.#call('ruleNotes', undefined);
   }
 
   storeAlerts(alerts: readonly Alert[], intents: readonly NewIntent[]): Promise<AlertsStored & Salvages> {

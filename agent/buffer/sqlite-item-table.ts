@@ -8,6 +8,7 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import { EPOCH_BYTES, type Item } from '@tributary/proto/items/item';
 import type { Database, Statement } from 'better-sqlite3';
+import type { RuleNote } from './buffer.js';
 import {
   type AnchorRow,
   anchorOfRow,
@@ -21,6 +22,7 @@ import {
   seriesOfRow,
 } from './catalogue-rows.js';
 import type { BufferedItem, BufferState, ClockIds, ItemHeader, ItemTable, QuarantineNote } from './item-table.js';
+import { type RuleNoteRow, rowOfRuleNote, ruleNoteOfRow } from './rule-note-rows.js';
 import { SqliteAlertTable } from './sqlite-alert-table.js';
 
 const SELECT_SERIES = 'SELECT * FROM series ORDER BY id';
@@ -184,6 +186,18 @@ export class SqliteItemTable implements ItemTable {
 
   clearCatalogue(): void {
     for (const table of ['series', 'segments', 'anchors']) this.#sql(`DELETE FROM ${table}`).run();
+  }
+
+  ruleNotes(): RuleNote[] {
+    const rows = this.#sql('SELECT * FROM rule_notes').raw().all() as RuleNoteRow[];
+    return rows.flatMap((row) => ruleNoteOfRow(row) ?? []);
+  }
+
+  putRuleNote({ name, text }: RuleNote): void {
+    // A higher id with each change: of several images of a damaged file the newest can be told.
+    const id = (this.#sql('SELECT coalesce(max(id), 0) FROM rule_notes').pluck().get() as number) + 1;
+    if (text === undefined) this.#sql('DELETE FROM rule_notes WHERE name = ?').run(name);
+    else this.#sql('INSERT OR REPLACE INTO rule_notes VALUES (?, ?, ?, ?)').run(...rowOfRuleNote(id, name, text));
   }
 
   #sql(sql: string): Statement<unknown[], unknown> {

@@ -1,5 +1,6 @@
 import type { ActionReport } from '../alerts/action-core.js';
 import type { ShownStatus } from '../alerts/status-board.js';
+import type { RulesStatus } from '../rules/rules-status.js';
 import type { SourceState } from '../sensors/source.js';
 import type { FlashWear } from './flash-wear.js';
 
@@ -66,6 +67,8 @@ export interface AgentStatus {
     /** Since the last answer that made progress; absent before the first. */
     lastSuccessAgeSeconds?: number;
   };
+  /** Rules that the device evaluates by itself; absent while there are none. */
+  rules?: RulesStatus;
   alerts: {
     cursor: number;
     received: number;

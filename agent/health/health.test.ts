@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { AgentStatus } from './agent-status.js';
+import { AgentMetrics } from './metrics.js';
 import { serveMetrics } from './metrics-server.js';
 import { readStatus, serveStatus } from './status-socket.js';
 import { statusTable } from './status-table.js';
@@ -125,7 +126,38 @@ describe('the status socket', () => {
   });
 });
 
+/** The same device, with rules of its own. */
+const judging: AgentStatus = {
+  ...status,
+  rules: {
+    version: '0123456789abcdef',
+    rules: 2,
+    refused: [{ name: 'later', why: 'it asks for what is not known here' }],
+    watched: 5,
+    unwatched: 0,
+    pending: 1,
+    firing: 1,
+    transitions: 7,
+    transitionsKept: 3,
+    alertsWaiting: 0,
+    standing: [
+      { rule: 'hot', series: 'temperature', labels: { room: 'a' }, phase: 'firing', since: '2026-01-01T00:00:00.000Z' },
+      { rule: 'both', series: '', labels: {}, phase: 'unknown', since: '2026-01-01T00:00:01.000Z' },
+    ],
+  },
+};
+
 describe('a status for a person', () => {
+  it('names the rules of the device that say something', () => {
+    const table = statusTable(judging);
+    expect(table).toContain('2 of version 0123456789abcdef, at work 5 times: 1 firing, 1 pending\n');
+    expect(table).toContain('3 transitions stay here: the collector does not take them\n');
+    expect(table).toMatch(/rule later +cannot be judged: it asks for what is not known here\n/);
+    expect(table).toMatch(/rule hot +firing temperature room=a since 2026-01-01T00:00:00.000Z\n/);
+    expect(table).toMatch(/rule both +unknown the device since/);
+    expect(statusTable(status)).not.toContain('rules');
+  });
+
   it('says what matters on a line each', () => {
     const table = statusTable(status);
     expect(table).toContain('uplink        waiting: the connection has ended\n');
@@ -169,6 +201,19 @@ describe('metrics', () => {
     expect((await fetch(`${base}/`)).status).toBe(404);
     expect((await fetch(`${base}/metrics`, { method: 'POST' })).status).toBe(404);
     await server.close();
+  });
+
+  it('tell of rules of the device where it has some', async () => {
+    const metrics = new AgentMetrics();
+    const text = await metrics.text(judging);
+    expect(text).toContain('tributary_agent_rules 2\n');
+    expect(text).toContain('tributary_agent_rules_refused 1\n');
+    expect(text).toContain('tributary_agent_rules_in_force 1\n');
+    expect(text).toContain('tributary_agent_rule_series{state="inactive"} 3\n');
+    expect(text).toContain('tributary_agent_rule_series{state="firing"} 1\n');
+    expect(text).toContain('tributary_agent_rule_transitions_total 7\n');
+    expect(text).toContain('tributary_agent_rule_transitions_kept_total 3\n');
+    expect(await metrics.text(status)).not.toContain('tributary_agent_rules 2');
   });
 
   it('say that the address is taken', async () => {

@@ -215,6 +215,53 @@ const metrics: readonly Metric[] = [
     value: ({ alerts }) => alerts.received,
   },
   {
+    name: 'rules',
+    help: "The device's own rules that run.",
+    kind: 'gauge',
+    value: ({ rules }) => rules?.rules,
+  },
+  {
+    name: 'rules_refused',
+    help: 'Rules for this device that this agent cannot judge.',
+    kind: 'gauge',
+    value: ({ rules }) => rules?.refused.length,
+  },
+  {
+    name: 'rules_in_force',
+    help: 'Whether the rules that the collector sent last are those that run.',
+    kind: 'gauge',
+    value: ({ rules }) => (rules === undefined ? undefined : rules.trouble === undefined ? 1 : 0),
+  },
+  {
+    name: 'rule_series',
+    help: "Rules at work, a rule and a series each, by state; 'unjudged' are those that there is no room for.",
+    kind: 'gauge',
+    label: 'state',
+    value: ({ rules }) => {
+      if (rules === undefined) return {};
+      const { watched, pending, firing, unwatched } = rules;
+      return { inactive: watched - pending - firing, pending, firing, unjudged: unwatched };
+    },
+  },
+  {
+    name: 'rule_transitions_total',
+    help: "Beginnings and ends of incidents that the device's own rules have found.",
+    kind: 'counter',
+    value: ({ rules }) => rules?.transitions,
+  },
+  {
+    name: 'rule_transitions_kept_total',
+    help: 'Of those, the ones that were not sent because the collector does not take them.',
+    kind: 'counter',
+    value: ({ rules }) => rules?.transitionsKept,
+  },
+  {
+    name: 'rule_alerts_waiting',
+    help: 'Of those, the ones that were not handed to the actions yet.',
+    kind: 'gauge',
+    value: ({ rules }) => rules?.alertsWaiting,
+  },
+  {
     name: 'alerts_repeated_total',
     help: 'Transitions of alerts that came again, and were not acted on again.',
     kind: 'counter',

@@ -25,6 +25,7 @@ export function statusTable(status: AgentStatus): string {
     ['thinned', `${buffer.readingsThinned} readings`],
     ['evicted', `${buffer.readingsEvicted} readings`],
     ['quarantined', `${buffer.itemsQuarantined} items`],
+    ...rulesRows(status.rules),
     ['alerts', `${alerts.received} received, newest ${alerts.cursor}`],
   ];
   for (const { name, value, incidents } of alerts.statuses) {
@@ -41,6 +42,27 @@ export function statusTable(status: AgentStatus): string {
   }
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('');
+}
+
+function rulesRows(rules: AgentStatus['rules']): [string, string][] {
+  if (rules === undefined) return [];
+  const { version, pending, firing, watched, unwatched, transitionsKept, refused, trouble, standing } = rules;
+  const rows: [string, string][] = [
+    [
+      'rules',
+      `${rules.rules} of version ${version || 'none'}, at work ${watched} times: ${firing} firing, ${pending} pending`,
+    ],
+  ];
+  if (trouble !== undefined) rows.push(['rules', `not those that the collector sent last: ${trouble}`]);
+  if (unwatched > 0) rows.push(['rules', `${unwatched} series more than can be judged`]);
+  if (transitionsKept > 0)
+    rows.push(['rules', `${transitionsKept} transitions stay here: the collector does not take them`]);
+  for (const { name, why } of refused) rows.push([`rule ${name}`, `cannot be judged: ${why}`]);
+  for (const { rule, series, labels, phase, since } of standing) {
+    const named = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+    rows.push([`rule ${rule}`, [phase, series || 'the device', ...named, `since ${since}`].join(' ')]);
+  }
+  return rows;
 }
 
 function backlog({ trend, readingsPerSecond = 0, etaSeconds = 0 }: AgentStatus['uplink']['backlog']): string {

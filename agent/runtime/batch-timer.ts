@@ -34,6 +34,12 @@ export class BatchTimer {
     });
   }
 
+  /** How late it is with closing a batch, in milliseconds. */
+  get overdueMs(): number {
+    const { clock } = this.#deps;
+    return this.#timer === undefined ? 0 : Math.max(0, (clock.monotonicUs() - this.#timer.atUs) / 1000);
+  }
+
   stop(): void {
     this.#isStopped = true;
     this.#timer?.cancel();

@@ -7,7 +7,7 @@ import { encodeBatch } from '@tributary/proto/batch/encode';
 import type { LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Logger } from 'pino';
 import type { Batcher } from '../batching/batcher.js';
-import type { Buffer as EdgeBuffer, EncodedBatch } from '../buffer/buffer.js';
+import type { Buffer as EdgeBuffer, EncodedBatch, RuleNote } from '../buffer/buffer.js';
 import type { LineTime } from '../uplink/uplink.js';
 import type { CrashWindow } from './crash-window.js';
 
@@ -35,14 +35,33 @@ export interface BatchWriterDeps {
   prepare(): Promise<void>;
   /** Keeps what a crash takes along within a bound that goes with each append. */
   crashWindow: CrashWindow;
-  /** On disk, with the oldest time in each batch. */
-  appended(sequences: readonly number[], oldest: readonly LineTime[]): void;
+  /** Batches are on disk, with the oldest time in each; `highest` is of all items that the append has brought. */
+  appended(sequences: readonly number[], oldest: readonly LineTime[], highest: number | undefined): void;
+  /** What the device's own rules have to write and to be told; see {@link JudgingWriter}. */
+  judging?: JudgingWriter;
   /** Everything that came before `us` on the monotonic line is in the buffer. */
   writtenUntil(us: number): void;
   /** Microseconds on the device's monotonic line. */
   nowUs(): number;
   /** The segment that this line is in now; undefined while none is declared. */
   segment(): number | undefined;
+}
+
+/** What the device's own rules have to write. */
+export interface JudgingRecord {
+  /** Transitions, which become items in this order. */
+  items: readonly EncodedBatch[];
+  notes: readonly RuleNote[];
+}
+
+/** The device's own rules, as whoever writes sees them. */
+export interface JudgingWriter {
+  /** These batches have their sequences now, in the epoch that the buffer has. */
+  judge(batches: readonly EncodedBatch[], sequences: readonly number[]): void;
+  /** What is to be written with the next append; undefined for nothing. What was taken is offered again until `written`. */
+  take(): JudgingRecord | undefined;
+  /** What was taken last is on disk. */
+  written(): void;
 }
 
 export interface BatchCounters {
@@ -57,6 +76,7 @@ export interface BatchCounters {
 interface Group {
   batches: EncodedBatch[];
   oldest: LineTime[];
+  record: JudgingRecord | undefined;
 }
 
 /**
@@ -150,7 +170,7 @@ export class BatchWriter {
   async #write(): Promise<void> {
     for (;;) {
       const group = this.#take();
-      if (group.batches.length === 0) return;
+      if (group.batches.length === 0 && group.record === undefined) return;
       const takenUntilUs = this.#deps.batcher.takenUntilUs(this.#deps.nowUs());
       const isWritten = await this.#append(group);
       if (isWritten && takenUntilUs !== undefined) this.#deps.writtenUntil(takenUntilUs);
@@ -158,7 +178,7 @@ export class BatchWriter {
   }
 
   #take(): Group {
-    const group: Group = { batches: [], oldest: [] };
+    const group: Group = { batches: [], oldest: [], record: this.#deps.judging?.take() };
     let bytes = 0;
     while (group.batches.length < groupBatchesMax && bytes < groupBytesMax) {
       const taken = this.#deps.batcher.take();
@@ -183,21 +203,30 @@ export class BatchWriter {
   }
 
   /** Whether the group is in the buffer; it is not when that was given up. */
-  async #append({ batches, oldest }: Group): Promise<boolean> {
-    const crashBound = this.#deps.crashWindow.taken(batches);
+  async #append({ batches, oldest, record }: Group): Promise<boolean> {
+    const { judging } = this.#deps;
+    const transitions = record?.items ?? [];
+    // What has no readings in it says nothing about how many are usual.
+    const bound = batches.length === 0 ? {} : { crashBound: this.#deps.crashWindow.taken(batches) };
     while (!this.#giveUp) {
       try {
         await this.#deps.prepare();
         const segment = this.#deps.segment();
         const line = segment === undefined ? {} : { line: { segment, us: this.#deps.nowUs() } };
-        const { sequences, evictedReadings } = await this.#deps.buffer.append(batches, { crashBound, ...line });
-        this.#deps.crashWindow.written();
+        const ruleNotes = record === undefined ? {} : { ruleNotes: record.notes };
+        const notes = { ...bound, ...line, ...ruleNotes };
+        const { sequences, evictedReadings } = await this.#deps.buffer.append([...transitions, ...batches], notes);
+        if (batches.length > 0) this.#deps.crashWindow.written();
         this.#backoff.succeeded();
         this.#forget(batches);
         if (evictedReadings > 0) {
           this.#deps.log.error({ readings: evictedReadings }, 'the buffer is full: its oldest readings were evicted');
         }
-        this.#deps.appended(sequences, oldest);
+        // Transitions are about readings that came before.
+        const ofBatches = sequences.slice(transitions.length);
+        if (record !== undefined) judging?.written();
+        judging?.judge(batches, ofBatches);
+        this.#deps.appended(ofBatches, oldest, sequences.at(-1));
         await this.#declareOverflow();
         return true;
       } catch (thrown) {

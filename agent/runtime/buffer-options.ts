@@ -3,6 +3,14 @@ import type { AgentConfig } from '../config/schema.js';
 import { CRASH_BOUND_AT_START } from './crash-window.js';
 import { fullPolicy } from './full-policy.js';
 
+/**
+ * Flash that states of rules may cost for each reading, in bytes: a tenth of what a reading costs at 1,000 a second, and of what
+ * it costs where most are acknowledged before they are written (docs/PERFORMANCE.md).
+ */
+export function noteBytesPerReading({ buffer }: AgentConfig): number {
+  return buffer.durability === 'deferred' ? 0.25 : 0.5;
+}
+
 /** How the buffer of an agent is opened. */
 export function bufferOptions({ buffer }: AgentConfig): SqliteBufferOptions {
   const { path, durability, lossWindow } = buffer;

@@ -25,6 +25,7 @@ import type {
   Buffer as EdgeBuffer,
   EncodedBatch,
   Loss,
+  RuleNote,
   Undeclared,
 } from '../buffer/buffer.js';
 import { type DiskPatience, isPassing, whenTheDiskTakes } from './disk-patience.js';
@@ -181,6 +182,10 @@ export class EventualBuffer implements EdgeBuffer {
 
   openEpoch(): Promise<BufferIdentity> {
     return this.#run((buffer) => buffer.openEpoch());
+  }
+
+  ruleNotes(): Promise<RuleNote[]> {
+    return this.#run((buffer) => buffer.ruleNotes());
   }
 
   storeAlerts(alerts: readonly Alert[], intents: readonly NewIntent[]): Promise<AlertsStored & Salvages> {

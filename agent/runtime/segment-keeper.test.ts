@@ -193,3 +193,29 @@ describe('keeping the segment that times are in', () => {
     expect(bench.states).not.toContain(SYNCHRONIZED);
   });
 });
+
+describe('the wall time of a moment', () => {
+  it('of now is as long ago as it is on the line, however a clock that nobody vouches for is set', async () => {
+    const machine = new Bench();
+    const keeper = await machine.start();
+    const ago = (us: number) => keeper.wallUs() - keeper.wallUsOf(keeper.id, us);
+    expect(ago(8 * second)).toBe(2 * second);
+    machine.wall += 1.7e9;
+    expect(ago(8 * second)).toBe(2 * second);
+    await machine.look(keeper);
+    expect(ago(8 * second)).toBe(2 * second);
+    expect(keeper.wallUsOf(0, 5)).toBe(5);
+  });
+
+  it('of an earlier segment is what is known of it', async () => {
+    const machine = new Bench();
+    const first = await machine.start();
+    const { id } = first;
+    machine.boot = 'b';
+    machine.monotonic = 1;
+    machine.wall = 5000;
+    const later = await machine.start();
+    expect(later.id).not.toBe(id);
+    expect(later.wallUsOf(id, 10 * second)).toBe(110 * second);
+  });
+});

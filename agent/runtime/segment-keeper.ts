@@ -98,6 +98,18 @@ export class SegmentKeeper {
   }
 
   /**
+   * Microseconds since the Unix epoch of a moment of a segment's line, as far as it is known; segment 0 is Unix time itself. Of
+   * the segment of now it is as long ago, by {@link wallUs}, as it is on the line: however a clock that nobody vouches for was
+   * set meanwhile, what has just happened is not old.
+   */
+  wallUsOf(segment: number, us: number): number {
+    if (segment === 0) return us;
+    if (segment === this.#current?.id) return this.wallUs() - (this.#deps.clock.monotonicUs() - us);
+    const declared = this.#deps.catalogue.segments.find(({ id }) => id === segment);
+    return us + (declared === undefined ? this.#watch.observation : this.#lineOf(declared).at(us)).offsetUs;
+  }
+
+  /**
    * Whether the collector is to be asked for the time again: no time service keeps this clock, and it drifts. Answers true
    * once for each time that it is.
    */

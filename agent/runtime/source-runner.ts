@@ -64,6 +64,16 @@ export class SourceRunner {
     });
   }
 
+  /** The source that is late by the most, and by how much; see `Source.overdueMs`. */
+  mostOverdue(nowMs: number): { name: string; overdueMs: number } | undefined {
+    let most: { name: string; overdueMs: number } | undefined;
+    for (const source of this.#sources) {
+      const overdueMs = source.overdueMs(nowMs);
+      if (most === undefined || overdueMs > most.overdueMs) most = { name: source.name, overdueMs };
+    }
+    return most;
+  }
+
   #host(name: string): SourceHost {
     const { batcher, clock, scheduler, log, drops } = this.#deps;
     return {

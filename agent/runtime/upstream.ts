@@ -1,17 +1,14 @@
 import { formatAddress } from '@tributary/core/config/address';
-import { loadTlsFiles, type TlsMaterial } from '@tributary/core/identity/tls-files';
 import type { AlertDesk } from '../alerts/alert-desk.js';
 import { AlertWatch } from '../alerts/alert-watch.js';
-import type { AgentConfig } from '../config/schema.js';
 import { Uplink, type UplinkDeps } from '../uplink/uplink.js';
 import type { UplinkCoreOptions } from '../uplink/uplink-core.js';
 import type { LinkFactory, UplinkLink } from '../uplink/uplink-link.js';
+import type { ConnectionSettings } from './connection-settings.js';
 
 /** What the upstream side needs beyond what it makes itself. */
 export interface UpstreamOptions extends UplinkCoreOptions {
-  config: AgentConfig;
-  /** As they were when the agent started; used again where the files cannot be read later. */
-  tls: TlsMaterial;
+  connection: ConnectionSettings;
   deps: Omit<UplinkDeps, 'connect' | 'linked' | 'unlinked'> & {
     /** Whether a collector waits for readings now. */
     linked(isLinked: boolean): void;
@@ -57,26 +54,20 @@ export async function createUpstream(options: UpstreamOptions): Promise<Upstream
   return { uplink, alerts };
 }
 
-/** Certificates are read again for each connection, so that renewed ones are used without a restart. */
-async function grpcLinks({ config, tls, agentVersion, deps }: UpstreamOptions): Promise<LinkFactory> {
+/** Settings and certificates are read for each connection, so that changed ones are used without a restart. */
+async function grpcLinks({ connection, agentVersion, deps }: UpstreamOptions): Promise<LinkFactory> {
   const { GrpcLink } = await import('../uplink/grpc-link.js');
   const { clientCredentials } = await import('@tributary/core/identity/client-credentials');
-  let material = tls;
-  return (events) => {
-    try {
-      material = loadTlsFiles(config.tls, 'device');
-    } catch (error) {
-      // A torn pair or a missing file while certificates are being renewed: the last good ones still hold.
-      deps.log.warn({ details: (error as Error).message }, 'the TLS files cannot be read; the ones in memory are used');
-    }
-    return new GrpcLink(
+  const unreadable = (details: string) =>
+    deps.log.warn({ details }, 'the TLS files cannot be read; the ones in memory are used');
+  return (events) =>
+    new GrpcLink(
       {
-        address: formatAddress(config.collector.address),
-        serverName: config.collector.serverName,
-        credentials: clientCredentials(material),
+        address: formatAddress(connection.address),
+        serverName: connection.serverName,
+        credentials: clientCredentials(connection.material(unreadable)),
         userAgent: `tributary-agent/${agentVersion}`,
       },
       events,
     );
-  };
 }

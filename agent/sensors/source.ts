@@ -56,6 +56,12 @@ export type SourceState =
 /** Yields readings until it is stopped. A source never throws because of what its sensor does. */
 export interface Source {
   readonly name: string;
+  /**
+   * How late the source is with what it was to do by itself, in milliseconds: a wake-up that has not come, a port that
+   * neither opens nor fails. 0 while all is well; a device that is away or silent makes nothing late.
+   * @param nowMs the scheduler's time
+   */
+  overdueMs(nowMs: number): number;
   start(): void;
   stop(): Promise<void>;
   /**

@@ -3,6 +3,7 @@ import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
 import { ItemKind } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import { ITEM_OVERHEAD_BYTES_MAX } from '@tributary/proto/items/upload-wire';
+import { transitionIds } from '../buffer/transition-ids.js';
 import type { UplinkEffect } from './uplink-events.js';
 import type { UplinkLimits } from './uplink-limits.js';
 
@@ -23,8 +24,12 @@ export interface Selection {
   ended: boolean;
 }
 
-/** Of an item that holds one batch; 0 for what is of no segment. FORMAT.md: the segment is the first field, if it is not 0. */
+/**
+ * The latest segment that an item refers to; 0 for what is of no segment. FORMAT.md: the segment is the first field of a
+ * batch, if it is not 0.
+ */
 function segmentOf({ kind, body }: Item): number {
+  if (kind === ItemKind.TRANSITION) return Math.max(0, ...transitionIds(body).segments);
   if (kind !== ItemKind.BATCH || body[0] !== 0x08) return 0;
   let segment = 0;
   for (let at = 1, scale = 1; at < body.length; at++, scale *= 0x80) {

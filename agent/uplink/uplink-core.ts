@@ -116,6 +116,11 @@ export class UplinkCore {
         if (this.#session.link === event.link) this.#session.disconnected();
         else if (state.state === 'connecting' && state.link === event.link) this.#dropped();
         return;
+      case 'reconnect':
+        if (this.#session.link !== undefined) this.#session.disconnected();
+        else if (state.state === 'connecting') this.#dropped();
+        else if (state.state === 'waiting') this.#wait(0, 'told to connect anew');
+        return;
       default:
         this.#session.take(event);
     }

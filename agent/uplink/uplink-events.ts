@@ -45,6 +45,8 @@ export type UplinkEvent =
   | { type: 'start' }
   /** Cancels what is under way; nothing is sent any more. */
   | { type: 'stop' }
+  /** The connection is to be made anew, because its certificates or the collector's address have changed. */
+  | { type: 'reconnect' }
   /** Time has passed: sent when `wakeAtMs` is due. An early one does no harm. */
   | { type: 'tick' }
   | { type: 'connected'; link: number }

@@ -36,6 +36,12 @@ export interface UplinkDeps {
   segment(): number;
   /** No live reading older than this will come, given the oldest live item that waits; undefined while it is not known. */
   watermark(oldestLive: number | undefined): LineTime | undefined;
+  /** The rules that the device evaluates by itself; absent where it has no use for any. */
+  rules?: {
+    /** Of those that run; empty for none. */
+    readonly version: string;
+    registered(response: RegisterResponse): void;
+  };
   /** The buffer has opened a new epoch. */
   epochOpened(identity: BufferIdentity): void;
   /**
@@ -60,6 +66,8 @@ export class Uplink {
   readonly #streams = new Map<number, UploadCall>();
   #link: { id: number; link: UplinkLink; told: boolean } | undefined;
   #dispatching = false;
+  #stateName: UplinkState['state'] = 'stopped';
+  #stateSinceMs = 0;
   readonly #drain = new DrainEstimate();
   #epoch: Uint8Array;
   #timer: { atMs: number; cancel: () => void } | undefined;
@@ -108,6 +116,23 @@ export class Uplink {
     this.#dispatch({ type: 'catalogue', catalogue });
   }
 
+  /**
+   * How late the uplink is with its next step, in milliseconds. Being without a network makes nothing late: the next attempt
+   * has its time. What waits for the buffer has none, and is late from its beginning.
+   * @param nowMs the scheduler's time
+   */
+  overdueMs(nowMs: number): number {
+    const { wakeAtMs, state } = this.#core;
+    if (wakeAtMs !== Number.POSITIVE_INFINITY) return Math.max(0, nowMs - wakeAtMs);
+    const asksBuffer = state.state === 'looking' || state.state === 'comparing' || state.state === 'opening-epoch';
+    return asksBuffer ? nowMs - this.#stateSinceMs : 0;
+  }
+
+  /** Ends the connection when what is under way has been answered, and makes a new one; at once where there is none. */
+  reconnect(): void {
+    this.#dispatch({ type: 'reconnect' });
+  }
+
   registerAgain(): void {
     this.#dispatch({ type: 'register-again' });
   }
@@ -141,6 +166,11 @@ export class Uplink {
       }
     } finally {
       this.#dispatching = false;
+    }
+    const { state } = this.#core.state;
+    if (state !== this.#stateName) {
+      this.#stateName = state;
+      this.#stateSinceMs = this.#deps.scheduler.nowMs();
     }
     this.#arm();
     if (this.#isQuiet()) for (const waiter of this.#waiters.splice(0)) waiter();
@@ -277,7 +307,8 @@ export class Uplink {
     const current = this.#link;
     if (current === undefined) return;
     const sentUs = this.#deps.clock.monotonicUs();
-    const stamped = { ...request, monotonicUs: sentUs, segment: this.#deps.segment() };
+    const rulesVersion = this.#deps.rules?.version ?? '';
+    const stamped = { ...request, rulesVersion, monotonicUs: sentUs, segment: this.#deps.segment() };
     const cancel = current.link.register(stamped, (result) => {
       this.#calls.delete(call);
       if (result.ok) this.#registered(call, sentUs, result.response);
@@ -308,6 +339,7 @@ export class Uplink {
   }
 
   #goOn(call: number, response: RegisterResponse): void {
+    this.#deps.rules?.registered(response);
     this.#dispatch({ type: 'registered', call, response });
     if (this.#link === undefined || this.#link.told) return;
     this.#link.told = true;

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { readStatus } from '@tributary/agent/health/status-socket';
 import type { Child } from '@tributary/simulators/rig/child';
-import { Rig } from '@tributary/simulators/rig/rig';
+import { programFile, Rig } from '@tributary/simulators/rig/rig';
 import { until } from '@tributary/simulators/rig/until';
 import { readProcessUsage } from '../process-usage.js';
 import { type Figures, numberOption, type Trial } from '../trial.js';
@@ -21,16 +23,24 @@ export const trial: Trial = {
     rate: 'readings a second, default 1000',
     seconds: 'how long to measure, after half as long to settle; default 60',
     starts: 'starts of the agent and of a bare Node, of which the median counts, default 5',
+    bundles: 'folder of what npm run bundle made, to run instead of the workspace',
+    'device-rules': 'rules that the device judges itself on each of its ten series, default 0',
     'cpu-profile': 'folder for a processor profile of the agent',
   },
   async run(options): Promise<Figures> {
     const rate = numberOption(options, 'rate', 1000);
     const seconds = numberOption(options, 'seconds', 60);
     const starts = numberOption(options, 'starts', 5);
+    const rules = numberOption(options, 'device-rules', 0);
     const profile = options['cpu-profile'];
-    const rig = await Rig.create('agent');
+    const { bundles } = options;
+    const rig = await Rig.create(
+      'agent',
+      typeof bundles === 'string' ? (name) => join(bundles, name, 'bin', `tributary-${name}.mjs`) : programFile,
+    );
     try {
-      const { port } = await rig.collector();
+      writeFileSync(rig.path('rules.yaml'), deviceRules(rules));
+      const { port } = await rig.collector({ rules: rig.path('rules.yaml') });
       const config = { sources: [simulator(rate)] };
       const startsMs: number[] = [];
       const bareStartsMs: number[] = [];
@@ -51,7 +61,7 @@ export const trial: Trial = {
         'the agent has uploaded',
         async () => {
           const status = await readStatus(socket).catch(() => undefined);
-          return (status?.uplink.itemsAcknowledged ?? 0) > 0;
+          return (status?.uplink.itemsAcknowledged ?? 0) > 0 && (status?.rules?.watched ?? 0) === rules * SERIES;
         },
         UPLINK_MS_MAX,
       );
@@ -73,6 +83,23 @@ export const trial: Trial = {
     }
   },
 };
+
+/** Rules that never fire: limits, windows and absence in turn, as many for each series. */
+function deviceRules(count: number): string {
+  const conditions = [
+    { above: 1e9 },
+    { window: { function: 'avg', over: '1m' }, above: 1e9 },
+    { absent: '1h' },
+    { rate: { over: '10s' }, above: 1e9 },
+  ];
+  const rules = Array.from({ length: count }, (_, at) => ({
+    name: `rule-${at}`,
+    select: { name: '*' },
+    evaluate: 'device',
+    ...conditions[at % conditions.length],
+  }));
+  return JSON.stringify({ rules });
+}
 
 function simulator(rate: number): Record<string, unknown> {
   const series = Array.from({ length: SERIES }, (_, at) => {

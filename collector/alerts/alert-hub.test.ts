@@ -140,4 +140,36 @@ describe('watching alerts', () => {
     await watch;
     expect(hub.watchers).toBe(0);
   });
+
+  it('tells whoever watches that its rules are others now, of several changes the last, and goes on with alerts', async () => {
+    const store = new Alerts();
+    const hub = new AlertHub(store);
+    const sink = new Sink();
+    const versions: string[] = [];
+    let told = () => {};
+    const rules = async (version: string): Promise<void> => {
+      versions.push(version);
+      told();
+    };
+    const gone = new AbortController();
+    const watch = hub.watch(1, 0, sink.take, gone.signal, rules);
+    const others: string[] = [];
+    const other = hub.watch(2, 0, sink.take, gone.signal, async (version) => {
+      others.push(version);
+    });
+    const last = new Promise<void>((resolve) => {
+      told = resolve;
+    });
+    hub.rulesChanged(1, 'a');
+    hub.rulesChanged(1, 'b');
+    await last;
+    const alert = sink.until(1);
+    store.add();
+    hub.wake(1);
+    await alert;
+    expect(versions).toEqual(['b']);
+    expect(others).toEqual([]);
+    gone.abort();
+    await Promise.all([watch, other]);
+  });
 });

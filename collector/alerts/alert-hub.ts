@@ -13,10 +13,15 @@ const WATCHERS_PER_DEVICE_MAX = 4;
 /** Takes alerts one after another, at its own pace. It resolves when it can take the next, and rejects to end the watch. */
 export type AlertSink = (alert: Alert) => Promise<void>;
 
+/** Takes the version of rules that the device is to evaluate; otherwise as {@link AlertSink}. */
+export type RulesSink = (version: string) => Promise<void>;
+
 interface Watcher {
   woken: boolean;
   wake: (() => void) | undefined;
   ended: boolean;
+  /** The version of rules that is to be told; of several the last. */
+  rules: string | undefined;
 }
 
 /**
@@ -38,6 +43,14 @@ export class AlertHub {
     return count;
   }
 
+  /** A device has other rules to evaluate now: tells whoever watches its alerts, before the next of them. */
+  rulesChanged(deviceId: number, version: string): void {
+    for (const watcher of this.#watchers.get(deviceId) ?? []) {
+      watcher.rules = version;
+      wake(watcher);
+    }
+  }
+
   /** A device has new alerts in the store. */
   wake(deviceId: number): void {
     for (const watcher of this.#watchers.get(deviceId) ?? []) wake(watcher);
@@ -45,11 +58,17 @@ export class AlertHub {
 
   /**
    * Hands every alert of a device with a number above `cursor` to `sink`, those that are there and those that come, until
-   * `signal` aborts, the hub stops or a newer watcher takes the place.
+   * `signal` aborts, the hub stops or a newer watcher takes the place. Rules that change go to `rulesSink`.
    */
-  async watch(deviceId: number, cursor: number, sink: AlertSink, signal: AbortSignal): Promise<void> {
+  async watch(
+    deviceId: number,
+    cursor: number,
+    sink: AlertSink,
+    signal: AbortSignal,
+    rulesSink: RulesSink = async () => {},
+  ): Promise<void> {
     if (this.#stopped || signal.aborted) return;
-    const watcher: Watcher = { woken: true, wake: undefined, ended: false };
+    const watcher: Watcher = { woken: true, wake: undefined, ended: false, rules: undefined };
     const end = () => {
       watcher.ended = true;
       wake(watcher);
@@ -57,7 +76,7 @@ export class AlertHub {
     signal.addEventListener('abort', end, { once: true });
     this.#enter(deviceId, watcher);
     try {
-      await this.#deliver(deviceId, cursor, sink, watcher);
+      await this.#deliver(deviceId, cursor, sink, rulesSink, watcher);
     } finally {
       signal.removeEventListener('abort', end);
       this.#leave(deviceId, watcher);
@@ -75,11 +94,21 @@ export class AlertHub {
     }
   }
 
-  async #deliver(deviceId: number, cursor: number, sink: AlertSink, watcher: Watcher): Promise<void> {
+  async #deliver(
+    deviceId: number,
+    cursor: number,
+    sink: AlertSink,
+    rulesSink: RulesSink,
+    watcher: Watcher,
+  ): Promise<void> {
     let last = cursor;
     while (!watcher.ended) {
       // Before the read: what is stored during it wakes again.
       watcher.woken = false;
+      const { rules } = watcher;
+      watcher.rules = undefined;
+      if (rules !== undefined) await rulesSink(rules);
+      if (watcher.ended) return;
       const page = await this.#store.readAlerts(deviceId, last, WATCH_PAGE);
       for (const alert of page) {
         if (watcher.ended) return;

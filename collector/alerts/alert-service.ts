@@ -8,6 +8,7 @@ import type {
   WatchAlertsResponse,
 } from '@tributary/proto/gen/tributary/v1/alert';
 import type { Logger } from 'pino';
+import type { DeviceRules } from '../rules/device-rules.js';
 import { CallError, statusOf } from '../server/call-error.js';
 import type { AuthenticatedCall } from '../server/caller.js';
 import { unary } from '../server/unary.js';
@@ -18,6 +19,8 @@ import { CallStream } from './call-stream.js';
 export interface AlertServiceOptions {
   store: Pick<Store, 'findDevice' | 'resumeAlerts' | 'acknowledgeAlerts'>;
   hub: AlertHub;
+  /** Rules that devices evaluate by themselves; none where it is absent. */
+  deviceRules?: Pick<DeviceRules, 'changedFor'>;
   /** Who calls, from the certificate; throws a `CallError` for nobody. */
   identityOf: (call: AuthenticatedCall) => Identity;
   clock: Pick<Clock, 'wallUs'>;
@@ -54,7 +57,12 @@ export function alertService(options: AlertServiceOptions): AlertServiceServer {
       logger.warn({ deviceId, cursor }, 'a device has seen more alerts than the store has; was it restored?');
     }
     const sink = (value: Alert) => stream.write({ message: { $case: 'alert', value } });
-    await hub.watch(deviceId, cursor, sink, gone.signal);
+    const rulesSink = (version: string) => stream.write({ message: { $case: 'rulesChanged', value: { version } } });
+    const watching = hub.watch(deviceId, cursor, sink, gone.signal, rulesSink);
+    // What changed since the device registered was told to nobody.
+    const changed = options.deviceRules?.changedFor(deviceId);
+    if (changed !== undefined) hub.rulesChanged(deviceId, changed);
+    await watching;
   }
 
   return {

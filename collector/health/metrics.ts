@@ -17,6 +17,7 @@ export interface DerivedCounters {
   readingsFromFuture: number;
   batchesUndecodable: number;
   batchesFailed: number;
+  transitionsAdopted: number;
 }
 
 /** What the metrics are read from; undefined before the collector has got so far. */
@@ -173,6 +174,11 @@ export function collectorMetrics({
   gauge('alert_watches_open', 'Devices that wait for alerts.', watchers);
   gauge('alerts_waiting', 'Alerts that are not stored yet.', () => derived()?.alertsWaiting ?? 0);
   total('alerts_stored_total', 'Transitions of incidents that were stored.', () => derived()?.alertsStored ?? 0);
+  total(
+    'transitions_adopted_total',
+    'Transitions of incidents that devices evaluate themselves, taken over.',
+    () => derived()?.transitionsAdopted ?? 0,
+  );
   total(
     'rule_readings_ignored_total',
     'Readings that rules did not see because later ones had come before.',

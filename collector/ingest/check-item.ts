@@ -55,7 +55,7 @@ export function checkEnvelope(item: Item, epoch: EpochSession, limits: IngestLim
   }
   if (item.sequence > epoch.highest + limits.sequencesAheadMax) return future;
   if (item.kind === ItemKind.BATCH || item.kind === ItemKind.DECLARATION) return undefined;
-  if (item.kind === ItemKind.THINNED_BATCH) return undefined;
+  if (item.kind === ItemKind.THINNED_BATCH || item.kind === ItemKind.TRANSITION) return undefined;
   if (item.kind === ItemKind.UNSPECIFIED) return rejected(RejectionReason.MALFORMED, 'kind: none is given');
   return unknownEncoding;
 }

@@ -8,6 +8,7 @@ import {
 } from '@tributary/proto/gen/tributary/v1/series';
 import { EPOCH_BYTES } from '@tributary/proto/items/item';
 import { ANCHORS_PER_EPOCH_MAX, CLOCK_ID_MAX, SEGMENTS_PER_EPOCH_MAX } from '../store/store.js';
+import { checkMap, checkText } from './check-text.js';
 
 /** Limits of what a registration may say. */
 export interface RegistrationLimits {
@@ -20,14 +21,9 @@ const NAME_BYTES_MAX = 128;
 const UNIT_BYTES_MAX = 32;
 const BOOT_ID_BYTES_MAX = 64;
 /** Labels and attributes are what people filter by: a few short words, as in Prometheus. */
-const LABELS_MAX = 32;
-const LABEL_KEY_BYTES_MAX = 64;
-const LABEL_VALUE_BYTES_MAX = 256;
+const LABEL_LIMITS = { entriesMax: 32, keyBytesMax: 64, valueBytesMax: 256 };
 const VERSION_BYTES_MAX = 64;
 const START_ID_BYTES = 16;
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not stand in a name
-const CONTROL = /[\u0000-\u001f\u007f]/;
 
 export interface RegistrationProblem {
   /** `too-many-series` is a device that would flood the catalogue. */
@@ -50,7 +46,6 @@ export function checkRegistration(
   return detail === undefined ? undefined : { reason: 'invalid', detail };
 }
 
-/** Strings are UTF-8 by then: the protobuf reader has replaced what was not, and the replacement character is refused. */
 function problemOf(request: RegisterRequest, limits: RegistrationLimits): string | undefined {
   if (request.startId.length !== START_ID_BYTES) return `start_id: ${request.startId.length} bytes; 16 are needed`;
   const { epochs, series, segments, anchors } = request;
@@ -67,7 +62,8 @@ function problemOf(request: RegisterRequest, limits: RegistrationLimits): string
   }
   return (
     checkText('agent_version', request.agentVersion, 0, VERSION_BYTES_MAX) ??
-    checkMap('attributes', request.attributes) ??
+    checkText('rules_version', request.rulesVersion, 0, VERSION_BYTES_MAX) ??
+    checkMap('attributes', request.attributes, LABEL_LIMITS) ??
     checkSeries(series, limits.seriesPerDeviceMax) ??
     checkSegments(segments) ??
     checkAnchors(anchors)
@@ -83,7 +79,7 @@ function checkSeries(series: readonly SeriesDeclaration[], seriesMax: number): s
     const problem =
       checkText('series.name', name, 1, NAME_BYTES_MAX) ??
       checkText('series.unit', unit, 0, UNIT_BYTES_MAX) ??
-      checkMap('series.labels', labels);
+      checkMap('series.labels', labels, LABEL_LIMITS);
     if (problem !== undefined) return problem;
     if (type !== ValueType.DOUBLE && type !== ValueType.BOOLEAN && type !== ValueType.STRING) {
       return `series.type: ${type} of series ${id}; double, boolean and string are known`;
@@ -135,26 +131,5 @@ function checkAnchors(anchors: readonly ClockAnchor[]): string | undefined {
       return `anchors.state: ${state} of anchor ${id}; 0 to ${ClockState.PLACED} are known`;
     }
   }
-  return undefined;
-}
-
-function checkMap(field: string, map: Readonly<Record<string, string>>): string | undefined {
-  const keys = Object.keys(map);
-  if (keys.length > LABELS_MAX) return `${field}: ${keys.length}; at most ${LABELS_MAX} are taken`;
-  for (const key of keys) {
-    const problem =
-      checkText(`${field} key`, key, 1, LABEL_KEY_BYTES_MAX) ??
-      checkText(`${field}.${key}`, map[key], 0, LABEL_VALUE_BYTES_MAX);
-    if (problem !== undefined) return problem;
-  }
-  return undefined;
-}
-
-function checkText(field: string, text: string, minBytes: number, maxBytes: number): string | undefined {
-  const length = Buffer.byteLength(text);
-  if (length < minBytes) return `${field}: empty; a text is needed`;
-  if (length > maxBytes) return `${field}: ${length} bytes; at most ${maxBytes} are taken`;
-  if (CONTROL.test(text)) return `${field}: it has control characters`;
-  if (text.includes('\ufffd')) return `${field}: it is not UTF-8`;
   return undefined;
 }

@@ -1,5 +1,6 @@
 import type { Batch } from '@tributary/proto/batch/batch';
 import type { Lane } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { IncidentTransition } from '@tributary/proto/gen/tributary/v1/transition';
 import type { CatalogueSeries, Quality } from '../store/store.js';
 
 /** A batch that was stored just now: not a duplicate, not a fork. Its columns are valid until `follow` returns. */
@@ -24,6 +25,20 @@ export interface CommittedBatch {
   readonly batch: Batch;
 }
 
+/** A transition of an incident that a device evaluates, which was stored just now. */
+export interface CommittedTransition {
+  readonly deviceId: number;
+  /** The device's commit position. */
+  readonly position: number;
+  readonly lane: Lane;
+  /** Event times as they were resolved when it came, microseconds since the Unix epoch. */
+  readonly startedAtUs: number;
+  readonly transitionAtUs: number;
+  /** The series that the incident is about; undefined when it is about the device. */
+  readonly series: CatalogueSeries | undefined;
+  readonly transition: IncidentTransition;
+}
+
 /** What follows from committed data: rollups, rules, alerts. */
 export interface Follower {
   /**
@@ -32,6 +47,10 @@ export interface Follower {
    * not throw; the batches' memory is handed out again when it returns.
    */
   follow(batches: readonly CommittedBatch[], nowUs: number): void;
+  /**
+   * Transitions of one commit, before its batches are followed; otherwise as `follow`.
+   */
+  adopt?(transitions: readonly CommittedTransition[]): void;
   /**
    * No live reading of this device older than `watermarkUs` (microseconds since the Unix epoch) will come. Called after
    * the batches that came before it were followed; it never goes back for one device.

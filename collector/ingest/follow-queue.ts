@@ -1,6 +1,7 @@
+import type { IncidentTransition } from '@tributary/proto/gen/tributary/v1/transition';
 import { type DeviceCommitOutcome, ItemOutcome } from '../store/store.js';
 import type { CommitGroup, DevicePart } from './commit-group.js';
-import type { Follower } from './committed.js';
+import type { CommittedTransition, Follower } from './committed.js';
 import type { PendingItem } from './pending-item.js';
 
 /**
@@ -103,6 +104,7 @@ export class FollowQueue {
     const { slice, outcomes, nowUs } = commit;
     const { follower, bug } = this.#options;
     const batches: PendingItem[] = [];
+    const transitions: CommittedTransition[] = [];
     const from = commit.next;
     let readings = 0;
     while (commit.next < slice.length && readings < READINGS_PER_TURN) {
@@ -112,13 +114,16 @@ export class FollowQueue {
       const { items } = slice[at];
       for (let index = 0; index < items.length; index++) {
         const item = items[index];
-        if (outcome.items[index] !== ItemOutcome.Stored || item.decoded === undefined) continue;
+        if (outcome.items[index] !== ItemOutcome.Stored) continue;
         item.position = outcome.position;
+        if (item.transition !== undefined) transitions.push(committedTransition(item, item.transition));
+        if (item.decoded === undefined) continue;
         batches.push(item);
         readings += item.readings + item.kept;
       }
     }
     try {
+      if (transitions.length > 0) follower.adopt?.(transitions);
       if (batches.length > 0) follower.follow(batches, nowUs);
       for (let at = from; at < commit.next; at++) {
         const outcome = outcomes[at];
@@ -139,4 +144,17 @@ export class FollowQueue {
       bug(error, 'following a watermark');
     }
   }
+}
+
+function committedTransition(item: PendingItem, transition: IncidentTransition): CommittedTransition {
+  const { deviceId, position, lane, firstUs: startedAtUs, lastUs: transitionAtUs, series } = item;
+  return {
+    deviceId,
+    position,
+    lane,
+    startedAtUs,
+    transitionAtUs,
+    series: series[transition.seriesId],
+    transition,
+  };
 }

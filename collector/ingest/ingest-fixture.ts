@@ -18,7 +18,7 @@ import {
   ItemOutcome,
   type RegisteredDevice,
 } from '../store/store.js';
-import type { CommittedBatch, Follower } from './committed.js';
+import type { CommittedBatch, CommittedTransition, Follower } from './committed.js';
 import { IngestCore } from './ingest-core.js';
 import { defaultIngestLimits, type IngestLimits } from './ingest-limits.js';
 import type { UploadFault, UploadHost, UploadStream } from './upload-stream.js';
@@ -162,6 +162,7 @@ export class Bench {
   readonly commits: (readonly DeviceCommit[])[] = [];
   readonly followed: { deviceId: number; sequence: number; firstValue: number; position: number; offsetUs: number }[] =
     [];
+  readonly adopted: CommittedTransition[] = [];
   readonly watermarks: number[] = [];
   readonly bugs: unknown[] = [];
   readonly uncertain: number[] = [];
@@ -180,6 +181,9 @@ export class Bench {
     const follower: Follower = {
       follow: (batches) => {
         for (const batch of batches) this.followed.push(remember(batch));
+      },
+      adopt: (transitions) => {
+        this.adopted.push(...transitions);
       },
       watermark: (_deviceId, watermarkUs) => {
         this.watermarks.push(watermarkUs);

@@ -7,6 +7,7 @@ import {
   type LedgerEntry,
   type RejectionReason,
 } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { IncidentTransition } from '@tributary/proto/gen/tributary/v1/transition';
 import type { Item } from '@tributary/proto/items/item';
 import type { CatalogueSeries, CheckedItem, Quality } from '../store/store.js';
 import { lineSequence } from '../store/thinned-item.js';
@@ -47,6 +48,8 @@ export class PendingItem implements CheckedItem, CommittedBatch {
   series: readonly (CatalogueSeries | undefined)[];
   /** Absent for a declaration, and for an item that is known to be stored. */
   decoded: Batch | undefined = undefined;
+  /** Present for a transition that is not known to be stored. */
+  transition: IncidentTransition | undefined = undefined;
   position = 0;
   /** What the decoded batch takes in memory. */
   decodedBytes = 0;

@@ -1,6 +1,7 @@
 import type { Clock } from '@tributary/core/clock/clock';
 import type { DurableState, RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
 import { ItemKind } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { DeviceRules } from '../rules/device-rules.js';
 import type { DeviceName, RegisteredEpoch, Store } from '../store/store.js';
 import { checkRegistration } from './check-registration.js';
 import type { IngestCore } from './ingest-core.js';
@@ -20,12 +21,21 @@ export interface RegisterDependencies {
   clock: Clock;
   core: Pick<IngestCore, 'registered' | 'counters'>;
   limits: IngestLimits;
+  /** Which rules the device evaluates by itself; none where it is absent. */
+  deviceRules?: Pick<DeviceRules, 'registered'>;
   /** Tells whoever follows the data who the device is, before its first commit. */
   introduce?: (deviceId: number, name: DeviceName) => void;
 }
 
 /** Field numbers of the batch's columnar bodies that this collector reads; see FORMAT.md. */
 const ENCODINGS: readonly number[] = [4];
+
+const ITEM_KINDS: readonly ItemKind[] = [
+  ItemKind.BATCH,
+  ItemKind.DECLARATION,
+  ItemKind.TRANSITION,
+  ItemKind.THINNED_BATCH,
+];
 
 /**
  * Ranges that an answer names for one epoch. A device sends in order, so there are few; what is not named is sent again
@@ -38,7 +48,7 @@ const RANGES_MAX = 1024;
  * Rejects with the store's error when the store is away.
  */
 export async function register(
-  { store, clock, core, limits, introduce }: RegisterDependencies,
+  { store, clock, core, limits, introduce, deviceRules }: RegisterDependencies,
   name: DeviceName,
   request: RegisterRequest,
 ): Promise<RegisterResult> {
@@ -90,8 +100,8 @@ export async function register(
     segmentsKnown: knownFromFirst(first.segments),
     alertCursor: device.alertCursor,
     anchorsKnown: knownFromFirst(first.anchors),
-    rules: undefined,
-    itemKinds: [ItemKind.BATCH, ItemKind.DECLARATION, ItemKind.THINNED_BATCH],
+    rules: deviceRules?.registered(device.deviceId, name, request.attributes, request.rulesVersion),
+    itemKinds: [...ITEM_KINDS],
   };
   return { outcome: 'registered', response, corrected };
 }

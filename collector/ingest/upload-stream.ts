@@ -13,6 +13,7 @@ import { decodeUploadMessage } from '@tributary/proto/items/upload-wire';
 import type { DeviceName } from '../store/store.js';
 import { checkBatch, checkDeclaration, checkEnvelope, flagFuture, type Refusal } from './check-item.js';
 import { checkThinned } from './check-thinned.js';
+import { checkTransition } from './check-transition.js';
 import type { DeviceSession, EpochSession } from './device-session.js';
 import type { GroupCommitter } from './group-commit.js';
 import type { IngestCounters } from './ingest-counters.js';
@@ -257,6 +258,8 @@ export class UploadStream implements ItemOwner {
         return checkBatch(pending, committer.group.arena, batchLimits, this.#nowUs);
       case ItemKind.THINNED_BATCH:
         return checkThinned(pending, committer.group.arena, limits, batchLimits, this.#nowUs);
+      case ItemKind.TRANSITION:
+        return checkTransition(pending);
       default:
         return checkDeclaration(pending, limits);
     }

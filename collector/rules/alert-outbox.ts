@@ -1,4 +1,5 @@
 import type { Clock, Scheduler } from '@tributary/core/clock/clock';
+import { RuleAuthority } from '@tributary/proto/gen/tributary/v1/alert';
 import type { AlertRecord, Store } from '../store/store.js';
 
 /** Alerts of one transaction: enough to be cheap, few enough not to hold up commits. */
@@ -87,7 +88,10 @@ export class AlertOutbox {
   /** All of them, not the added alone: an attempt that failed may have stored some, and a wake too many changes nothing. */
   #wake(batch: readonly AlertRecord[]): void {
     const devices = new Set<number>();
-    for (const { deviceId, alert } of batch) if (!alert.late) devices.add(deviceId);
+    // Of what a device evaluates itself, only the store knows whether the end is late.
+    for (const { deviceId, alert } of batch) {
+      if (!alert.late || alert.authority === RuleAuthority.DEVICE) devices.add(deviceId);
+    }
     for (const deviceId of devices) this.#options.wake(deviceId);
   }
 

@@ -2,9 +2,10 @@ import type { Clock, Scheduler } from '@tributary/core/clock/clock';
 import { type CompiledRule, compileRule } from '@tributary/core/rules/compiled-rule';
 import type { Rule } from '@tributary/core/rules/rule';
 import type { Logger } from 'pino';
-import type { CommittedBatch, Follower } from '../ingest/committed.js';
+import type { CommittedBatch, CommittedTransition, Follower } from '../ingest/committed.js';
 import { RollupBuffer } from '../rollups/rollup-buffer.js';
 import type { Derived, DerivedMark, DeviceName, RuleStateRow, Store, StoredSeries } from '../store/store.js';
+import { adoptedAlert } from './adopted-alert.js';
 import { AlertOutbox } from './alert-outbox.js';
 import { portionsOf } from './derived-portions.js';
 import { Digest } from './digest.js';
@@ -82,6 +83,7 @@ export class DerivedPipeline implements Follower {
   /** What a save had taken is lost to this process. Whatever is saved behind it would move the marks past it. */
   #saveFailed: unknown;
   #batchesFailed = 0;
+  #adopted = 0;
   #catchingUp: Promise<void> | undefined;
   #cancelTimer: (() => void) | undefined;
   /** The time has come to save everything. */
@@ -145,6 +147,12 @@ export class DerivedPipeline implements Follower {
     this.#scheduleFlush();
   }
 
+  adopt(transitions: readonly CommittedTransition[]): void {
+    for (const committed of transitions) {
+      if (!this.#passBy(committed.deviceId, committed.position)) this.#adopt(committed);
+    }
+  }
+
   committed(deviceId: number, position: number): void {
     if (!this.#passBy(deviceId, position)) this.#mark(deviceId, position);
     if (this.#behind.size > 0) void this.#catchUp();
@@ -198,6 +206,7 @@ export class DerivedPipeline implements Follower {
       readingsFromFuture: this.#digest.readingsFromFuture,
       batchesUndecodable: this.#replay.undecodable,
       batchesFailed: this.#batchesFailed,
+      transitionsAdopted: this.#adopted,
     };
   }
 
@@ -227,6 +236,14 @@ export class DerivedPipeline implements Follower {
         'a batch was left out of rollups and rules: a bug',
       );
     }
+  }
+
+  /** A pipeline that leaves alerts alone leaves these alone too. */
+  #adopt(committed: CommittedTransition): void {
+    const device = this.#rules.devices.get(committed.deviceId);
+    if (device === undefined || this.#options.rules === undefined) return;
+    this.#adopted += 1;
+    this.#outbox.push(adoptedAlert(device.name, committed));
   }
 
   #mark(deviceId: number, position: number): void {
@@ -403,7 +420,12 @@ export class DerivedPipeline implements Follower {
     let newest = digested;
     for (const stored of page) {
       if (kept !== undefined && stored.position <= kept.position) this.#rollups.fromUs = kept.beforeUs;
-      this.#replay.decode(stored, catalogues.get(stored.epochId) ?? [], (batch) => this.#take(batch, nowUs));
+      this.#replay.decode(
+        stored,
+        catalogues.get(stored.epochId) ?? [],
+        (batch) => this.#take(batch, nowUs),
+        (transition) => this.#adopt(transition),
+      );
       this.#rollups.fromUs = Number.NEGATIVE_INFINITY;
       newest = Math.max(newest ?? 0, stored.position);
     }

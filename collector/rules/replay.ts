@@ -1,9 +1,10 @@
 import { DecodeArena } from '@tributary/proto/batch/arena';
 import { BatchError } from '@tributary/proto/batch/batch-error';
 import { decodeBatch } from '@tributary/proto/batch/decode';
-import type { CommittedBatch } from '../ingest/committed.js';
+import type { CommittedBatch, CommittedTransition } from '../ingest/committed.js';
 import type { CatalogueSeries, Store, StoredItems } from '../store/store.js';
 import { batchBytes, hasReadings, lineSequence } from '../store/thinned-item.js';
+import { storedTransition } from './stored-transition.js';
 
 /** Reads committed batches back and decodes them as they were followed the first time. */
 export class Replay {
@@ -26,14 +27,20 @@ export class Replay {
     return catalogues;
   }
 
-  /** Hands each batch of `stored` to `take`; its columns are valid during that call only. */
+  /**
+   * Hands each batch of `stored` to `take`, whose columns are valid during that call only, and each transition of a device's
+   * own incidents to `adopt`.
+   */
   decode(
     stored: StoredItems,
     series: readonly (CatalogueSeries | undefined)[],
     take: (batch: CommittedBatch) => void,
+    adopt: (transition: CommittedTransition) => void,
   ): void {
     const { deviceId, epochId, epoch, position } = stored;
     for (const item of stored.items) {
+      const transition = storedTransition(item, stored, series);
+      if (transition !== undefined) adopt(transition);
       if (!hasReadings(item.kind)) continue;
       const { sequence, offsetUs, lastUs, quality, lane } = item;
       this.#arena.reset();

@@ -21,6 +21,9 @@ const STORE_MS = 5000;
 /** Inside the step of derived data: what receivers have not taken by then is told by the next process. */
 const NOTIFY_MS = 2000;
 
+/** The longest that an orderly end takes, in milliseconds: what a service manager has to give before it kills. */
+export const SHUT_DOWN_MS_MAX = DRAIN_MS + CALLS_MS + DERIVED_MS + STORE_MS;
+
 /** Whether ingest is idle is looked at this often. */
 const POLL_MS = 10;
 

@@ -7,6 +7,7 @@ import { describeIngest } from './conformance/ingest.js';
 import { describeNotifications } from './conformance/notifications.js';
 import { describeReads } from './conformance/reads.js';
 import { describeThinned } from './conformance/thinned.js';
+import { describeTransitions } from './conformance/transitions.js';
 import type { Store } from './store.js';
 
 /** How the suite comes by stores; each implementation says it in its test. */
@@ -35,6 +36,7 @@ export function describeStore(name: string, target: StoreUnderTest): void {
     describeReads(under);
     describeThinned(under);
     describeCopies(under);
+    describeTransitions(under);
 
     it('rejects with a StoreError once it is closed', async () => {
       await register(store, 'd');

@@ -6,6 +6,8 @@ export type FailpointName =
   | 'upload-send'
   | 'upload-rotate'
   | 'upload-acknowledged'
+  | 'rule-found'
+  | 'rule-written'
   | 'action-begin'
   | 'action-end'
   | 'store-before-commit'

@@ -8,6 +8,9 @@ const fileBytesMax = 1024 * 1024;
 /** Any bit for group or others. */
 const foreignModeBits = 0o077;
 
+/** The same without reading by the group. */
+const foreignModeBitsOfRoot = 0o037;
+
 /**
  * Reads a small file that a configuration names; `what` says in words what belongs in it, such as `the PEM file with the
  * private key`. Throws a `TributaryError` with code `config` that names the file and the remedy.
@@ -47,12 +50,17 @@ export function privateKeyIn(file: string, pem: Buffer): KeyObject {
   }
 }
 
-/** Refuses a file with a secret that others than its owner may read or change. `what` is `private key`, for one. */
+/**
+ * Refuses a file with a secret that others than its owner may read or change. `what` is `private key`, for one. Root may let
+ * a group read its own file, as Kubernetes mounts a Secret for a user that is not root; a file that belongs to whoever runs
+ * this is for that user alone. PostgreSQL has the same rule for its server key.
+ */
 export function checkOwnerOnly(file: string, what: string): void {
   // Windows has no such bits; Node reports 0o666 for every file there.
   if (process.platform === 'win32') return;
-  const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0;
-  if ((mode & foreignModeBits) !== 0) {
+  const { mode, uid } = statSync(file, { throwIfNoEntry: false }) ?? { mode: 0, uid: 0 };
+  const isOfRoot = uid === 0 && process.getuid?.() !== 0;
+  if ((mode & (isOfRoot ? foreignModeBitsOfRoot : foreignModeBits)) !== 0) {
     const octal = (mode & 0o777).toString(8).padStart(4, '0');
     throw wrongFile(file, `other users can read or change this ${what} (mode ${octal}); run: chmod 600 ${file}`);
   }

@@ -8,7 +8,7 @@ export interface TlsFiles {
   ca: string;
   /** This side's certificate, followed by intermediate certificates where there are any. */
   cert: string;
-  /** The private key of `cert`, readable by its owner alone. */
+  /** The private key of `cert`, readable by its owner alone; one that is root's, by a group of this process too. */
   key: string;
 }
 

@@ -1,10 +1,16 @@
 import { type DestinationStream, destination, type Logger, type LoggerOptions, pino, stdTimeFunctions } from 'pino';
+import { isJournal, withPriorities } from './journal.js';
 
 /** From the most to the least talkative. `error` means that data was lost. */
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-/** JSON lines on standard error (standard output belongs to a command's result), or into `stream`. */
+const STANDARD_ERROR = 2;
+
+/**
+ * JSON lines on standard error (standard output belongs to a command's result), or into `stream`. Where standard error is
+ * the journal, each line has its priority before it.
+ */
 export function createLogger(name: string, level: LogLevel, stream?: DestinationStream): Logger {
   const options: LoggerOptions = {
     name,
@@ -14,6 +20,11 @@ export function createLogger(name: string, level: LogLevel, stream?: Destination
     formatters: { level: (label) => ({ level: label }) },
     timestamp: stdTimeFunctions.isoTime,
   };
+  return pino({ ...options, name }, stream ?? standardError());
+}
+
+function standardError(): DestinationStream {
   // Synchronous, so that the last words before an exit are written.
-  return pino({ ...options, name }, stream ?? destination({ fd: 2, sync: true }));
+  const stream = destination({ fd: STANDARD_ERROR, sync: true });
+  return isJournal(STANDARD_ERROR, process.env) ? withPriorities(stream) : stream;
 }

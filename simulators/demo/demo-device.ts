@@ -13,6 +13,8 @@ export class DemoDevice {
   waiting = 0;
   stored = 0;
   alertsFiring = 0;
+  /** Of its own rules, which it acted upon while no collector could be reached. */
+  actedWhileCutOff = 0;
   private link = 'starting';
   private alert = '';
 
@@ -21,16 +23,22 @@ export class DemoDevice {
     private readonly source: string,
     private readonly socket: string,
     private readonly onEvent: (text: string) => void,
+    private readonly isCutOff: () => boolean,
   ) {}
 
   /** Takes a line of the agent's log. */
   log(line: Record<string, unknown>): void {
     if (line.msg === 'the agent has stopped') this.produced = Number(line.readings);
-    if (typeof line.incident !== 'string' || typeof line.msg !== 'string') return;
+    if (typeof line.msg !== 'string' || !line.msg.startsWith('alert ')) return;
     const firing = line.msg.endsWith('firing');
-    if (firing) this.alertsFiring++;
+    // What the device has judged itself has no number of the collector.
+    const isOwn = line.alert === 0;
+    const isCutOff = this.isCutOff();
+    if (firing && !isOwn) this.alertsFiring++;
+    if (firing && isOwn && isCutOff) this.actedWhileCutOff++;
     this.alert = `${firing ? 'firing' : 'resolved'}: ${line.rule}`;
-    this.onEvent(`${this.name} received: ${line.msg} (value ${line.value} ${line.unit ?? ''})`);
+    const how = isOwn ? `acts by itself${isCutOff ? ', cut off' : ''}` : 'received';
+    this.onEvent(`${this.name} ${how}: ${line.msg} (value ${line.value} ${line.unit ?? ''})`);
   }
 
   /** Asks the agent for its status; an agent that does not answer right now is shown as it was. */

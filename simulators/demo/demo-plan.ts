@@ -35,7 +35,8 @@ export interface DemoMoment {
 export function demoMoment(plan: DemoPlan, elapsedS: number): DemoMoment {
   const at = Number.isFinite(plan.periodS) ? elapsedS % plan.periodS : elapsedS;
   const cutOff = at >= plan.outageAtS && at < plan.outageAtS + plan.outageS;
-  // It also gets warm while the link is cut: the alert comes when the readings do.
+  // It also gets warm while the link is cut: the device acts by its own rule at once, and the alert of the collector's rule
+  // comes when the readings do.
   const duringOutage = at >= plan.outageAtS + plan.outageS * 0.3 && at < plan.outageAtS + plan.outageS + 3;
   const hot = (at >= plan.heatAtS && at < plan.heatAtS + plan.heatS) || duringOutage;
   const left = (until: number) => `${Math.max(0, Math.ceil(until - at))} s`;
@@ -43,6 +44,7 @@ export function demoMoment(plan: DemoPlan, elapsedS: number): DemoMoment {
   if (at < plan.heatAtS)
     next = `in ${left(plan.heatAtS)} the greenhouse gets too warm, and an alert comes back to its device`;
   else if (at < plan.outageAtS) next = `in ${left(plan.outageAtS)} the collector is cut off`;
-  else if (cutOff) next = `in ${left(plan.outageAtS + plan.outageS)} the link comes back`;
+  else if (cutOff)
+    next = `the greenhouse acts by itself when it gets too warm; in ${left(plan.outageAtS + plan.outageS)} the link comes back`;
   return { cutOff, hot, next };
 }

@@ -1,3 +1,4 @@
+import { type Alert, AlertState, RuleAuthority } from '@tributary/proto/gen/tributary/v1/alert';
 import type { EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
 import type { DemoDevice } from './demo-device.js';
 
@@ -11,14 +12,26 @@ export interface DemoResult {
   outages: number;
   alertsFired: number;
   alertsDelivered: number;
+  /** Incidents that devices have judged themselves: those that they acted upon, and those that the collector has. */
+  deviceIncidents: number;
+  deviceIncidentsAdopted: number;
+  /** Of their beginnings, those that were acted upon while the collector was cut off. */
+  actedWhileCutOff: number;
+  /** Transitions that a device acted upon more than once. */
+  actedTwice: number;
 }
 
-/** `produced` is what the agents said when they ended, and so does not come from the collector that is judged by it. */
+/**
+ * `produced` is what the agents said when they ended, and so does not come from the collector that is judged by it. `acted` is
+ * what devices did by themselves, `STATE INCIDENT` each.
+ */
 export function demoResult(
   devices: readonly DemoDevice[],
   epochs: readonly EpochAudit[],
   outages: number,
-  alertsFired: number,
+  alerts: readonly Alert[],
+  acted: readonly string[],
+  actedWhileCutOff: number,
 ): DemoResult {
   const sum = (of: (epoch: EpochAudit) => number) => epochs.reduce((total, epoch) => total + of(epoch), 0);
   const produced = devices.reduce((total, device) => total + device.produced, 0);
@@ -31,9 +44,23 @@ export function demoResult(
     missing: produced - stored - declared,
     duplicates: sum((epoch) => epoch.doubled),
     outages,
-    alertsFired,
+    alertsFired: alerts.filter(isToldByCollector).length,
     alertsDelivered: devices.reduce((total, device) => total + device.alertsFiring, 0),
+    deviceIncidents: new Set(acted.map((line) => line.split(' ')[1])).size,
+    deviceIncidentsAdopted: new Set(
+      alerts.filter(isOfDevice).map(({ incidentId }) => Buffer.from(incidentId).toString('hex')),
+    ).size,
+    actedWhileCutOff,
+    actedTwice: acted.length - new Set(acted).size,
   };
+}
+
+function isOfDevice({ authority }: Alert): boolean {
+  return authority === RuleAuthority.DEVICE;
+}
+
+function isToldByCollector(alert: Alert): boolean {
+  return alert.state === AlertState.FIRING && !alert.late && !isOfDevice(alert);
 }
 
 export function printResult(result: DemoResult, json: boolean): void {
@@ -53,5 +80,10 @@ export function printResult(result: DemoResult, json: boolean): void {
   console.log(`  stored twice             ${result.duplicates}`);
   console.log(`  outages survived         ${result.outages}`);
   console.log(`  alerts fired, delivered  ${result.alertsFired}, ${result.alertsDelivered}`);
+  console.log(
+    `  device's own incidents   ${result.deviceIncidents}, ${result.deviceIncidentsAdopted} of them at the collector`,
+  );
+  console.log(`  acted upon cut off       ${result.actedWhileCutOff}`);
+  console.log(`  acted upon twice         ${result.actedTwice}`);
   console.log(`  ${verdict}`);
 }

@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { presetModel } from '@tributary/agent/sensors/models/presets';
-import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
 import { VirtualBoard } from '../board/virtual-board.js';
 import { TcpProxy } from '../link/tcp-proxy.js';
 import { Observer } from '../rig/observer.js';
@@ -10,11 +9,13 @@ import { DemoDevice } from './demo-device.js';
 import { demoMoment, demoPlan } from './demo-plan.js';
 import { type DemoResult, demoResult, printResult } from './demo-result.js';
 import { writeReplayTable } from './replay-table.js';
+import { Vent } from './vent.js';
 import { type DemoView, Screen } from './view.js';
 
 /**
  * `npm start`: a collector and three agents on this machine, each a process of its own, with a throw-away PKI; an outage
- * before your eyes; an alert that comes back to its device; and at the end the proof that every reading is accounted for.
+ * before your eyes; an alert that comes back to its device, and one that the device acts upon by itself while nobody can be
+ * reached; and at the end the proof that every reading is accounted for.
  */
 const PICTURE_MS = 500;
 
@@ -30,6 +31,16 @@ const RULES = {
       clear: 32,
       severity: 'warning',
       annotations: { summary: '{{series}} of {{device}} is {{value}}' },
+    },
+    {
+      // The device judges it and acts upon it by itself, online or not.
+      name: 'greenhouse-vent',
+      select: { name: 'temperature', device: 'greenhouse' },
+      above: 35,
+      clear: 32,
+      evaluate: 'device',
+      severity: 'critical',
+      annotations: { summary: 'the vent opens at {{value}}' },
     },
   ],
 };
@@ -60,6 +71,7 @@ class Demo {
   private readonly events: string[] = [];
   private readonly devices: DemoDevice[] = [];
   private outages = 0;
+  private readonly vent: Vent;
   private cutOff = false;
 
   private constructor(
@@ -68,7 +80,9 @@ class Demo {
     private readonly observer: Observer,
     private readonly board: VirtualBoard,
     private readonly seconds: number | undefined,
-  ) {}
+  ) {
+    this.vent = new Vent(rig.path('vent'), rig.path('vent.log'));
+  }
 
   static async start(rig: Rig, seconds: number | undefined, failed: (message: string) => void): Promise<Demo> {
     writeFileSync(rig.path('rules.yaml'), JSON.stringify(RULES));
@@ -90,13 +104,19 @@ class Demo {
     board.plug();
     const demo = new Demo(rig, proxy, observer, board, seconds);
     writeReplayTable(rig.path('pump.csv'));
-    await demo.startDevice('greenhouse', 'board on a serial port', failed, {
-      type: 'serial',
-      name: 'board',
-      path: rig.path('ttyBoard'),
-      format: 'json',
-      fields: { temperature: { unit: 'Cel' }, humidity: { unit: '%' }, door: {} },
-    });
+    await demo.startDevice(
+      'greenhouse',
+      'board on a serial port',
+      failed,
+      {
+        type: 'serial',
+        name: 'board',
+        path: rig.path('ttyBoard'),
+        format: 'json',
+        fields: { temperature: { unit: 'Cel' }, humidity: { unit: '%' }, door: {} },
+      },
+      { alerts: [demo.vent.action] },
+    );
     await demo.startDevice('pump-7', 'replayed recording', failed, {
       type: 'replay',
       name: 'recording',
@@ -123,13 +143,15 @@ class Demo {
     source: string,
     failed: (message: string) => void,
     config: Record<string, unknown>,
+    settings: Record<string, unknown> = {},
   ): Promise<void> {
-    const device = new DemoDevice(name, source, this.rig.path(`${name}.sock`), (text) => this.event(text));
+    const event = (text: string) => this.event(text);
+    const device = new DemoDevice(name, source, this.rig.path(`${name}.sock`), event, () => this.cutOff);
     this.devices.push(device);
     const hooks = { onLog: (line: Record<string, unknown>) => device.log(line), onFailure: failed };
     // Short streams: who watches sees the buffer empty as soon as the collector has what was in it.
     const collector = { streamAge: '500ms' };
-    device.child = await this.rig.agent(name, this.proxy.port, { collector, sources: [config] }, hooks);
+    device.child = await this.rig.agent(name, this.proxy.port, { collector, ...settings, sources: [config] }, hooks);
   }
 
   private get elapsedS(): number {
@@ -201,8 +223,8 @@ class Demo {
     for (const device of this.devices) await device.child?.stop();
     const epochs = await this.observer.audit();
     const alerts = await this.observer.alerts('');
-    const fired = alerts.filter((alert) => alert.state === AlertState.FIRING && !alert.late).length;
-    return demoResult(this.devices, epochs, this.outages, fired);
+    const acted = this.devices.reduce((total, device) => total + device.actedWhileCutOff, 0);
+    return demoResult(this.devices, epochs, this.outages, alerts, this.vent.done(), acted);
   }
 
   async close(): Promise<void> {

@@ -37,6 +37,10 @@ describe('the demo', () => {
     expect(result.stored + result.declared).toBe(result.produced);
     expect(result.alertsDelivered).toBeGreaterThanOrEqual(1);
     expect(result.alertsDelivered).toBe(result.alertsFired);
+    expect(result.actedWhileCutOff).toBeGreaterThanOrEqual(1);
+    expect(result.deviceIncidents).toBeGreaterThanOrEqual(result.actedWhileCutOff);
+    expect(result.deviceIncidentsAdopted).toBe(result.deviceIncidents);
+    expect(result.actedTwice).toBe(0);
     expect(code, err).toBe(0);
     expect(made.size).toBeGreaterThan(0);
     expect(demoFolders().filter((folder) => made.has(folder))).toEqual([]);

@@ -16,7 +16,7 @@ const TRUST_DOMAIN = 'rig.test';
 const CERTIFICATE_DAYS = 2;
 
 /** The repository's root, as seen from the built file. */
-const root = fileURLToPath(new URL('../../../', import.meta.url));
+export const root = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** The command line that a user of the package runs. */
 export const programFile = (name: 'agent' | 'collector') => join(root, name, 'bin', `tributary-${name}.mjs`);
@@ -44,14 +44,20 @@ export class Rig {
   /** Of every certificate, because none may outlive its CA. */
   private readonly issuedMs = Date.now();
 
-  private constructor(readonly folder: string) {}
+  private constructor(
+    readonly folder: string,
+    private readonly program: typeof programFile,
+  ) {}
 
-  /** Makes the folder, inside the repository where the path is short enough for a socket, and the CA. */
-  static async create(name: string): Promise<Rig> {
+  /**
+   * Makes the folder, inside the repository where the path is short enough for a socket, and the CA. `program` says which
+   * command lines run; those of the workspace by default.
+   */
+  static async create(name: string, program: typeof programFile = programFile): Promise<Rig> {
     const base = join(root, '.run');
     const home = base.length <= FOLDER_LENGTH_MAX ? base : tmpdir();
     mkdirSync(home, { recursive: true });
-    const rig = new Rig(mkdtempSync(join(home, `${name}-`)));
+    const rig = new Rig(mkdtempSync(join(home, `${name}-`)), program);
     const options = rig.pkiOptions();
     await createCa({ ...options, trustDomain: TRUST_DOMAIN });
     await issueServer({ ...options, hosts: ['127.0.0.1', 'localhost'] });
@@ -83,7 +89,7 @@ export class Rig {
     const config = this.collectorConfig(overrides, port);
     const ready = await this.start(
       'collector',
-      [...nodeArgs, programFile('collector'), 'serve', '--config', config],
+      [...nodeArgs, this.program('collector'), 'serve', '--config', config],
       hooks,
       (line) => (typeof line.listen === 'string' ? Number(line.listen.split(':').pop()) : undefined),
     );
@@ -101,7 +107,7 @@ export class Rig {
     const config = this.agentConfig(name, port, overrides);
     const ready = await this.start(
       name,
-      [...nodeArgs, programFile('agent'), 'run', '--config', config],
+      [...nodeArgs, this.program('agent'), 'run', '--config', config],
       hooks,
       (line) => (line.msg === 'the agent is sampling' ? true : undefined),
     );

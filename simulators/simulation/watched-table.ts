@@ -1,4 +1,5 @@
 import type { AlertTable } from '@tributary/agent/buffer/alert-table';
+import type { RuleNote } from '@tributary/agent/buffer/buffer';
 import type {
   BufferedItem,
   BufferState,
@@ -133,6 +134,14 @@ export class WatchedTable implements ItemTable {
 
   putSegment(segment: SegmentDeclaration): void {
     this.#table.putSegment(segment);
+  }
+
+  ruleNotes(): RuleNote[] {
+    return this.#table.ruleNotes();
+  }
+
+  putRuleNote(note: RuleNote): void {
+    this.#table.putRuleNote(note);
   }
 
   anchors(): ClockAnchor[] {

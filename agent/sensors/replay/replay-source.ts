@@ -50,6 +50,8 @@ export class ReplaySource implements Source {
   readonly #table: TableReader;
   readonly #backoff: Backoff;
   #time: ReplayTime;
+  /** When it is to wake up; undefined while it is not asleep. */
+  #wakeAtMs: number | undefined;
   #running: { abort: AbortController; done: Promise<void> } | undefined;
 
   constructor(config: ReplaySourceConfig, host: SourceHost, deps: ReplaySourceDeps) {
@@ -63,6 +65,10 @@ export class ReplaySource implements Source {
     this.#table = new TableReader(this.#stage);
     this.#backoff = new Backoff(deps.random, REOPEN);
     this.#time = new ReplayTime(config.speed, config.rebase);
+  }
+
+  overdueMs(nowMs: number): number {
+    return this.#wakeAtMs === undefined ? 0 : Math.max(0, nowMs - this.#wakeAtMs);
   }
 
   start(): void {
@@ -157,13 +163,16 @@ export class ReplaySource implements Source {
   }
 
   #sleep(delayMs: number, signal: AbortSignal): Promise<void> {
+    const { scheduler } = this.#deps;
     return new Promise<void>((resolve) => {
       const wake = () => {
+        this.#wakeAtMs = undefined;
         cancel();
         signal.removeEventListener('abort', wake);
         resolve();
       };
-      const cancel = this.#deps.scheduler.setTimer(delayMs, wake);
+      this.#wakeAtMs = scheduler.nowMs() + delayMs;
+      const cancel = scheduler.setTimer(delayMs, wake);
       signal.addEventListener('abort', wake);
     });
   }

@@ -267,4 +267,27 @@ describe('SerialSource', () => {
     await source.stop();
     expect(scheduler.pending).toBe(0);
   });
+
+  it('is late when a driver neither opens nor refuses, and when its wake-up was lost; not because a device is away', async () => {
+    const { source, binding, scheduler } = setUp();
+    binding.gate = new Promise(() => {});
+    source.start();
+    scheduler.advance(10_000);
+    expect(source.overdueMs(scheduler.nowMs())).toBe(0);
+    scheduler.advance(5000);
+    expect(source.overdueMs(scheduler.nowMs())).toBe(5000);
+
+    const other = setUp();
+    other.binding.refusal = 'no such device';
+    other.source.start();
+    for (let second = 0; second < 60; second++) {
+      await settled();
+      other.scheduler.advance(1000);
+      expect(other.source.overdueMs(other.scheduler.nowMs())).toBe(0);
+    }
+    await settled();
+    expect(other.source.overdueMs(other.scheduler.nowMs() + 60_000)).toBeGreaterThan(50_000);
+    await other.source.stop();
+    expect(other.source.overdueMs(other.scheduler.nowMs() + 60_000)).toBe(0);
+  });
 });

@@ -35,12 +35,15 @@ export interface SerialSourceDeps {
 /** A returning device is to be read again within five seconds, which leaves one for the presence check and the opening. */
 const REOPEN: BackoffPolicy = { baseMs: 250, capMs: 4000 };
 
+/** A driver that neither opens its device nor refuses it in this time is stuck. */
+const OPEN_MS_MAX = 10_000;
+
 /** The states of the port; each holds what it has to let go of. */
 type PortState =
   | { state: 'idle' }
-  | { state: 'opening' }
+  | { state: 'opening'; untilMs: number }
   | { state: 'open'; port: OpenSerialPort; framer: LineFramer }
-  | { state: 'waiting'; cancel: () => void };
+  | { state: 'waiting'; untilMs: number; cancel: () => void };
 
 /**
  * Reads lines from a serial device, for as long as it runs, whatever the device does: it reopens after an unplug, drops
@@ -78,6 +81,10 @@ export class SerialSource implements Source {
         host.report(silent ? { state: 'waiting', why, retryInMs: 0 } : { state: 'running' });
       });
     }
+  }
+
+  overdueMs(nowMs: number): number {
+    return 'untilMs' in this.#port ? Math.max(0, nowMs - this.#port.untilMs) : 0;
   }
 
   start(): void {
@@ -137,7 +144,7 @@ export class SerialSource implements Source {
   #open(): void {
     this.#opening += 1;
     const opening = this.#opening;
-    this.#port = { state: 'opening' };
+    this.#port = { state: 'opening', untilMs: this.#deps.scheduler.nowMs() + OPEN_MS_MAX };
     const { path, baudRate, dataBits, parity, stopBits, lineBytesMax, discardFirstFragment } = this.#config;
     const framer = new LineFramer({ lineBytesMax, discardFirstFragment });
     const handlers = {
@@ -170,7 +177,9 @@ export class SerialSource implements Source {
     if (this.#port.state === 'open') this.#discarded(this.#port.framer.end());
     this.#leave();
     const retryInMs = this.#backoff.failed();
-    this.#port = { state: 'waiting', cancel: this.#deps.scheduler.setTimer(retryInMs, () => this.#open()) };
+    const { scheduler } = this.#deps;
+    const untilMs = scheduler.nowMs() + retryInMs;
+    this.#port = { state: 'waiting', untilMs, cancel: scheduler.setTimer(retryInMs, () => this.#open()) };
     this.#host.report({ state: 'waiting', why: `${this.#config.path}: ${why}`, retryInMs });
   }
 

@@ -13,7 +13,8 @@ import type { OpenSerialPort, SerialBinding, SerialPortHandlers } from './serial
  */
 export const serialportBinding: SerialBinding = {
   async open(path, options, handlers) {
-    const { SerialPort: Port } = await import('serialport');
+    // By its default export, which is what a CommonJS package has both in the workspace and in a bundle.
+    const { SerialPort: Port } = (await import('serialport')).default;
     // `hupcl: false` leaves DTR alone at close, or boards such as the Arduino reset with each stop of the agent.
     const port = new Port({ path, ...options, hupcl: false, lock: true, autoOpen: false });
     await new Promise<void>((resolve, reject) => {

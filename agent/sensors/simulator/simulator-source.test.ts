@@ -75,4 +75,15 @@ describe('SimulatorSource', () => {
     expect(values(1, 'a')).not.toEqual(values(2, 'a'));
     expect(values(1, 'a')).not.toEqual(values(1, 'b'));
   });
+
+  it('is late only by a wake-up that has not come', async () => {
+    const { scheduler, source } = setUp();
+    expect(source.overdueMs(90_000)).toBe(0);
+    source.start();
+    scheduler.advance(10_000);
+    expect(source.overdueMs(scheduler.nowMs())).toBe(0);
+    expect(source.overdueMs(scheduler.nowMs() + 41_000)).toBe(40_000);
+    await source.stop();
+    expect(source.overdueMs(scheduler.nowMs() + 41_000)).toBe(0);
+  });
 });

@@ -44,7 +44,7 @@ export class SimulatorSource implements Source {
   readonly #models: SensorModel[];
   readonly #indexes: number[];
   #nextUs = 0;
-  #cancel: (() => void) | undefined;
+  #timer: { atMs: number; cancel: () => void } | undefined;
 
   constructor(config: SimulatorSourceConfig, host: SourceHost, { scheduler }: SimulatorSourceDeps) {
     this.name = config.name;
@@ -61,16 +61,20 @@ export class SimulatorSource implements Source {
     );
   }
 
+  overdueMs(nowMs: number): number {
+    return this.#timer === undefined ? 0 : Math.max(0, nowMs - this.#timer.atMs);
+  }
+
   start(): void {
-    if (this.#cancel !== undefined) return;
+    if (this.#timer !== undefined) return;
     this.#nextUs = this.#host.monotonicUs();
     this.#host.report({ state: 'running' });
     this.#wake();
   }
 
   stop(): Promise<void> {
-    this.#cancel?.();
-    this.#cancel = undefined;
+    this.#timer?.cancel();
+    this.#timer = undefined;
     this.#host.report({ state: 'stopped' });
     return Promise.resolve();
   }
@@ -90,7 +94,8 @@ export class SimulatorSource implements Source {
     }
     // From the schedule, not from now, so that the rate does not drift.
     const sleepMs = Math.max(Math.ceil((this.#nextUs - nowUs) / 1000), WAKE_MS_MIN);
-    this.#cancel = this.#scheduler.setTimer(sleepMs, () => this.#wake());
+    const atMs = this.#scheduler.nowMs() + sleepMs;
+    this.#timer = { atMs, cancel: this.#scheduler.setTimer(sleepMs, () => this.#wake()) };
   }
 
   #row(timeUs: number): void {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 
 /** The version of this package, from its manifest beside `dist`. */
 export function agentVersion(): string {
-  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
     version: string;
   };
   return manifest.version;
