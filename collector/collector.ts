@@ -140,6 +140,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
             store,
             hub: alerts,
             identityOf,
+            clock,
             scheduler,
             logger,
             cursorAhead: () => cursorsAhead++,

@@ -60,7 +60,7 @@ for (let sequence = 1; sequence <= 12; sequence++) commit([batch(sequence)]);
 commit([...batches(18, 20), thinned(21, 200, 6, [[13, 15, 24]])]);
 commit([declaration(22, 200, [{ first: 16, last: 16, readings: READINGS }]), batch(23, { readingsBefore: 200 })]);
 commit([batch(17)]);
-writer.appendAlerts([alert(deviceId, 1, AlertState.FIRING), alert(deviceId, 1, AlertState.RESOLVED)]);
+writer.appendAlerts([alert(deviceId, 1, AlertState.FIRING), alert(deviceId, 1, AlertState.RESOLVED)], NOW_US);
 done('alerts');
 const columns = rollups([{ ...rollupOf(deviceId, 0, [[0, 1]]), seriesId: 1 }]);
 const position = db.prepare<[number], number>('SELECT position FROM devices WHERE device_id = ?').pluck().get(deviceId);
