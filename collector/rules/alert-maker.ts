@@ -2,16 +2,16 @@ import { alertOf } from '@tributary/core/rules/alert-of';
 import { incidentId } from '@tributary/core/rules/incident-id';
 import type { Transition } from '@tributary/core/rules/rule-instance';
 import type { SeriesIdentity } from '@tributary/core/rules/series-identity';
-import { type Alert, AlertState } from '@tributary/proto/gen/tributary/v1/alert';
+import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type { AlertRecord } from '../store/store.js';
 import type { Cell, DeviceTrack, OpenIncident } from './tracks.js';
 
 /** Makes alerts of what rules find, and keeps what is open with the rules. */
 export class AlertMaker {
-  readonly #emit: (record: AlertRecord) => void;
+  readonly emit: (record: AlertRecord) => void;
 
   constructor(emit: (record: AlertRecord) => void) {
-    this.#emit = emit;
+    this.emit = emit;
   }
 
   /**
@@ -44,10 +44,11 @@ export class AlertMaker {
   }
 
   /** A rule is no longer in force: nothing else would end what it has begun. */
-  abandon(device: DeviceTrack, cell: Cell, atUs: number, reason: string): void {
+  abandon(device: DeviceTrack, cell: Cell, reason: string): void {
     const { incident, identity: series } = cell;
     if (incident === undefined) return;
-    const { onset, startedAtUs } = incident;
+    const { onset, startedAtUs, firedAtUs } = incident;
+    const atUs = Math.max(firedAtUs, device.tracks.get(cell.seriesId)?.timeUs ?? cell.timeUs);
     const transition: Transition = { to: 'resolved', onset, startedAtUs, atUs, value: Number.NaN, series };
     const alert = known(alertOf(cell.rule, transition, !incident.notified, device.attributes), incident);
     this.push(device, { ...alert, annotations: { ...alert.annotations, reason } }, cell.seriesId);
@@ -56,7 +57,7 @@ export class AlertMaker {
   }
 
   push({ deviceId, position }: DeviceTrack, alert: Alert, seriesId: number): void {
-    this.#emit({ deviceId, seriesId, alert, position });
+    this.emit({ deviceId, seriesId, alert, position });
   }
 
   /** The series that an incident is about: of a rule over a device the one that completed it. */
@@ -74,11 +75,6 @@ export class AlertMaker {
 export function known(alert: Alert, incident: OpenIncident | undefined): Alert {
   if (incident === undefined) return alert;
   return { ...alert, incidentId: incident.id, startedAtUs: incident.startedAtUs };
-}
-
-/** An incident that turns out to be none. */
-export function retracted(alert: Alert, late: boolean): Alert {
-  return { ...alert, number: 0, state: AlertState.RESOLVED, retracted: true, late };
 }
 
 function isSame(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {

@@ -46,7 +46,6 @@ export const cellBodySchema = v.object({
 
 const bodySchema = v.object({
   timeUs: v.number(),
-  toldUs: v.nullable(v.number()),
   /** Where the walk through each epoch is. */
   points: v.array(
     v.object({
@@ -98,7 +97,6 @@ export function bodyOf(
   }
   return {
     timeUs,
-    toldUs: Number.isFinite(device.toldUs) ? device.toldUs : null,
     points: Array.from(points, ([epoch, { sequence, readingsEnd, lastUs }]) => ({
       epoch,
       sequence,

@@ -53,11 +53,15 @@ export class DeviceLine {
   /** What the device sent before is not known to this line, and counts as here: see {@link EpochLine.assumeBefore}. */
   assumesPast = false;
 
-  /** Places an item with readings. `epoch` is in hexadecimal digits. */
-  place(epoch: string, epochBytes: Uint8Array, item: LineItem, nowMs: number): Place {
+  /**
+   * Places an item with readings. `epoch` is in hexadecimal digits. What is from the future is passed like an item without
+   * readings: no rule judges it.
+   */
+  place(epoch: string, epochBytes: Uint8Array, item: LineItem, isFuture: boolean, nowMs: number): Place {
     const isThinned = item.replaced.length > 0;
     const line = this.#lineOf(epoch, item.sequence);
-    line.take(item.sequence, isThinned);
+    line.take(item.sequence, isThinned || isFuture);
+    if (isFuture) return this.#placeAt(epoch, line, outOfTime(item), item.sequence, item.sequence, nowMs);
     if (!isThinned) return this.#placeAt(epoch, line, item, item.sequence, item.sequence, nowMs);
     for (const { epoch: bytes, first, last } of item.replaced) {
       this.#otherLine(Buffer.from(bytes).toString('hex'))?.replace(first, last);
@@ -76,7 +80,7 @@ export class DeviceLine {
     }
     const line = this.#lineOf(epoch, sequence);
     line.take(sequence, true);
-    const item = { sequence, readings: 0, readingsBefore, replaced: [], lastUs: Number.NEGATIVE_INFINITY };
+    const item = outOfTime({ sequence, readings: 0, readingsBefore });
     return this.#placeAt(epoch, line, item, sequence, sequence, nowMs);
   }
 
@@ -151,4 +155,9 @@ export class DeviceLine {
       if (hole.epoch === epoch && hole.first <= sequence && sequence <= hole.last) hole.newsMs = nowMs;
     }
   }
+}
+
+/** An item that says nothing of any time. */
+function outOfTime({ sequence, readings, readingsBefore }: Pick<LineItem, 'sequence' | 'readings' | 'readingsBefore'>) {
+  return { sequence, readings, readingsBefore, replaced: [], lastUs: Number.NEGATIVE_INFINITY };
 }

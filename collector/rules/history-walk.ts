@@ -1,12 +1,13 @@
-import type { Transition } from '@tributary/core/rules/rule-instance';
 import { SeriesReadings } from '@tributary/core/rules/series-readings';
+import { TimeQuality } from '@tributary/proto/gen/tributary/v1/query';
 import type { CommittedBatch } from '../ingest/committed.js';
 import { type CheckpointBody, type CheckpointHead, restoreIncident } from './checkpoint.js';
 import { type LinePoint, lineRange, pass } from './epoch-line.js';
 import { OrderedReadings } from './ordered-readings.js';
 import type { RuleHost } from './rule-host.js';
 import type { Cell, DeviceTrack, SeriesTrack } from './tracks.js';
-import { type WalkBreak, WalkCell, WalkTrack } from './walk-cell.js';
+import { type WalkBreak, WalkCell } from './walk-cell.js';
+import { WalkTrack } from './walk-track.js';
 
 /**
  * Judges a device by what is stored of it, in order of event time, from a checkpoint or from the beginning on. What it finds
@@ -20,6 +21,8 @@ export class HistoryWalk {
   readonly cells: WalkCell[] = [];
   readonly points = new Map<string, LinePoint>();
   readings = 0;
+  /** The earliest reading. */
+  firstUs = Number.POSITIVE_INFINITY;
 
   readonly #host: RuleHost;
   readonly #device: DeviceTrack;
@@ -52,13 +55,14 @@ export class HistoryWalk {
       const point = { sequence, readingsEnd: readingsEnd ?? Number.NaN, lastUs: lastUs ?? Number.NEGATIVE_INFINITY };
       this.points.set(epoch, point);
     }
-    for (const cell of device.deviceCells) this.#walkCell(cell);
+    for (const cell of device.deviceCells) if (!cell.rule.watchesDevice) this.#walkCell(cell);
     for (const track of device.tracks.values()) this.#walkTrack(track);
   }
 
   /** Takes the next item; none before it has an earlier reading. Its memory is free afterwards. */
   take(item: CommittedBatch): void {
     while (this.#remakeUs.length > 0 && this.#remakeUs[0]! < item.firstUs) this.#remake(this.#remakeUs.shift()!);
+    if (item.quality === TimeQuality.FUTURE) return;
     this.#passItem(item);
     const { batch, series } = item;
     const origin = { epoch: Buffer.from(item.epoch).toString('hex'), sequence: item.sequence };
@@ -81,6 +85,7 @@ export class HistoryWalk {
       }
     }
     if (item.lastUs > this.#latestUs) this.#latestUs = item.lastUs;
+    if (item.firstUs < this.firstUs) this.firstUs = item.firstUs;
   }
 
   /** Nothing earlier than this comes any more: judges what is held back of before. */
@@ -179,5 +184,3 @@ export class HistoryWalk {
 export function walkFromUs(head: CheckpointHead | undefined): number {
   return head?.readFromUs ?? -Number.MAX_SAFE_INTEGER;
 }
-
-export type { Transition };

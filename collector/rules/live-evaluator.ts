@@ -42,8 +42,8 @@ export class LiveEvaluator {
     this.#nowMs = nowMs;
   }
 
-  /** Takes up a batch; its columns follow by `evaluate`, then `close`. */
-  open(batch: CommittedBatch): void {
+  /** Takes up a batch; its columns follow by `evaluate`, then `close`. One from the future has columns for nobody. */
+  open(batch: CommittedBatch, isFuture: boolean): void {
     const device = this.#host.device(batch.deviceId);
     this.#device = device;
     device.position = batch.position;
@@ -52,8 +52,8 @@ export class LiveEvaluator {
     // An instance may keep the origin of a reading: each batch has its own.
     this.#origin = { epoch, sequence: batch.sequence };
     const leftUs = device.line.epochs.get(epoch)?.lastUs ?? Number.NEGATIVE_INFINITY;
-    this.#place = device.line.place(epoch, batch.epoch, batch, this.#nowMs());
-    if (this.#place === Place.Jump) this.#jump(device, leftUs, batch.firstUs);
+    this.#place = device.line.place(epoch, batch.epoch, batch, isFuture, this.#nowMs());
+    if (this.#place === Place.Jump) this.#jump(device, leftUs, isFuture ? Infinity : batch.firstUs);
   }
 
   /** Notes an item without readings. */
@@ -205,7 +205,7 @@ export class LiveEvaluator {
     for (const cell of device.timeCells) {
       const { incident } = cell;
       if (incident === undefined || incident.notified) continue;
-      if (cell.rule.rule.absent !== undefined) this.#maker.confirm(device, cell, incident, toldUs, Number.NaN);
+      if (watchesAbsence(cell)) this.#maker.confirm(device, cell, incident, toldUs, Number.NaN);
     }
   }
 
@@ -232,4 +232,8 @@ function earliest(readings: SeriesReadings): number {
   let first = timesUs[0]!;
   if (!ascending) for (let at = 1; at < count; at += 1) if (timesUs[at]! < first) first = timesUs[at]!;
   return first;
+}
+
+function watchesAbsence({ rule }: Cell): boolean {
+  return (rule.rule as { absent?: unknown }).absent !== undefined;
 }

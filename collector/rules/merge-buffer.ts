@@ -47,8 +47,11 @@ export class MergeBuffer implements MergedReadings {
 
   /** Puts what was added in order of time. */
   sort(): void {
-    const { count } = this;
-    const order = this.#order.of(this.timesUs, count);
+    const { count, timesUs } = this;
+    let at = 1;
+    while (at < count && timesUs[at]! >= timesUs[at - 1]!) at += 1;
+    if (at >= count) return;
+    const order = this.#order.of(timesUs, count);
     this.timesUs = this.#doubles(this.timesUs, order);
     this.values = this.#doubles(this.values, order);
     this.member = this.#integers(this.member, order);

@@ -89,6 +89,10 @@ export interface DeviceTrack {
   timeCells: Cell[];
   /** Rules that watch when the device was last heard of. */
   watchCells: Cell[];
+  /** Series that no rule watches, with the count of reloads by which that was found. */
+  readonly unwatched: Map<number, number>;
+  /** How far the device had come when the rules were last replaced. */
+  reloadedUs: number;
   /** No live reading at or before this event time is still to come. */
   toldUs: number;
   /** When the device was last heard of, by the collector's clock, microseconds. */
@@ -99,6 +103,8 @@ export interface DeviceTrack {
   checkpoints: CheckpointHead[];
   /** Bodies of checkpoints that are not saved yet, by their number. */
   readonly newCheckpoints: Map<number, string>;
+  /** Rules that are no longer in force, whose rows in the store are to say so. */
+  readonly gone: Map<string, { seriesId: number; rule: string }>;
   changed: boolean;
 }
 

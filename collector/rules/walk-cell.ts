@@ -3,8 +3,8 @@ import type { MergedReadings } from '@tributary/core/rules/merged-readings';
 import type { Origin, RuleInstance, Transition } from '@tributary/core/rules/rule-instance';
 import { type CheckpointBody, saveIncident } from './checkpoint.js';
 import { MergeBuffer } from './merge-buffer.js';
-import type { Cell, OpenIncident, SeriesTrack } from './tracks.js';
-import type { Truth } from './truth.js';
+import type { Cell, OpenIncident } from './tracks.js';
+import { found, inherited, type Truth } from './truth.js';
 
 /** Readings are missing before an event time: all had come up to `leftUs`. */
 export interface WalkBreak {
@@ -30,7 +30,7 @@ export class WalkCell {
 
   /** An incident fires where the walk begins. */
   inherit(incident: OpenIncident): void {
-    this.truths.push({ kind: 'inherited', incident, startedAtUs: incident.startedAtUs, end: undefined });
+    this.truths.push(inherited(this.cell, incident));
   }
 
   /** Shows readings of one series, strictly in order of time. */
@@ -87,7 +87,7 @@ export class WalkCell {
 
   #advanceMerged(merged: MergeBuffer, from: number, until: number): void {
     if (from === until) return;
-    const view: MergedReadings = {
+    const view: MergedReadings & { texts: readonly string[] } = {
       count: until - from,
       timesUs: merged.timesUs.subarray(from, until),
       values: merged.values.subarray(from, until),
@@ -104,7 +104,7 @@ export class WalkCell {
 
   #note(): void {
     for (const transition of this.#out) {
-      if (transition.to === 'firing') this.truths.push(foundBy(this.cell, transition));
+      if (transition.to === 'firing') this.truths.push(found(this.cell, transition));
       else {
         const open = this.truths.at(-1);
         if (open !== undefined && open.end === undefined) open.end = transition;

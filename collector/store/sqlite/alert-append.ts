@@ -4,7 +4,7 @@ import type Database from 'better-sqlite3';
 import type { ResolveOutcome } from '../incidents.js';
 import type { AlertRecord } from '../store.js';
 import type { IncidentEvents } from './incident-events.js';
-import { INCIDENT_SELECT, type IncidentTable, type IncidentWithAlertRow, toStoredIncident } from './incident-table.js';
+import { INCIDENT_SELECT, type IncidentRow, type IncidentTable, type IncidentWithAlertRow, toStoredIncident } from './incident-table.js';
 import type { NotificationQueue } from './notification-queue.js';
 
 /**
@@ -73,6 +73,7 @@ export class AlertAppend {
     const { deviceId, alert, position = 0 } = record;
     const { incidentId, state, late, startedAtUs, transitionAtUs, retracted } = alert;
     const incident = this.#incidents.find(deviceId, incidentId);
+    if (record.exact !== undefined && incident !== undefined) return this.#correct(record, incident, nowUs);
     if (!late) {
       const byHand = incident !== undefined && incident.resolvedBy !== '';
       if (byHand && state === AlertState.RESOLVED) {
@@ -92,6 +93,19 @@ export class AlertAppend {
     const { stored, alertId } = this.#store(record);
     this.#incidents.apply(incident, stored, alertId, nowUs);
     if (!late) this.#queue.enqueue(deviceId, incidentId, state, nowUs);
+    return stored;
+  }
+
+  /** What was told already is not told again, but corrected all the same. */
+  #correct(record: AlertRecord, incident: IncidentRow, nowUs: number): AlertRecord | undefined {
+    const { deviceId, alert } = record;
+    const { incidentId, state } = alert;
+    const isTold = alert.late || this.#notified.get(deviceId, incidentId, state) !== undefined;
+    if (isTold && this.#incidents.isCorrected(incident, record)) return undefined;
+    if (record.position !== undefined && record.position < incident.position) return undefined;
+    const { stored, alertId } = this.#store({ ...record, alert: { ...alert, late: isTold } });
+    this.#incidents.apply(incident, stored, alertId, nowUs);
+    if (!isTold) this.#queue.enqueue(deviceId, incidentId, state, nowUs);
     return stored;
   }
 

@@ -76,6 +76,17 @@ export class IncidentTable {
     return incident.resolvedAtUs === alert.transitionAtUs && incident.retracted === (alert.retracted ? 1 : 0);
   }
 
+  /** Whether the incident shows exactly what a correction knows, or something that follows from a later commit. */
+  isCorrected(incident: IncidentRow, { alert, position = 0, exact }: AlertRecord): boolean {
+    if (position < incident.position) return true;
+    return (
+      alert.startedAtUs === incident.startedAtUs &&
+      exact?.firedAtUs === incident.firedAtUs &&
+      (incident.resolvedBy !== '' || (exact.resolvedAtUs ?? null) === incident.resolvedAtUs) &&
+      incident.retracted === (alert.retracted ? 1 : 0)
+    );
+  }
+
   /** Takes in a transition that was stored under `alertId`. `incident` is what was there before. */
   apply(incident: IncidentRow | undefined, record: AlertRecord, alertId: number, nowUs: number): void {
     const { deviceId, alert } = record;
@@ -111,9 +122,20 @@ export class IncidentTable {
     });
   }
 
-  #change(incident: IncidentRow, { alert, position = incident.position }: AlertRecord, alertId: number): void {
+  #change(incident: IncidentRow, record: AlertRecord, alertId: number): void {
+    const { alert, position = incident.position, exact } = record;
     const { state, startedAtUs, transitionAtUs, late, retracted } = alert;
     const changed = { ...changeable(incident), alertId };
+    if (exact !== undefined) {
+      changed.startedAtUs = startedAtUs;
+      changed.firedAtUs = exact.firedAtUs;
+      if (incident.resolvedBy === '') changed.resolvedAtUs = exact.resolvedAtUs ?? null;
+      changed.retracted = retracted ? 1 : 0;
+      changed.position = position;
+      if (!late) changed.notified = 1;
+      this.#update.run(changed);
+      return;
+    }
     changed.startedAtUs = Math.min(incident.startedAtUs, startedAtUs);
     if (!late) changed.notified = 1;
     if (state === AlertState.FIRING) changed.firedAtUs = Math.min(incident.firedAtUs, transitionAtUs);
