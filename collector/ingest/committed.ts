@@ -35,8 +35,6 @@ export interface CommittedNote {
   /** 16 bytes. */
   readonly epoch: Uint8Array;
   readonly sequence: number;
-  /** Readings that the epoch had produced before it. */
-  readonly readingsBefore: number;
   /** What it declares lost. */
   readonly declared: readonly LedgerEntry[];
 }

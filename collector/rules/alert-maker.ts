@@ -23,7 +23,7 @@ export class AlertMaker {
     const { series, onset, startedAtUs, atUs } = transition;
     if (transition.to === 'firing') {
       const id = incidentId(cell.rule.name, series, onset);
-      cell.incident = { onset, id, startedAtUs, firedAtUs: atUs, notified: notifies };
+      cell.incident = { onset, id, series, startedAtUs, firedAtUs: atUs, notified: notifies };
       this.push(device, alertOf(cell.rule, transition, !notifies, device.attributes), this.seriesOf(device, cell, series));
       return;
     }
@@ -37,21 +37,22 @@ export class AlertMaker {
   confirm(device: DeviceTrack, cell: Cell, incident: OpenIncident, atUs: number, value: number): void {
     cell.changed = true;
     incident.notified = true;
-    const { onset, startedAtUs } = incident;
-    const transition: Transition = { to: 'firing', onset, startedAtUs, atUs, value, series: cell.identity };
+    const { onset, series, startedAtUs } = incident;
+    const transition: Transition = { to: 'firing', onset, startedAtUs, atUs, value, series };
     const alert = alertOf(cell.rule, transition, false, device.attributes);
-    this.push(device, known(alert, incident), cell.seriesId);
+    this.push(device, known(alert, incident), this.seriesOf(device, cell, series));
   }
 
   /** A rule is no longer in force: nothing else would end what it has begun. */
   abandon(device: DeviceTrack, cell: Cell, reason: string): void {
-    const { incident, identity: series } = cell;
+    const { incident } = cell;
     if (incident === undefined) return;
-    const { onset, startedAtUs, firedAtUs } = incident;
+    const { onset, series, startedAtUs, firedAtUs } = incident;
     const atUs = Math.max(firedAtUs, device.tracks.get(cell.seriesId)?.timeUs ?? cell.timeUs);
     const transition: Transition = { to: 'resolved', onset, startedAtUs, atUs, value: Number.NaN, series };
     const alert = known(alertOf(cell.rule, transition, !incident.notified, device.attributes), incident);
-    this.push(device, { ...alert, annotations: { ...alert.annotations, reason } }, cell.seriesId);
+    const told = { ...alert, annotations: { ...alert.annotations, reason } };
+    this.push(device, told, this.seriesOf(device, cell, series));
     cell.incident = undefined;
     cell.changed = true;
   }

@@ -1,6 +1,7 @@
 import type { SavedInstance } from '@tributary/core/rules/saved-instance';
 import { savedInstanceSchema, savedOnsetSchema } from '@tributary/core/rules/saved-instance';
 import * as v from 'valibot';
+import type { DeviceName } from '../store/store.js';
 import type { LinePoint } from './epoch-line.js';
 import { type Cell, cellsOf, type DeviceTrack, type OpenIncident } from './tracks.js';
 
@@ -30,6 +31,7 @@ const BYTES_MAX = 2 * 1024 * 1024;
 const incidentSchema = v.object({
   onset: savedOnsetSchema,
   id: v.string(),
+  series: v.object({ name: v.string(), unit: v.string(), labels: v.record(v.string(), v.string()) }),
   startedAtUs: v.number(),
   firedAtUs: v.number(),
   notified: v.boolean(),
@@ -64,11 +66,13 @@ const bodySchema = v.object({
 export type CheckpointBody = v.InferOutput<typeof bodySchema>;
 
 export function saveIncident(incident: OpenIncident): SavedIncident {
-  return { ...incident, id: Buffer.from(incident.id).toString('hex') };
+  const { name, unit, labels } = incident.series;
+  return { ...incident, id: Buffer.from(incident.id).toString('hex'), series: { name, unit, labels: { ...labels } } };
 }
 
-export function restoreIncident(saved: SavedIncident): OpenIncident {
-  return { ...saved, id: Uint8Array.from(Buffer.from(saved.id, 'hex')) };
+/** `device` says whose it is. */
+export function restoreIncident(saved: SavedIncident, { tenant, device }: DeviceName): OpenIncident {
+  return { ...saved, id: Uint8Array.from(Buffer.from(saved.id, 'hex')), series: { tenant, device, ...saved.series } };
 }
 
 /** A cell's state; `saved` is the instance's. */
@@ -122,6 +126,15 @@ export function readBody(text: string): CheckpointBody | undefined {
 export function takeCheckpoint(device: DeviceTrack, timeUs: number): void {
   if (device.checkpoints.at(-1)?.timeUs === timeUs) return;
   addCheckpoint(device, bodyOf(device, timeUs, device.line.epochs));
+}
+
+/** The same when the newest item has jumped, and the rules have not seen it yet. */
+export function takeCheckpointBeforeJump(device: DeviceTrack, timeUs: number): void {
+  if (device.checkpoints.at(-1)?.timeUs === timeUs) return;
+  const { epoch, ...point } = device.line.beforeJump;
+  const points = new Map<string, LinePoint>(device.line.epochs);
+  points.set(epoch, point);
+  addCheckpoint(device, bodyOf(device, timeUs, points));
 }
 
 /** Keeps a checkpoint, later than all that there are, and gives up others where there are too many. */

@@ -25,7 +25,7 @@ export function correctionRecords(
   const { truth } = correction;
   const { incident, end } = truth;
   const exact = { firedAtUs: incident.firedAtUs, resolvedAtUs: end?.atUs };
-  const seriesId = maker.seriesOf(device, cell, truth.series);
+  const seriesId = maker.seriesOf(device, cell, incident.series);
   const beginning = alertOfTruth(cell, truth, 'beginning', attributes);
   if (correction.kind === 'new') {
     const records: AlertRecord[] = [{ deviceId, seriesId, position, alert: beginning }];

@@ -37,19 +37,18 @@ describe('the line of a device', () => {
     place(line, 1);
     place(line, 6);
     place(line, 3, 1, 20);
-    line.note(hex(1), { sequence: 7, readingsBefore: 60, declared: [lost(2, 2), lost(4, 4)] }, 30);
+    line.note(hex(1), { sequence: 7, declared: [lost(2, 2), lost(4, 4)] }, 30);
     expect(line.settle(() => false)).toBe(0);
     expect(line.holes[0]).toMatchObject({ foundMs: 0, newsMs: 30 });
-    line.note(hex(2), { sequence: 1, readingsBefore: 0, declared: [lost(5, 5)] }, 40);
+    line.note(hex(2), { sequence: 1, declared: [lost(5, 5)] }, 40);
     expect(line.settle(() => false)).toBe(1);
   });
 
-  it('sees readings missing before an item that has none itself', () => {
+  it('finds out at the next item with readings what is missing before it', () => {
     const line = new DeviceLine();
     place(line, 1);
-    expect(line.note(hex(1), { sequence: 2, readingsBefore: 10, declared: [] }, 0)).toBe(Place.Next);
-    expect(line.note(hex(1), { sequence: 5, readingsBefore: 30, declared: [lost(3, 4)] }, 0)).toBe(Place.Jump);
-    expect(line.holes).toEqual([]);
+    line.note(hex(1), { sequence: 4, declared: [lost(2, 3)] }, 0);
+    expect([place(line, 5), line.holes]).toEqual([Place.Jump, []]);
   });
 
   it('waits for a hole no longer than it is told to', () => {

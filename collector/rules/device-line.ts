@@ -1,5 +1,5 @@
 import type { LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
-import { EpochLine, type LineItem, lineRange, pass, type SavedEpochLine } from './epoch-line.js';
+import { EpochLine, type LineItem, type LinePoint, lineRange, pass, type SavedEpochLine } from './epoch-line.js';
 
 /** Sequences that were jumped over, and of some of which nobody has said yet what became of them. */
 export interface Hole {
@@ -14,7 +14,6 @@ export interface Hole {
 /** What the order of a device's items must know of one without readings. */
 export interface NotedItem {
   readonly sequence: number;
-  readonly readingsBefore: number;
   readonly declared: readonly LedgerEntry[];
 }
 
@@ -50,6 +49,8 @@ export class DeviceLine {
   readonly epochs = new Map<string, EpochLine>();
   holes: Hole[] = [];
   changed = false;
+  /** Where its epoch had come to before the newest item that jumped. */
+  beforeJump: LinePoint & { epoch: string } = { epoch: '', sequence: 0, readingsEnd: 0, lastUs: Number.NEGATIVE_INFINITY };
   /** What the device sent before is not known to this line, and counts as here: see {@link EpochLine.assumeBefore}. */
   assumesPast = false;
 
@@ -71,17 +72,19 @@ export class DeviceLine {
     return this.#placeAt(epoch, line, item, first, last, nowMs);
   }
 
-  /** Places an item without readings; notes what it declares lost, in whatever epoch. */
-  note(epoch: string, { sequence, readingsBefore, declared }: NotedItem, nowMs: number): Place {
+  /**
+   * Notes an item without readings, and what it declares lost, in whatever epoch. The next item with readings will find
+   * whether something is missing before it.
+   */
+  note(epoch: string, { sequence, declared }: NotedItem, nowMs: number): void {
+    this.changed = true;
     for (const { epoch: bytes, first, last } of declared) {
       const lost = Buffer.from(bytes).toString('hex');
       this.#otherLine(lost)?.lose(first, last);
       this.#news(lost, first, nowMs);
     }
-    const line = this.#lineOf(epoch, sequence);
-    line.take(sequence, true);
-    const item = outOfTime({ sequence, readings: 0, readingsBefore });
-    return this.#placeAt(epoch, line, item, sequence, sequence, nowMs);
+    this.#lineOf(epoch, sequence).take(sequence, true);
+    this.#news(epoch, sequence, nowMs);
   }
 
   /** Takes away the holes of which everything is known, or that were waited for long enough; answers how many those are. */
@@ -117,8 +120,10 @@ export class DeviceLine {
     if (first > line.sequence) {
       // An epoch begins because something happened, and who knows what was lost with the one before: a jump, too.
       place = line.continues(line, first, item.readingsBefore) ? Place.Next : Place.Jump;
-      if (place === Place.Jump && !line.isSettled(line.sequence + 1, first - 1)) {
-        this.#dig({ epoch, first: line.sequence + 1, last: first - 1, foundMs: nowMs, newsMs: nowMs });
+      const { sequence, readingsEnd, lastUs } = line;
+      if (place === Place.Jump) this.beforeJump = { epoch, sequence, readingsEnd, lastUs };
+      if (place === Place.Jump && !line.isSettled(sequence + 1, first - 1)) {
+        this.#dig({ epoch, first: sequence + 1, last: first - 1, foundMs: nowMs, newsMs: nowMs });
       }
     } else this.#news(epoch, first, nowMs);
     pass(line, item, last, item.replaced.length > 0);

@@ -80,8 +80,7 @@ export class HistoryWalk {
         const { from, count } = this.#ordered;
         if (from === count) continue;
         this.readings += count - from;
-        walk.buffer.add(0, this.#ordered, from, count, origin);
-        walk.isText = this.#ordered.strings !== null;
+        walk.buffer.addApart(this.#ordered, from, count, origin);
       }
     }
     if (item.lastUs > this.#latestUs) this.#latestUs = item.lastUs;
@@ -155,7 +154,7 @@ export class HistoryWalk {
     const cells = track.cells.map((cell) => this.#walkCell(cell));
     const memberships = track.memberships.map(({ cell }) => {
       const walkCell = this.#walkCell(cell);
-      const member = cell.rule.join(walkCell.instance, track.identity, this.#device.attributes);
+      const member = cell.rule.join(walkCell.instance, track.identity, this.#device.attributes, track.type);
       return { cell: walkCell, member };
     });
     const walk = new WalkTrack(track, cells, memberships, timeUs ?? Number.NEGATIVE_INFINITY);
@@ -172,7 +171,7 @@ export class HistoryWalk {
     const walkCell = new WalkCell(cell, restored ?? rule.newInstance(identity));
     if (saved !== undefined && restored !== undefined) {
       walkCell.timeUs = saved.timeUs ?? Number.NEGATIVE_INFINITY;
-      if (saved.incident !== undefined) walkCell.inherit(restoreIncident(saved.incident));
+      if (saved.incident !== undefined) walkCell.inherit(restoreIncident(saved.incident, this.#device.name));
     }
     this.#walkCells.set(cell, walkCell);
     this.cells.push(walkCell);

@@ -4,7 +4,7 @@ import type { SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series
 import { Lane } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { CommittedBatch, CommittedNote, Watermark } from '../ingest/committed.js';
 import type { AlertMaker } from './alert-maker.js';
-import { readEarlier, takeCheckpoint } from './checkpoint.js';
+import { readEarlier, takeCheckpointBeforeJump } from './checkpoint.js';
 import { Place } from './device-line.js';
 import { MergeBuffer } from './merge-buffer.js';
 import { OrderedReadings } from './ordered-readings.js';
@@ -51,17 +51,13 @@ export class LiveEvaluator {
     const epoch = this.#textOf(batch.epoch);
     // An instance may keep the origin of a reading: each batch has its own.
     this.#origin = { epoch, sequence: batch.sequence };
-    const leftUs = device.line.epochs.get(epoch)?.lastUs ?? Number.NEGATIVE_INFINITY;
     this.#place = device.line.place(epoch, batch.epoch, batch, isFuture, this.#nowMs());
-    if (this.#place === Place.Jump) this.#jump(device, leftUs, isFuture ? Infinity : batch.firstUs);
+    if (this.#place === Place.Jump) this.#jump(device, isFuture ? Infinity : batch.firstUs);
   }
 
   /** Notes an item without readings. */
   note(note: CommittedNote): void {
-    const device = this.#host.device(note.deviceId);
-    const epoch = this.#textOf(note.epoch);
-    const leftUs = device.line.epochs.get(epoch)?.lastUs ?? Number.NEGATIVE_INFINITY;
-    if (device.line.note(epoch, note, this.#nowMs()) === Place.Jump) this.#jump(device, leftUs, Infinity);
+    this.#host.device(note.deviceId).line.note(this.#textOf(note.epoch), note, this.#nowMs());
   }
 
   evaluate(seriesId: number, declaration: SeriesDeclaration, readings: SeriesReadings): void {
@@ -133,12 +129,14 @@ export class LiveEvaluator {
    * Readings are missing between what came so far and what comes now. What the rules know now is kept, as the beginning of
    * the walk that will judge the hole; up to its left edge time has passed for all of them.
    */
-  #jump(device: DeviceTrack, leftUs: number, firstUs: number): void {
+  #jump(device: DeviceTrack, firstUs: number): void {
     if (device.tracks.size === 0) return;
     const frontierUs = frontierOf(device);
     if (frontierUs === Number.NEGATIVE_INFINITY) return;
-    takeCheckpoint(device, frontierUs);
-    this.#passTime(device, Number.isFinite(leftUs) ? leftUs : frontierUs, this.#isLive);
+    takeCheckpointBeforeJump(device, frontierUs);
+    const { lastUs: leftUs } = device.line.beforeJump;
+    const passedUs = Math.min(Number.isFinite(leftUs) ? leftUs : frontierUs, firstUs - 1);
+    this.#passTime(device, passedUs, this.#isLive);
     for (const cell of cellsOf(device)) cell.instance.interrupt();
     soil(device, Math.min(frontierUs, firstUs - 1), this.#nowMs());
   }
@@ -195,6 +193,7 @@ export class LiveEvaluator {
   /** Closes what is due; a beginning that it brings is told where `notifies` and the newest reading came in the live lane. */
   #passTime(device: DeviceTrack, untilUs: number, notifies: boolean): void {
     for (const cell of device.timeCells) {
+      if (cell.instance.dueUs > untilUs) continue;
       cell.instance.passTime(untilUs, this.#transitions);
       if (this.#transitions.length > 0) this.#went(device, cell, notifies, Number.POSITIVE_INFINITY);
     }
@@ -205,7 +204,7 @@ export class LiveEvaluator {
     for (const cell of device.timeCells) {
       const { incident } = cell;
       if (incident === undefined || incident.notified) continue;
-      if (watchesAbsence(cell)) this.#maker.confirm(device, cell, incident, toldUs, Number.NaN);
+      if (cell.rule.rule.absent !== undefined) this.#maker.confirm(device, cell, incident, toldUs, Number.NaN);
     }
   }
 
@@ -232,8 +231,4 @@ function earliest(readings: SeriesReadings): number {
   let first = timesUs[0]!;
   if (!ascending) for (let at = 1; at < count; at += 1) if (timesUs[at]! < first) first = timesUs[at]!;
   return first;
-}
-
-function watchesAbsence({ rule }: Cell): boolean {
-  return (rule.rule as { absent?: unknown }).absent !== undefined;
 }

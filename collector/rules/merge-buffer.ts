@@ -14,6 +14,8 @@ export class MergeBuffer implements MergedReadings {
   readonly origins: Origin[] = [];
   /** The dictionaries of columns of texts, one after the other: values of such a column are moved to where theirs begins. */
   readonly texts: string[] = [];
+  /** For each origin, where it came with a dictionary that was not joined to the others. */
+  readonly dictionaries: (readonly string[] | null)[] = [];
 
   readonly #order = new TimeOrder();
   #spare = { doubles: new Float64Array(1024), integers: new Int32Array(1024) };
@@ -22,21 +24,34 @@ export class MergeBuffer implements MergedReadings {
     this.count = 0;
     this.origins.length = 0;
     this.texts.length = 0;
+    this.dictionaries.length = 0;
   }
 
-  /** Adds the readings from `from` on up to `until`, all of one series. */
+  /** Adds the readings from `from` on up to `until`, all of one series. Texts go into one dictionary with all others. */
   add(member: number, readings: ForwardReadings, from: number, until: number, origin: Origin): void {
+    const { strings } = readings;
+    const shift = strings === null ? 0 : this.texts.length;
+    if (strings !== null) for (const text of strings) this.texts.push(text);
+    if (this.origins.at(-1) !== origin) this.origins.push(origin);
+    this.#copy(member, readings, from, until, shift);
+  }
+
+  /** The same of a series alone, whose texts keep the dictionaries that they came with. */
+  addApart(readings: ForwardReadings, from: number, until: number, origin: Origin): void {
+    this.origins.push(origin);
+    this.dictionaries.push(readings.strings);
+    this.#copy(0, readings, from, until, 0);
+  }
+
+  #copy(member: number, readings: ForwardReadings, from: number, until: number, shift: number): void {
     const needed = this.count + until - from;
     if (needed > this.timesUs.length) this.#grow(needed);
-    const { timesUs, values, rows, strings } = readings;
-    if (this.origins.at(-1) !== origin) this.origins.push(origin);
+    const { timesUs, values, rows } = readings;
     const originIndex = this.origins.length - 1;
-    const shift = this.texts.length;
-    if (strings !== null) for (const text of strings) this.texts.push(text);
     let at = this.count;
     for (let index = from; index < until; index += 1) {
       this.timesUs[at] = timesUs[index]!;
-      this.values[at] = strings === null ? values[index]! : values[index]! + shift;
+      this.values[at] = shift === 0 ? values[index]! : values[index]! + shift;
       this.member[at] = member;
       this.originOf[at] = originIndex;
       this.rows[at] = rows === null ? index : rows[index]!;

@@ -56,7 +56,7 @@ export function reconcile(
   for (const one of left) {
     const isOpen = one.resolvedAtUs === undefined;
     if (one.retracted) continue;
-    if (one.firedAtUs <= fromUs) {
+    if (one.firedAtUs < fromUs) {
       if (isOpen) corrections.push({ kind: 'ended', recorded: one, atUs: Math.max(one.firedAtUs, fromUs) });
     } else corrections.push({ kind: 'retracted', recorded: one, tellsEnd: isOpen && one.notified });
   }
@@ -71,7 +71,7 @@ function adopt(
   fromUs: number,
 ): void {
   const told = [...left]
-    .filter((one) => !one.retracted && (one.notified || one.firedAtUs <= fromUs))
+    .filter((one) => !one.retracted && (one.notified || one.firedAtUs < fromUs))
     .sort((a, b) => Number(b.resolvedAtUs === undefined) - Number(a.resolvedAtUs === undefined) || order(a, b));
   for (const one of told) {
     const free = truths.filter((truth) => overlaps(truth, one) && matches.get(truth)?.notified !== true);

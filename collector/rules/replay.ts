@@ -40,7 +40,7 @@ export class Replay {
     for (const item of stored.items) {
       const { sequence, readings, readingsBefore, firstUs, lastUs, offsetUs, quality, lane } = item;
       if (!hasReadings(item.kind)) {
-        note({ deviceId, position, epoch, sequence, readingsBefore, declared: declaredBy(item) });
+        note({ deviceId, position, epoch, sequence, declared: declaredBy(item) });
         continue;
       }
       this.#arena.reset();

@@ -191,7 +191,7 @@ export class RuleHost {
     for (const track of device.tracks.values()) {
       const at = track.memberships.findIndex((membership) => membership.cell === cell);
       if (at < 0) continue;
-      const member = cell.rule.join(cell.instance, track.identity, device.attributes);
+      const member = cell.rule.join(cell.instance, track.identity, device.attributes, track.type);
       if (member >= 0) track.memberships[at] = { cell, member };
       else track.memberships.splice(at, 1);
     }
@@ -220,7 +220,7 @@ export class RuleHost {
       device.deviceCells.push(cell);
       if (watchesTime(cell)) device.timeCells.push(cell);
     }
-    const member = rule.join(cell.instance, track.identity, device.attributes);
+    const member = rule.join(cell.instance, track.identity, device.attributes, track.type);
     if (member >= 0) track.memberships.push({ cell, member });
   }
 

@@ -47,19 +47,7 @@ export class RuleIndex {
 
 /** The patterns of series names that a rule has, of its members too; `*` where one has none. */
 export function namePatterns({ rule }: CompiledRule): string[] {
-  const patterns = new Set<string>();
-  const members = membersOf(rule);
-  if (members.length === 0) patterns.add(rule.select?.name ?? '*');
-  for (const member of members) patterns.add(member.select?.name ?? rule.select?.name ?? '*');
-  return [...patterns];
-}
-
-interface Selecting {
-  select?: { name?: string | undefined } | undefined;
-}
-
-/** The members of a rule over several series of a device; empty for all others. */
-function membersOf(rule: object): readonly Selecting[] {
-  const { all, any } = rule as { all?: readonly Selecting[]; any?: readonly Selecting[] };
-  return all ?? any ?? [];
+  const members = rule.all ?? rule.any;
+  if (members === undefined) return [rule.select?.name ?? '*'];
+  return [...new Set(members.map(({ select }) => select.name))];
 }

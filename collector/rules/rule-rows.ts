@@ -169,7 +169,7 @@ export function restoreRows(
     if (state !== '') device.gone.set(`${seriesId}/${rule}`, { seriesId, rule });
     if (incident === undefined) continue;
     const timeUs = device.tracks.get(seriesId)?.timeUs ?? frontierUs;
-    left.push({ incident: restoreIncident(incident), timeUs });
+    left.push({ incident: restoreIncident(incident, device.name), timeUs });
   }
   return left;
 }
@@ -202,7 +202,7 @@ function restoreCell(
   const instance = cell.rule.restore(saved.saved, cell.identity, Number.isFinite(trackUs) ? trackUs : undefined);
   if (instance === undefined) return false;
   cell.instance = instance;
-  cell.incident = saved.incident && restoreIncident(saved.incident);
+  cell.incident = saved.incident && restoreIncident(saved.incident, device.name);
   cell.beginUs = saved.beginUs ?? Number.NEGATIVE_INFINITY;
   cell.timeUs = saved.timeUs ?? Number.NEGATIVE_INFINITY;
   cell.isLive = saved.isLive;

@@ -113,6 +113,11 @@ export class TestDevice {
     this.epoch = new Uint8Array(16).fill(epoch);
   }
 
+  /** Readings of all items that were made, sent or not. */
+  get readingsProduced(): number {
+    return this.#readings;
+  }
+
   get deviceId(): number {
     return this.registered.deviceId;
   }
@@ -219,8 +224,8 @@ export class TestDevice {
     for (const item of stored) {
       const { epoch } = this;
       if (!hasReadings(item.kind)) {
-        const { sequence, readingsBefore, entries: declared = [] } = item;
-        notes.push({ deviceId, position, epoch, sequence, readingsBefore, declared });
+        const { sequence, entries: declared = [] } = item;
+        notes.push({ deviceId, position, epoch, sequence, declared });
         continue;
       }
       const batch = decodeBatch(batchBytes(item), new DecodeArena());

@@ -15,6 +15,8 @@ export interface OpenIncident {
    */
   onset: Onset;
   id: Uint8Array;
+  /** What it is about: of a rule over a device the series that completed it. */
+  series: SeriesIdentity;
   startedAtUs: number;
   firedAtUs: number;
   /** Somebody was told that it fires, and must be told of its end. */

@@ -1,7 +1,6 @@
 import { alertOf } from '@tributary/core/rules/alert-of';
 import { incidentId } from '@tributary/core/rules/incident-id';
 import type { Transition } from '@tributary/core/rules/rule-instance';
-import type { SeriesIdentity } from '@tributary/core/rules/series-identity';
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type { Cell, OpenIncident } from './tracks.js';
 
@@ -11,7 +10,6 @@ export interface Truth {
   incident: OpenIncident;
   /** It fired where the walk began. */
   isInherited: boolean;
-  series: SeriesIdentity;
   /** The value that made it fire; NaN where the walk did not see it. */
   value: number;
   /** Undefined while it fires. */
@@ -21,23 +19,23 @@ export interface Truth {
 /** An incident that begins to fire on a walk. */
 export function found(cell: Cell, { onset, series, startedAtUs, atUs, value }: Transition): Truth {
   const id = incidentId(cell.rule.name, series, onset);
-  const incident = { onset, id, startedAtUs, firedAtUs: atUs, notified: false };
-  return { incident, isInherited: false, series, value, end: undefined };
+  const incident = { onset, id, series, startedAtUs, firedAtUs: atUs, notified: false };
+  return { incident, isInherited: false, value, end: undefined };
 }
 
 /** An incident that fires where a walk begins. */
-export function inherited(cell: Cell, incident: OpenIncident): Truth {
-  return { incident, isInherited: true, series: cell.identity, value: Number.NaN, end: undefined };
+export function inherited(incident: OpenIncident): Truth {
+  return { incident, isInherited: true, value: Number.NaN, end: undefined };
 }
 
 /** Its beginning, or its end where it has one, as a late alert. */
 export function alertOfTruth(
   cell: Cell,
-  { incident, series, value, end }: Truth,
+  { incident, value, end }: Truth,
   of: 'beginning' | 'end',
   attributes: Readonly<Record<string, string>>,
 ): Alert {
-  const { onset, startedAtUs, firedAtUs } = incident;
+  const { onset, series, startedAtUs, firedAtUs } = incident;
   const beginning: Transition = { to: 'firing', onset, startedAtUs, atUs: firedAtUs, value, series };
   return alertOf(cell.rule, (of === 'end' ? end : undefined) ?? beginning, true, attributes);
 }

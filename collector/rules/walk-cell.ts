@@ -30,7 +30,7 @@ export class WalkCell {
 
   /** An incident fires where the walk begins. */
   inherit(incident: OpenIncident): void {
-    this.truths.push(inherited(this.cell, incident));
+    this.truths.push(inherited(incident));
   }
 
   /** Shows readings of one series, strictly in order of time. */
@@ -87,7 +87,7 @@ export class WalkCell {
 
   #advanceMerged(merged: MergeBuffer, from: number, until: number): void {
     if (from === until) return;
-    const view: MergedReadings & { texts: readonly string[] } = {
+    const view: MergedReadings = {
       count: until - from,
       timesUs: merged.timesUs.subarray(from, until),
       values: merged.values.subarray(from, until),

@@ -1,5 +1,4 @@
 import type { ForwardReadings } from '@tributary/core/rules/forward';
-import type { Origin } from '@tributary/core/rules/rule-instance';
 import { MergeBuffer } from './merge-buffer.js';
 import type { SeriesTrack } from './tracks.js';
 import type { WalkBreak, WalkCell } from './walk-cell.js';
@@ -13,8 +12,6 @@ interface WalkMembership {
 export class WalkTrack {
   readonly track: SeriesTrack;
   readonly buffer = new MergeBuffer();
-  /** Values are indexes into texts. */
-  isText = false;
   /** The newest reading that was shown to the rules, and its epoch. */
   timeUs: number;
   epoch = '';
@@ -96,19 +93,20 @@ export class WalkTrack {
     while (begin < until) {
       let end = begin + 1;
       while (end < until && originOf[end] === originOf[begin]) end += 1;
-      this.#showRun(begin, end, buffer.origins[originOf[begin]!]!);
+      this.#showRun(begin, end, originOf[begin]!);
       begin = end;
     }
     this.timeUs = buffer.timesUs[until - 1]!;
   }
 
-  #showRun(from: number, until: number, origin: Origin): void {
+  #showRun(from: number, until: number, originIndex: number): void {
     const view = this.#view;
-    const { timesUs, values, rows, texts } = this.buffer;
+    const { timesUs, values, rows, origins, dictionaries } = this.buffer;
+    const origin = origins[originIndex]!;
     view.timesUs = timesUs;
     view.values = values;
     view.rows = rows;
-    view.strings = this.isText ? texts : null;
+    view.strings = dictionaries[originIndex] ?? null;
     this.epoch = origin.epoch;
     for (const cell of this.#cells) {
       view.from = this.#judgedFrom(cell, from, until);
