@@ -137,7 +137,12 @@ export class LiveEvaluator {
     const { lastUs: leftUs } = device.line.beforeJump;
     const passedUs = Math.min(Number.isFinite(leftUs) ? leftUs : frontierUs, firstUs - 1);
     this.#passTime(device, passedUs, this.#isLive);
-    for (const cell of cellsOf(device)) cell.instance.interrupt();
+    const resumeUs = Number.isFinite(firstUs) ? firstUs : frontierUs + 1;
+    for (const cell of cellsOf(device)) {
+      cell.instance.interrupt();
+      cell.instance.resume(resumeUs, this.#transitions);
+      this.#went(device, cell, false, Number.POSITIVE_INFINITY);
+    }
     soil(device, Math.min(frontierUs, firstUs - 1), this.#nowMs());
   }
 

@@ -56,7 +56,7 @@ export class WalkCell {
       while (until < merged.count && merged.timesUs[until]! < atUs) until += 1;
       this.#advanceMerged(merged, from, until);
       from = until;
-      this.interrupt(leftUs);
+      this.interrupt(leftUs, atUs);
     }
     this.#advanceMerged(merged, from, merged.count);
     merged.clear();
@@ -67,9 +67,12 @@ export class WalkCell {
     this.#note();
   }
 
-  interrupt(leftUs: number): void {
+  /** Readings are missing between two event times. */
+  interrupt(leftUs: number, rightUs: number): void {
     if (this.cell.rule.watchesTime && Number.isFinite(leftUs)) this.passTime(leftUs);
     this.instance.interrupt();
+    this.instance.resume(rightUs, this.#out);
+    this.#note();
   }
 
   save(): CheckpointBody['cells'][number] {

@@ -50,7 +50,7 @@ export class WalkTrack {
       const until = this.#firstFrom(from, Math.min(atUs, horizonUs));
       this.#show(from, until);
       from = until;
-      for (const cell of this.#cells) cell.interrupt(leftUs);
+      for (const cell of this.#cells) cell.interrupt(leftUs, atUs);
     }
     const until = this.#firstFrom(from, horizonUs);
     this.#show(from, until);

@@ -6,10 +6,12 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -128,6 +130,17 @@ describe('a backup', () => {
     const again = await SqliteStore.open({ path });
     expect((await register(again, 'd')).epochs[0].ranges).toEqual([{ first: 1, last: 1 }]);
     await again.close();
+  });
+
+  it('takes the place of nothing but a file', async () => {
+    const store = await SqliteStore.open({ path });
+    const socket = join(folder, 'socket');
+    const server = createServer().listen(socket);
+    await once(server, 'listening');
+    for (const name of [socket, folder]) expect(() => backUp(path, name)).toThrow('is not a file');
+    expect(statSync(socket).isSocket()).toBe(true);
+    server.close();
+    await store.close();
   });
 
   it('that is damaged is not put back, and one that cannot be made leaves the last one', async () => {
