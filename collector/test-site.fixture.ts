@@ -6,17 +6,19 @@ import type { TlsFiles } from '@tributary/core/identity/tls-files';
 import { createLogger } from '@tributary/core/log/logger';
 import { type Collector, startCollector } from './collector.js';
 import { collectorSchema } from './config/schema.js';
-import { createCa, issueDevice, issueServer } from './identity/pki.js';
+import { createCa, issueDevice, issueOperator, issueServer, type PkiOptions } from './identity/pki.js';
 
 /** A folder of a test with real certificates, in which collectors are started on loopback; to be removed at the end. */
 export class TestSite {
   readonly root: string;
   readonly device: TlsFiles;
+  readonly #pki: PkiOptions;
   readonly #serverTls: string;
 
-  private constructor(root: string, device: TlsFiles, serverTls: string) {
+  private constructor(root: string, pki: PkiOptions, device: TlsFiles, serverTls: string) {
     this.root = root;
     this.device = device;
+    this.#pki = pki;
     this.#serverTls = serverTls;
   }
 
@@ -28,7 +30,19 @@ export class TestSite {
     const server = await issueServer({ ...pki, hosts: ['127.0.0.1'] });
     const { cert, key } = await issueDevice({ ...pki, device: 'pump' });
     const serverTls = `{ ca: ${ca.cert}, cert: ${server.cert}, key: ${server.key} }`;
-    return new TestSite(root, { ca: ca.cert, cert, key }, serverTls);
+    return new TestSite(root, pki, { ca: ca.cert, cert, key }, serverTls);
+  }
+
+  /** The certificate of another device. */
+  async issueDevice(device: string, tenant?: string): Promise<TlsFiles> {
+    const { cert, key } = await issueDevice({ ...this.#pki, device, ...(tenant === undefined ? {} : { tenant }) });
+    return { ca: this.device.ca, cert, key };
+  }
+
+  /** The certificate of an operator. */
+  async issueOperator(name: string): Promise<TlsFiles> {
+    const { cert, key } = await issueOperator({ ...this.#pki, name });
+    return { ca: this.device.ca, cert, key };
   }
 
   /** Where the collector of this name keeps its store. */
