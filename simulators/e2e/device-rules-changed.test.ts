@@ -3,9 +3,9 @@ import { readStatus } from '@tributary/agent/health/status-socket';
 import { type Collector, startCollector } from '@tributary/collector/collector';
 import { collectorSchema } from '@tributary/collector/config/schema';
 import { loadConfig } from '@tributary/core/config/load-config';
+import { createLogger } from '@tributary/core/log/logger';
 import { parseRules } from '@tributary/core/rules/rule';
 import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
-import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Observer } from '../rig/observer.js';
 import { Rig } from '../rig/rig.js';
@@ -47,7 +47,7 @@ describe('rules of a device', () => {
     rig = await Rig.create('rules-changed');
     for (const name of ['north-1', 'south-1']) await rig.device(name);
     const config = loadConfig(rig.collectorConfig({}), collectorSchema);
-    collector = await startCollector(config, { logger: pino({ level: 'silent' }) });
+    collector = await startCollector(config, { logger: createLogger('collector', 'silent') });
     const { port } = collector.address;
     observer = new Observer(port, rig.operatorFiles);
     for (const [name, site] of [

@@ -1,4 +1,4 @@
-import { LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import { ItemKind, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type CheckedItem, ItemOutcome, type RegisteredDevice, type Registration, type Store } from '../store.js';
 import { batch, bytes16, commit, READINGS, register, registration, SECOND_US, sequences, thinned } from './data.js';
@@ -58,6 +58,25 @@ export function describeCopies(under: UnderTest): void {
       const balance = { produced: 4 * READINGS, stored: READINGS, declared: [copied], missing: 0, doubled: 0 };
       expect((await store.audit(first.deviceId))[2]).toMatchObject({ ...balance, waiting: 0 });
       expect((await copy(MOVED_AGAIN, 4)).epochs[0].ranges).toEqual([{ first: 1, last: 4 }]);
+    });
+
+    it('transitions that both have moved are stored of each, and are no readings', async () => {
+      const body = new TextEncoder().encode('a transition');
+      const found = (sequence: number, epoch: Uint8Array, readingsBefore: number) =>
+        batch(sequence, { epoch, kind: ItemKind.TRANSITION, readings: 0, readingsBefore, body });
+      const first = await copy(EPOCH, 2);
+      expect(await outcomes(first, [own(1), found(2, EPOCH, READINGS)])).toEqual([Stored, Stored]);
+      const waited = (epoch: Uint8Array) => [moved(3, epoch, 1), found(2, epoch, READINGS)];
+      expect(await outcomes(await copy(MOVED, 2), waited(MOVED))).toEqual([Stored, Stored]);
+      const again = await copy(MOVED_AGAIN, 2);
+      expect(await outcomes(again, waited(MOVED_AGAIN))).toEqual([Duplicate, Stored]);
+      expect(await outcomes(again, waited(MOVED_AGAIN))).toEqual([Duplicate, Duplicate]);
+      const audits = await store.audit(first.deviceId);
+      expect(audits.map(({ produced, missing, doubled }) => [produced, missing, doubled])).toEqual([
+        [READINGS, 0, 0],
+        [READINGS, 0, 0],
+        [READINGS, 0, 0],
+      ]);
     });
 
     it('what one has moved is not taken from the other under its old sequence', async () => {
