@@ -29,8 +29,10 @@ export class AlertMaker {
     }
     const { incident } = cell;
     cell.incident = undefined;
-    const alert = alertOf(cell.rule, transition, incident?.notified !== true, device.attributes);
-    this.push(device, known(alert, incident), this.seriesOf(device, cell, series));
+    const alert = known(alertOf(cell.rule, transition, incident?.notified !== true, device.attributes), incident);
+    // A pass through history may have opened it again since it was last said to end right then.
+    const exact = incident && { firedAtUs: incident.firedAtUs, resolvedAtUs: atUs };
+    this.push(device, alert, this.seriesOf(device, cell, series), exact);
   }
 
   /** An incident that nobody was told of goes on now: it is told, under the id that it has. */
@@ -57,8 +59,8 @@ export class AlertMaker {
     cell.changed = true;
   }
 
-  push({ deviceId, position }: DeviceTrack, alert: Alert, seriesId: number): void {
-    this.emit({ deviceId, seriesId, alert, position });
+  push({ deviceId, position }: DeviceTrack, alert: Alert, seriesId: number, exact?: AlertRecord['exact']): void {
+    this.emit({ deviceId, seriesId, alert, position, ...(exact !== undefined && { exact }) });
   }
 
   /** The series that an incident is about: of a rule over a device the one that completed it. */

@@ -133,17 +133,20 @@ export class LiveEvaluator {
     if (device.tracks.size === 0) return;
     const frontierUs = frontierOf(device);
     if (frontierUs === Number.NEGATIVE_INFINITY) return;
+    // What is older than what the rules have come to is history, whatever is missing before it.
+    if (firstUs <= frontierUs) {
+      soil(device, firstUs - 1, this.#nowMs());
+      return;
+    }
     takeCheckpointBeforeJump(device, frontierUs);
     const { lastUs: leftUs } = device.line.beforeJump;
-    const passedUs = Math.min(Number.isFinite(leftUs) ? leftUs : frontierUs, firstUs - 1);
-    this.#passTime(device, passedUs, this.#isLive);
-    const resumeUs = Number.isFinite(firstUs) ? firstUs : frontierUs + 1;
+    this.#passTime(device, Math.min(Number.isFinite(leftUs) ? leftUs : frontierUs, firstUs - 1), this.#isLive);
     for (const cell of cellsOf(device)) {
       cell.instance.interrupt();
-      cell.instance.resume(resumeUs, this.#transitions);
+      cell.instance.resume(Number.isFinite(firstUs) ? firstUs : frontierUs + 1, this.#transitions);
       this.#went(device, cell, false, Number.POSITIVE_INFINITY);
     }
-    soil(device, Math.min(frontierUs, firstUs - 1), this.#nowMs());
+    soil(device, frontierUs, this.#nowMs());
   }
 
   /** Readings at or before what the rules have come to. The same instant again, of one epoch, is a reading too many. */

@@ -109,7 +109,7 @@ export class AlertAppend {
   #correct(record: AlertRecord, incident: IncidentRow, nowUs: number): AlertRecord | undefined {
     const { deviceId, alert } = record;
     const { incidentId, state } = alert;
-    const isTold = alert.late || this.#told.get(deviceId, incidentId, state) !== undefined;
+    const isTold = alert.late || !this.#isUntold(incident, record, nowUs);
     if (isTold && this.#incidents.isCorrected(incident, record)) return undefined;
     if (record.position !== undefined && record.position < incident.position) return undefined;
     const { stored, alertId } = this.#store({ ...record, alert: { ...alert, late: isTold } });
