@@ -6,6 +6,7 @@ import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { formatSpiffeId } from '@tributary/core/identity/spiffe-id';
 import { loadTlsFiles, type TlsMaterial } from '@tributary/core/identity/tls-files';
 import type { Logger } from 'pino';
+import { AlertDesk } from './alerts/alert-desk.js';
 import { DEFAULT_BATCH_BOUNDS } from './batching/batch-bounds.js';
 import { Batcher, PENDING_SEGMENT } from './batching/batcher.js';
 import type { Buffer as EdgeBuffer } from './buffer/buffer.js';
@@ -26,11 +27,13 @@ import { seriesProtection } from './runtime/full-policy.js';
 import { type HealthServers, serveHealth } from './runtime/health-servers.js';
 import { type HostTime, hostTime } from './runtime/host-time.js';
 import { reportOpening } from './runtime/opening-report.js';
+import { repeat } from './runtime/repeat.js';
 import { SegmentKeeper } from './runtime/segment-keeper.js';
 import { SourceRunner } from './runtime/source-runner.js';
 import type { Upstream } from './runtime/upstream.js';
 import { agentVersion } from './runtime/version.js';
 import { Watermark } from './runtime/watermark.js';
+import { within } from './runtime/within.js';
 import type { LinkFactory } from './uplink/uplink-link.js';
 
 /** What an agent is given; everything has a default that is the real thing. */
@@ -63,6 +66,8 @@ const clockLookMs = 10_000;
 /** What each part of a stop may take; together well within the 25 s after which service managers kill. */
 const stopSourcesMs = 3000;
 const stopAppendMs = 5000;
+/** Beside the two: a command may end by itself, and is ended then. */
+const stopActionsMs = 7000;
 const stopMarginMs = 500;
 const stopUploadMs = 5000;
 const stopBufferMs = 5000;
@@ -100,6 +105,17 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   });
   const host = deps.host ?? hostTime();
   const segments = new SegmentKeeper({ catalogue, clock, host, log, line: () => buffer.identity.line });
+
+  // What is done about alerts, whoever judged them.
+  const desk = new AlertDesk(config.alerts, {
+    buffer,
+    scheduler,
+    random,
+    log,
+    wallUs: () => segments.wallUs(),
+    environment: process.env,
+    write: (source, bytes, timeoutMs) => sources.write(source, bytes, timeoutMs),
+  });
 
   // From sources through batches into the buffer.
   const drops = new DropCounter();
@@ -156,6 +172,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const ending = new AbortController();
   const declared = await declareFirst();
   sources.start();
+  // What an earlier start has left to be done may be for one of them.
+  declared.done.then(() => whenTheDiskTakes(() => desk.recall(), disk, ending.signal)).catch(() => {});
   log.info({ device, version, epoch: Buffer.from(buffer.identity.epoch).toString('hex') }, 'the agent is sampling');
 
   // Everything that can wait until the sources are running.
@@ -223,6 +241,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       },
       deps: {
         buffer,
+        desk,
         clock,
         scheduler,
         log,
@@ -325,6 +344,9 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
         cursor: upstream?.alerts.cursor ?? identity.alertCursor,
         received: upstream?.alerts.counters.received ?? 0,
         repeated: upstream?.alerts.counters.repeated ?? 0,
+        damagedIntents: desk.damagedIntents,
+        actions: desk.actions,
+        statuses: desk.statuses,
       },
     };
   }
@@ -333,6 +355,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     log.info('the agent stops');
     stopLooking();
     ending.abort(new TributaryError('cancelled', 'the agent stops'));
+    const acted = within(scheduler, stopActionsMs, desk.stop());
     await within(scheduler, stopSourcesMs, sources.stop());
     batcher.flush();
     // An append that hangs in a disk's driver cannot be given up, only left behind.
@@ -343,6 +366,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       await upstream.uplink.drained(stopUploadMs);
       upstream.uplink.stop();
     }
+    await acted;
     await within(scheduler, stopBufferMs, Promise.allSettled([health?.close(), buffer.close()]));
     log.info({ readings: writer.counters.readings, lost: writer.counters.readingsLost }, 'the agent has stopped');
   }
@@ -369,29 +393,4 @@ async function tlsOrClose({ tls }: AgentConfig, opening: Promise<EdgeBuffer>): P
     await opening.then((buffer) => buffer.close()).catch(() => {});
     throw error;
   }
-}
-
-/** Resolves when `work` does, or after `timeoutMs`. */
-async function within(scheduler: Scheduler, timeoutMs: number, work: Promise<unknown>): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const cancel = scheduler.setTimer(timeoutMs, resolve);
-    const done = () => {
-      cancel();
-      resolve();
-    };
-    work.then(done, done);
-  });
-}
-
-/** Does something again and again until the answered function is called. */
-function repeat(scheduler: Scheduler, everyMs: number, act: () => void): () => void {
-  let cancel: () => void;
-  const arm = () => {
-    cancel = scheduler.setTimer(everyMs, () => {
-      arm();
-      act();
-    });
-  };
-  arm();
-  return () => cancel();
 }

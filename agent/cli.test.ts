@@ -66,6 +66,13 @@ describe('tributary-agent', () => {
     expect(await run('validate', file)).toMatchObject({ code: 0 });
   });
 
+  it('validates the programs that alerts run', async () => {
+    const text = `${good}alerts:\n  - {name: siren, run: {command: [/none/siren]}}\n`;
+    const { code, error } = await run('validate', broken('siren.yaml', text));
+    expect(code).toBe(2);
+    expect(error).toContain('alerts[0].run.command[0]: /none/siren: no such file or directory; install it');
+  });
+
   it.each([
     ['an unknown key', `${good}bufer: {}\n`, ':7:1: bufer: unknown key'],
     ['a wrong value', good.replace('50ms', 'fast'), ':6:44: sources[0].interval: not a duration'],

@@ -79,6 +79,9 @@ async function validate(file: string | undefined): Promise<void> {
   const config = loadConfig(file, agentSchema);
   const { loadTlsFiles } = await import('@tributary/core/identity/tls-files');
   await namingField(file, tlsFields(config.tls), () => loadTlsFiles(config.tls, 'device'));
+  const { programProblems } = await import('./alerts/program-problems.js');
+  const problems = programProblems(config.alerts).map(({ field, message }) => `${file}: ${field}: ${message}`);
+  if (problems.length > 0) throw new TributaryError('config', problems.join('\n'));
   process.stdout.write(`${file}: ok\n`);
 }
 

@@ -3,7 +3,6 @@ import { seededRandom } from '@tributary/core/clock/random';
 import { Alert, AlertState, type WatchAlertsResponse } from '@tributary/proto/gen/tributary/v1/alert';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import type { Buffer as EdgeBuffer } from '../buffer/buffer.js';
 import type { UplinkLink, WatchEvents } from '../uplink/uplink-link.js';
 import { AlertWatch } from './alert-watch.js';
 
@@ -31,17 +30,20 @@ function surroundings(cursor = 0) {
   };
   const stored = new Map<string, number>();
   let storeFails = false;
-  const buffer = {
-    storeAlerts: async (alerts: readonly Alert[]) => {
+  const handled: number[] = [];
+  const desk = {
+    take: async (alerts: readonly Alert[]) => {
       if (storeFails) throw new Error('disk');
-      return alerts.filter(({ incidentId, state, number }) => {
+      const fresh = alerts.filter(({ incidentId, state, number }) => {
         const key = `${Buffer.from(incidentId).toString('hex')}/${state}`;
         if (stored.has(key)) return false;
         stored.set(key, number);
         return true;
       });
+      handled.push(...fresh.map(({ number }) => number));
+      return fresh;
     },
-  } as Partial<EdgeBuffer> as EdgeBuffer;
+  };
   const watches: { cursor: number; events: WatchEvents; paused: boolean; cancelled: boolean }[] = [];
   const acknowledged: number[] = [];
   const link = {
@@ -66,22 +68,12 @@ function surroundings(cursor = 0) {
       return () => {};
     },
   } as Partial<UplinkLink> as UplinkLink;
-  const handled: number[] = [];
   let registerAgain = 0;
   const watch = new AlertWatch(cursor, {
-    buffer,
+    desk,
     scheduler,
     random: seededRandom(1),
     log: pino({ level: 'silent' }),
-    handlers: [
-      {
-        name: 'broken',
-        handle: () => {
-          throw new Error('no such output');
-        },
-      },
-      { name: 'test', handle: ({ number }) => void handled.push(number) },
-    ],
     registerAgain: () => {
       registerAgain++;
     },
@@ -109,9 +101,9 @@ function surroundings(cursor = 0) {
 }
 
 describe('watching alerts', () => {
-  it('stores each, hands over the new ones although a handler fails, and acknowledges', async () => {
+  it('brings each to the desk and acknowledges', async () => {
     const world = surroundings(4);
-    world.watch.attach(world.link);
+    world.watch.attach(world.link, 0);
     expect(world.watches[0].cursor).toBe(4);
     world.send(alert(5));
     world.send(alert(6));
@@ -123,16 +115,28 @@ describe('watching alerts', () => {
     expect(world.watch.counters).toEqual({ received: 2, repeated: 1 });
   });
 
+  it('begins where the collector knows that an earlier buffer of this device had come', async () => {
+    const world = surroundings(0);
+    world.watch.attach(world.link, 17);
+    expect(world.watches[0].cursor).toBe(17);
+    world.send(alert(16));
+    world.send(alert(18));
+    await world.settled();
+    expect(world.handled).toEqual([18]);
+    world.watch.attach(world.link, 3);
+    expect(world.watches[1].cursor).toBe(18);
+  });
+
   it('acknowledges on a new link what an earlier one may not have heard', async () => {
     const world = surroundings(4);
-    world.watch.attach(world.link);
+    world.watch.attach(world.link, 0);
     await world.settled();
     expect(world.acknowledged).toEqual([4]);
   });
 
   it('resumes from its cursor after a break, each time later', async () => {
     const world = surroundings();
-    world.watch.attach(world.link);
+    world.watch.attach(world.link, 0);
     world.send(alert(1));
     await world.settled();
     let total = 0;
@@ -152,7 +156,7 @@ describe('watching alerts', () => {
 
   it('holds the stream back while it cannot keep up', async () => {
     const world = surroundings();
-    world.watch.attach(world.link);
+    world.watch.attach(world.link, 0);
     for (let number = 1; number <= 100; number++) world.send(alert(number));
     expect(world.watches[0].paused).toBe(true);
     await world.settled();
@@ -162,7 +166,7 @@ describe('watching alerts', () => {
 
   it('begins anew from the cursor when alerts cannot be stored', async () => {
     const world = surroundings();
-    world.watch.attach(world.link);
+    world.watch.attach(world.link, 0);
     world.failStores(true);
     world.send(alert(1));
     await world.settled();
@@ -179,7 +183,7 @@ describe('watching alerts', () => {
 
   it('tells the uplink when the collector wants a registration', () => {
     const world = surroundings();
-    world.watch.attach(world.link);
+    world.watch.attach(world.link, 0);
     world.watches[0].events.message({ message: { $case: 'registerAgain', value: {} } });
     world.watches[0].events.message({ message: { $case: 'rulesChanged', value: { version: '2' } } });
     expect(world.registerAgain()).toBe(2);
@@ -187,7 +191,7 @@ describe('watching alerts', () => {
 
   it('is quiet after it was detached', () => {
     const world = surroundings();
-    world.watch.attach(world.link);
+    world.watch.attach(world.link, 0);
     world.watches[0].events.ended(undefined);
     world.watch.detach();
     expect(world.timers).toHaveLength(0);

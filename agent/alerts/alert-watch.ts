@@ -4,9 +4,8 @@ import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { Backoff } from '@tributary/core/retry/backoff';
 import type { Alert, WatchAlertsResponse } from '@tributary/proto/gen/tributary/v1/alert';
 import type { Logger } from 'pino';
-import type { Buffer as EdgeBuffer } from '../buffer/buffer.js';
 import type { UplinkLink, WatchCall } from '../uplink/uplink-link.js';
-import type { AlertHandler } from './alert-handler.js';
+import type { AlertDesk } from './alert-desk.js';
 
 /** More alerts than this in memory and the stream is held back; the collector ends a stream that does not read. */
 const pendingMax = 64;
@@ -22,11 +21,10 @@ const soundMs = 30_000;
 
 /** What surrounds the watch. */
 export interface AlertWatchDeps {
-  buffer: EdgeBuffer;
+  desk: Pick<AlertDesk, 'take'>;
   scheduler: Scheduler;
   random: Random;
   log: Logger;
-  handlers: readonly AlertHandler[];
   /** The collector wants the device to register. */
   registerAgain(): void;
 }
@@ -39,9 +37,8 @@ export interface AlertCounters {
 }
 
 /**
- * Follows the alerts about this device: stores them, hands the new ones to the handlers, then acknowledges. The cursor
- * lies in the buffer and moves in the transaction that stores, so a device that was away misses none and a crash between
- * the two repeats none to the handlers.
+ * Follows the alerts about this device: brings them to the desk, which stores them, then acknowledges. The cursor lies in the
+ * buffer and moves in the transaction that stores, so a device that was away misses none.
  */
 export class AlertWatch {
   readonly counters: AlertCounters = { received: 0, repeated: 0 };
@@ -65,15 +62,19 @@ export class AlertWatch {
     this.#backoff = new Backoff(deps.random, backoffPolicy);
   }
 
-  /** The newest alert that is stored here. */
+  /** The newest alert that is stored here, or was in an earlier life of this device. */
   get cursor(): number {
     return this.#cursor;
   }
 
-  /** Watches over this link until `detach`. */
-  attach(link: UplinkLink): void {
+  /**
+   * Watches over this link until `detach`. `acknowledged` is the number up to which the collector knows that this device has
+   * stored its alerts: a buffer that is new, or older than that, begins there, for what came before was done in an earlier life.
+   */
+  attach(link: UplinkLink, acknowledged: number): void {
     this.detach();
     this.#link = link;
+    this.#cursor = Math.max(this.#cursor, acknowledged);
     this.#acknowledged = 0;
     this.#watch();
     this.#acknowledge();
@@ -141,11 +142,10 @@ export class AlertWatch {
     while (this.#pending.length > 0) {
       const alerts = this.#pending.splice(0, storeMax);
       try {
-        const fresh = await this.#deps.buffer.storeAlerts(alerts);
+        const fresh = await this.#deps.desk.take(alerts);
         this.counters.received += fresh.length;
         this.counters.repeated += alerts.length - fresh.length;
         for (const { number } of alerts) this.#cursor = Math.max(this.#cursor, number);
-        for (const alert of fresh) await this.#handle(alert);
       } catch (thrown) {
         // The cursor has not moved: the stream begins anew from there.
         this.#ended(`alerts cannot be stored: ${TributaryError.from(thrown).message}`);
@@ -158,20 +158,6 @@ export class AlertWatch {
       }
     }
     this.#storing = false;
-  }
-
-  async #handle(alert: Alert): Promise<void> {
-    for (const handler of this.#deps.handlers) {
-      try {
-        await handler.handle(alert);
-      } catch (thrown) {
-        const { message } = TributaryError.from(thrown);
-        this.#deps.log.error(
-          { handler: handler.name, alert: alert.number, details: message },
-          'an alert handler failed',
-        );
-      }
-    }
   }
 
   /** One acknowledgement at a time; a later one covers those before it, so a lost one needs no repetition of its own. */

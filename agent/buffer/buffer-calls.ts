@@ -7,6 +7,7 @@ import type {
   SeriesDeclaration,
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { AlertMemory, AlertsStored, IntentOutcome, NewIntent, Salvages, StoredStatus } from './alert-table.js';
 import type {
   AppendNotes,
   AppendOutcome,
@@ -50,7 +51,9 @@ export interface BufferCalls {
   addSegment: [segment: Undeclared<SegmentDeclaration>, answer: SegmentDeclaration];
   addAnchor: [anchor: Undeclared<ClockAnchor>, answer: ClockAnchor];
   openEpoch: [nothing: undefined, answer: BufferIdentity];
-  storeAlerts: [alerts: readonly Alert[], answer: Alert[]];
+  storeAlerts: [of: { alerts: readonly Alert[]; intents: readonly NewIntent[] }, answer: AlertsStored & Salvages];
+  settleIntents: [of: { outcomes: readonly IntentOutcome[]; statuses: readonly StoredStatus[] }, answer: undefined];
+  recallAlerts: [nothing: undefined, answer: AlertMemory & Salvages];
   status: [nothing: undefined, answer: BufferStatus];
   close: [nothing: undefined, answer: undefined];
 }

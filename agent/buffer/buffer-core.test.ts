@@ -358,8 +358,8 @@ describe.each([
     const core = new BufferCore(table, 1 << 20, epochA);
     const firing = { number: 7, incidentId: epochA, state: 2 } as Alert;
     const resolved = { ...firing, number: 8, state: 3 };
-    expect(core.storeAlerts([firing])).toEqual([firing]);
-    expect(core.storeAlerts([firing, resolved])).toEqual([resolved]);
+    expect(core.storeAlerts([firing])).toEqual({ fresh: [0], intents: [] });
+    expect(core.storeAlerts([firing, resolved])).toEqual({ fresh: [1], intents: [] });
     expect(new BufferCore(table, 1 << 20, epochB).state.alertCursor).toBe(8);
   });
 
@@ -371,15 +371,15 @@ describe.each([
       return { number, incidentId, state: 2 } as Alert;
     };
     const alerts = Array.from({ length: 10_001 }, (_, at) => alert(at + 1));
-    expect(core.storeAlerts(alerts)).toHaveLength(10_001);
-    expect(core.storeAlerts([alerts[1], alerts[0]])).toEqual([alerts[0]]);
+    expect(core.storeAlerts(alerts).fresh).toHaveLength(10_001);
+    expect(core.storeAlerts([alerts[1], alerts[0]])).toEqual({ fresh: [1], intents: [] });
   });
 
   it('takes back a transaction that was reported as failed and is there after all', () => {
     const { table } = bind();
     const core = new BufferCore(table, 1_200, epochA);
     core.append([batch(1, 400)]);
-    const before = { ...core.state };
+    const before = { state: core.state, newestAlert: core.newestAlert };
     core.append([batch(2, 400), batch(3, 5_000)]);
     core.append([batch(4, 400)]);
     core.storeAlerts([{ number: 7, incidentId: epochA, state: 2 } as Alert]);
@@ -389,7 +389,7 @@ describe.each([
     // The first batch had to make room; it stays declared, under the sequence that is free again.
     expect(all(again).map(({ sequence, kind }) => [sequence, kind])).toEqual([[2, 2]]);
     expect(newestEntries(again)).toMatchObject([{ first: 1, last: 1, readings: 1 }]);
-    expect(again.storeAlerts([{ number: 7, incidentId: epochA, state: 2 } as Alert])).toHaveLength(1);
+    expect(again.storeAlerts([{ number: 7, incidentId: epochA, state: 2 } as Alert]).fresh).toEqual([0]);
   });
 
   it('goes on with the catalogue that was answered, whatever a failed commit or damage left of it', () => {

@@ -11,6 +11,15 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
+import { settleIntents, storeAlerts } from './alert-ledger.js';
+import {
+  type AlertMemory,
+  type AlertsStored,
+  type IntentOutcome,
+  type NewIntent,
+  Standing,
+  type StoredStatus,
+} from './alert-table.js';
 import type {
   AppendNotes,
   AppendOutcome,
@@ -40,9 +49,6 @@ import { Thinner } from './thinner.js';
 
 const CHECKSUM_REJECTED: RejectionReason.CHECKSUM = 1;
 
-/** Bounded memory of what was seen: at a transition a minute this is a week. */
-const ALERTS_MAX = 10_000;
-
 /** Ranges of doubt that are kept on disk, 16 bytes each in a row that every transaction writes. */
 const DOUBT_RANGES_MAX = 64;
 
@@ -68,6 +74,7 @@ export class BufferCore {
   readonly #thinner: Thinner | undefined;
   /** Below it there is nothing that could be evicted first. */
   #ordinaryFrom = 1;
+  #newestAlert: number;
 
   /**
    * Opens a table. `newEpoch` (16 random bytes) is used if the table is new; `quotaBytes` counts rows by `rowBytes`.
@@ -79,6 +86,7 @@ export class BufferCore {
     this.#thinner = thinningWindowMs > 0 ? new Thinner(thinningWindowMs) : undefined;
     this.#rows = new CountedRows(table, newEpoch);
     this.#catalogue = new Catalogue(table);
+    this.#newestAlert = table.alerts.newest();
     if (this.#rows.isNew) this.#rows.transact(() => {});
     else {
       this.#doubtAfterCrash();
@@ -418,23 +426,41 @@ export class BufferCore {
     return first;
   }
 
-  storeAlerts(alerts: readonly Alert[]): Alert[] {
-    if (alerts.length === 0) return [];
-    return this.#transact(({ table, state }) => {
-      const fresh: Alert[] = [];
-      for (const alert of alerts) {
-        state.alertCursor = Math.max(state.alertCursor, alert.number);
-        if (table.hasAlert(alert.incidentId, alert.state)) continue;
-        table.putAlert(alert.incidentId, alert.state, alert.number, ALERTS_MAX);
-        fresh.push(alert);
-      }
-      return fresh;
-    });
+  storeAlerts(alerts: readonly Alert[], intents: readonly NewIntent[] = []): AlertsStored {
+    if (alerts.length === 0) return { fresh: [], intents: [] };
+    const stored = this.#transact((rows) => storeAlerts(rows, alerts, intents));
+    this.#newestAlert = this.#rows.table.alerts.newest();
+    return stored;
   }
 
-  /** After a failed call and a new opening: takes back what is there of it after all. `before` is the state before it. */
-  withdraw(before: Readonly<BufferState>): void {
-    this.#rows.withdraw(before);
+  settleIntents(outcomes: readonly IntentOutcome[], statuses: readonly StoredStatus[]): void {
+    if (outcomes.length + statuses.length > 0) this.#transact((rows) => settleIntents(rows, outcomes, statuses));
+  }
+
+  recallAlerts(): AlertMemory {
+    const { alerts } = this.#rows.table;
+    const damaged = alerts.damaged();
+    const intents = alerts.waiting();
+    const kept = intents.filter(({ standing }) => standing === Standing.kept);
+    if (damaged.length + kept.length > 0) {
+      this.#transact(({ table }) => {
+        for (const id of damaged) table.alerts.removeIntent(id);
+        // Whoever is told of them begins them; the next one must not take them for untouched.
+        for (const { id } of kept) table.alerts.reopen(id);
+      });
+    }
+    return { intents, damagedIntents: damaged.length, statuses: alerts.statuses() };
+  }
+
+  /** The id of the newest alert that was stored, for {@link withdraw}. */
+  get newestAlert(): number {
+    return this.#newestAlert;
+  }
+
+  /** After a failed call and a new opening: takes back what is there of it after all. `before` is the core before it. */
+  withdraw({ state, newestAlert }: Pick<BufferCore, 'state' | 'newestAlert'>): void {
+    this.#rows.withdraw(state, newestAlert);
+    this.#newestAlert = this.#rows.table.alerts.newest();
   }
 
   /**

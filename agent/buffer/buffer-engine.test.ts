@@ -74,7 +74,7 @@ describe('opening a buffer', () => {
     db.pragma('user_version = 99');
     db.close();
     const bytes = readFileSync(path);
-    expect(() => open(path)).toThrow('written by a newer agent (buffer version 99, this one knows up to 2)');
+    expect(() => open(path)).toThrow('written by a newer agent (buffer version 99, this one knows up to 3)');
     expect(readFileSync(path)).toEqual(bytes);
   });
 

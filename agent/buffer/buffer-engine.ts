@@ -1,7 +1,6 @@
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
-import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type Database from 'better-sqlite3';
 import type { AppendNotes, AppendOutcome, BufferIdentity, EncodedBatch } from './buffer.js';
 import { BufferCore } from './buffer-core.js';
@@ -80,6 +79,7 @@ export class BufferEngine {
   #mark: HighWaterMark | undefined;
   readonly #markReserve: MarkReserve;
   #quarantinedBefore = 0;
+  #salvages = 0;
   #log = { logBytes: 0, logSalt: 0 };
 
   /** Throws a `TributaryError`: `busy`, `unsupported`, `disk-full` or `disk`. */
@@ -107,6 +107,11 @@ export class BufferEngine {
   /** Items that had been set aside before this opening. */
   get quarantinedBefore(): number {
     return this.#quarantinedBefore;
+  }
+
+  /** How often what could be verified was carried over to a new file. */
+  get salvages(): number {
+    return this.#salvages;
   }
 
   /** As `Buffer.append`. Throws a `TributaryError` `disk-full` or `disk` when nothing was written. */
@@ -149,10 +154,6 @@ export class BufferEngine {
       const atMs = this.#deferred?.flushAtMs;
       if (atMs !== undefined && atMs <= this.#nowMs()) this.#deferred?.flush();
     });
-  }
-
-  storeAlerts(alerts: readonly Alert[]): Alert[] {
-    return this.run((core) => core.storeAlerts(alerts));
   }
 
   /** One call of the policy, as one transaction. */
@@ -199,6 +200,7 @@ export class BufferEngine {
     const options = { newEpoch, nowMs, salvageMsMax, known: this.#previous?.state };
     const file = (replace ? replaceBufferFile : openBufferFile)(path, quotaBytes, options);
     this.#db = file.db;
+    if (file.salvaged !== undefined) this.#salvages++;
     try {
       const table = this.#layered(new SqliteItemTable(file.db));
       const core = new BufferCore(table, quotaBytes, newEpoch(), thinningWindowMs);
@@ -240,7 +242,7 @@ export class BufferEngine {
       if (salvaged === undefined) {
         // A failed commit may be in the log. It is moved to the database and flushed before anybody builds on it.
         db.pragma('wal_checkpoint(TRUNCATE)');
-        core.withdraw(previous.state);
+        core.withdraw(previous);
       }
       const tail = lostTail(core.state, undefined, previous.state);
       if (tail !== undefined) core.amend(tail.change, tail.entries);

@@ -221,6 +221,8 @@ function openDatabase(path: string, quotaBytes: number): Database.Database {
     db.pragma(`max_page_count = ${Math.ceil((quotaBytes / PAGE_BYTES) * PAGES_PER_QUOTA_PAGE) + SPARE_PAGES}`);
     migrate(db, version);
     readState(db);
+    // A number of the version that is damaged can leave tables out that nothing looks at until an alert comes.
+    db.prepare('SELECT 1 FROM intents, statuses');
     return db;
   } catch (error) {
     db.close();

@@ -171,7 +171,7 @@ class Model {
     this.#binding.reopen?.();
     this.#core = this.#open();
     if (Buffer.compare(this.#core.state.epoch, failed.state.epoch) === 0) {
-      this.#core.withdraw(failed.state);
+      this.#core.withdraw(failed);
       this.#core.resume(failed);
       return;
     }

@@ -54,7 +54,12 @@ const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => 
   addSegment: (segment) => engine.run((core) => core.addSegment(segment)),
   addAnchor: (anchor) => engine.run((core) => core.addAnchor(anchor)),
   openEpoch: () => engine.openEpoch(),
-  storeAlerts: (alerts) => engine.run((core) => core.storeAlerts(alerts)),
+  storeAlerts: ({ alerts, intents }) => {
+    const stored = engine.run((core) => core.storeAlerts(alerts, intents));
+    return { ...stored, salvages: engine.salvages };
+  },
+  settleIntents: ({ outcomes, statuses }) => void engine.run((core) => core.settleIntents(outcomes, statuses)),
+  recallAlerts: () => ({ ...engine.run((core) => core.recallAlerts()), salvages: engine.salvages }),
   status: () => {
     const { callBytes, blockBytes } = threadWrites();
     return {

@@ -7,6 +7,7 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, LossReason, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
+import type { AlertMemory, AlertsStored, IntentOutcome, NewIntent, Salvages, StoredStatus } from './alert-table.js';
 
 /** What has no id yet; or one that it had before the buffer began anew, under which it is declared again. */
 export type Undeclared<T extends { id: number }> = Omit<T, 'id'> & { id?: number };
@@ -152,8 +153,19 @@ export interface Buffer {
    * sequences (their bytes unchanged), with the catalogue and segments.
    */
   openEpoch(): Promise<BufferIdentity>;
-  /** Stores alerts and moves the cursor in one transaction; answers those that were not stored before, by incident and state. */
-  storeAlerts(alerts: readonly Alert[]): Promise<Alert[]>;
+  /**
+   * Stores alerts, moves the cursor and writes down what is to be done about them, in one transaction. An alert that was stored
+   * before, by incident and state, is left as it is, and nothing is to be done about it. (Late ones are told apart from those
+   * that are not.)
+   */
+  storeAlerts(alerts: readonly Alert[], intents: readonly NewIntent[]): Promise<AlertsStored & Salvages>;
+  /** Writes down what became of intents, and the statuses that they have set, in one transaction. Twice does no harm. */
+  settleIntents(outcomes: readonly IntentOutcome[], statuses: readonly StoredStatus[]): Promise<void>;
+  /**
+   * What an earlier start of the agent has left to be done, and the statuses. Intents that were kept are answered as such, and
+   * are open from then on: to be called once in a start.
+   */
+  recallAlerts(): Promise<AlertMemory & Salvages>;
   status(): Promise<BufferStatus>;
   close(): Promise<void>;
 }

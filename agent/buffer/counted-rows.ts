@@ -146,12 +146,14 @@ export class CountedRows {
   /**
    * Takes back what came after `before`: a transaction that its caller was told had failed, and which is there after all,
    * as a commit whose fsync failed can be. Nothing of it was ever sent, so its sequences are free again; what it evicted
-   * stays declared, and what it thinned stays thinned, under another sequence.
+   * stays declared, and what it thinned stays thinned, under another sequence. Alerts above `newestAlert`, the id of the newest
+   * that was there before, are forgotten, with what was to be done about them: nobody has begun it.
    */
-  withdraw(before: Readonly<BufferState>): void {
+  withdraw(before: Readonly<BufferState>, newestAlert: number): void {
     const { epoch, highestSequence, alertCursor, readingsProduced } = before;
     if (Buffer.compare(epoch, this.state.epoch) !== 0) return;
-    if (this.state.highestSequence <= highestSequence && this.state.alertCursor <= alertCursor) return;
+    const hasAlerts = this.table.alerts.newest() > newestAlert;
+    if (this.state.highestSequence <= highestSequence && this.state.alertCursor <= alertCursor && !hasAlerts) return;
     this.transact(() => {
       const entries: LedgerEntry[] = [];
       const thinned: BufferedItem[] = [];
@@ -160,7 +162,7 @@ export class CountedRows {
         if (item.kind === DECLARATION) entries.push(...decodeDeclaration(item.body));
       });
       this.table.deleteRange(highestSequence + 1, this.state.highestSequence);
-      this.table.deleteAlertsAfter(alertCursor);
+      if (hasAlerts) this.table.alerts.deleteAfter(newestAlert);
       this.state = { ...this.state, highestSequence, readingsProduced, alertCursor };
       this.recount();
       for (const { body } of thinned) this.put(++this.state.highestSequence, THINNED_BATCH, 0, body);

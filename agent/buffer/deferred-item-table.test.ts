@@ -155,7 +155,7 @@ describe('deferred durability', () => {
       commit.call(device.disk);
       throw new Error('the flush of a commit failed');
     };
-    const before = device.core.state;
+    const before = device.core;
     expect(() => device.core.lose([{ readings: 5, reason: LossReason.EVICTED }])).toThrow();
     device.disk.commit = commit;
     device.table.attach(device.disk);

@@ -7,6 +7,7 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { ItemKind } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
+import { ForwardedAlertTable } from './alert-table.js';
 import {
   type BufferedItem,
   type BufferState,
@@ -56,6 +57,10 @@ interface Memory {
  * reserved.
  */
 export class DeferredItemTable implements ItemTable {
+  readonly alerts = new ForwardedAlertTable(
+    () => this.#disk.alerts,
+    () => this.#goThrough(),
+  );
   readonly #options: DeferredOptions;
   readonly #reserve = new SequenceReserve();
   #disk: ItemTable;
@@ -269,20 +274,6 @@ export class DeferredItemTable implements ItemTable {
   clearCatalogue(): void {
     this.#goThrough();
     this.#disk.clearCatalogue();
-  }
-
-  hasAlert(incidentId: Uint8Array, state: number): boolean {
-    return this.#disk.hasAlert(incidentId, state);
-  }
-
-  putAlert(incidentId: Uint8Array, state: number, number: number, keepAlerts: number): void {
-    this.#goThrough();
-    this.#disk.putAlert(incidentId, state, number, keepAlerts);
-  }
-
-  deleteAlertsAfter(number: number): void {
-    this.#goThrough();
-    this.#disk.deleteAlertsAfter(number);
   }
 
   get #highestWritten(): number {

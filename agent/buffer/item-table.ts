@@ -5,6 +5,7 @@ import type {
   SeriesDeclaration,
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { Item } from '@tributary/proto/items/item';
+import type { AlertTable } from './alert-table.js';
 
 /** An item in the buffer. */
 export interface BufferedItem extends Item {
@@ -130,8 +131,5 @@ export interface ItemTable {
   dropClocks(below: ClockIds): void;
   /** Deletes all series, segments and anchors. */
   clearCatalogue(): void;
-  hasAlert(incidentId: Uint8Array, state: number): boolean;
-  /** Remembers a transition, and the newest so many of them. */
-  putAlert(incidentId: Uint8Array, state: number, number: number, keepAlerts: number): void;
-  deleteAlertsAfter(number: number): void;
+  readonly alerts: AlertTable;
 }

@@ -9,20 +9,19 @@ import {
   type ItemTable,
   type QuarantineNote,
 } from './item-table.js';
+import { MemoryAlertTable } from './memory-alert-table.js';
 
 /**
  * Rows in memory, for the deterministic simulation and the buffer's tests: durable is what was committed. `fault` is
  * called before each write and each commit; when it throws, that is the disk failing there. `crash` is the power cut.
  */
 export class MemoryItemTable implements ItemTable {
+  readonly alerts = new MemoryAlertTable((undo) => this.#write(undo));
   readonly quarantined: { item: Item; note: QuarantineNote }[] = [];
   readonly #items: BufferedItem[] = [];
   readonly #series: SeriesDeclaration[] = [];
   readonly #segments: SegmentDeclaration[] = [];
   readonly #anchors: ClockAnchor[] = [];
-  /** Numbers by incident and state, the oldest first. */
-  #alerts = new Map<string, number>();
-  #alertsSaved = false;
   readonly #fault: () => void;
   #state: BufferState | undefined;
   #undo: (() => void)[] | undefined;
@@ -39,7 +38,6 @@ export class MemoryItemTable implements ItemTable {
   begin(): void {
     if (this.#undo !== undefined) throw new Error('a transaction is open already');
     this.#undo = [];
-    this.#alertsSaved = false;
   }
 
   commit(): void {
@@ -156,42 +154,12 @@ export class MemoryItemTable implements ItemTable {
     }
   }
 
-  hasAlert(incidentId: Uint8Array, state: number): boolean {
-    return this.#alerts.has(alertKey(incidentId, state));
-  }
-
-  putAlert(incidentId: Uint8Array, state: number, number: number, keepAlerts: number): void {
-    this.#saveAlerts();
-    this.#alerts.set(alertKey(incidentId, state), number);
-    for (const oldest of this.#alerts.keys()) {
-      if (this.#alerts.size <= keepAlerts) break;
-      this.#alerts.delete(oldest);
-    }
-  }
-
-  deleteAlertsAfter(number: number): void {
-    this.#saveAlerts();
-    for (const [key, each] of this.#alerts) if (each > number) this.#alerts.delete(key);
-  }
-
   /** Changes stored bytes as a failing disk would, beside every transaction. */
   damage(sequence: number, change: (item: Item) => void): void {
     const item = this.#items[this.#indexFrom(sequence)];
     if (item?.sequence !== sequence) throw new Error(`sequence ${sequence} is not there`);
     item.body = item.body.slice();
     change(item);
-  }
-
-  #saveAlerts(): void {
-    if (this.#alertsSaved) {
-      this.#fault();
-      return;
-    }
-    const before = new Map(this.#alerts);
-    this.#write(() => {
-      this.#alerts = before;
-    });
-    this.#alertsSaved = true;
   }
 
   /** Notes how to take back the write that comes next. */
@@ -212,8 +180,4 @@ export class MemoryItemTable implements ItemTable {
     }
     return low;
   }
-}
-
-function alertKey(incidentId: Uint8Array, state: number): string {
-  return `${Buffer.from(incidentId).toString('hex')}/${state}`;
 }

@@ -1,8 +1,9 @@
 import { DecodeArena } from '@tributary/proto/batch/arena';
 import { decodeBatch } from '@tributary/proto/batch/decode';
-import type { LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { itemChecksum } from '@tributary/proto/items/item';
 import type { Database, Statement } from 'better-sqlite3';
+import { type StatusRow, statusOfRow } from './alert-rows.js';
 import { BufferCore } from './buffer-core.js';
 import {
   type AnchorRow,
@@ -13,10 +14,11 @@ import {
   seriesOfRow,
 } from './catalogue-rows.js';
 import { isWithin } from './counted-rows.js';
+import { GapList } from './gap-list.js';
 import { type HighWaterMark, reservedAbove } from './high-water-mark.js';
 import { type BufferState, freshState } from './item-table.js';
 import type { LogFile } from './log-file.js';
-import { CORRUPT, CRASH_WINDOW } from './loss-entries.js';
+import { CRASH_WINDOW } from './loss-entries.js';
 import { RawPages } from './raw-pages.js';
 import { type RawRow, rowsOfPage } from './raw-rows.js';
 import { isSameEpoch, stateInFile, stateInLog } from './raw-state.js';
@@ -33,8 +35,6 @@ export const SALVAGE_MS_MAX = 180_000;
 const CHUNK_ROWS = 4_096;
 /** How many pages are read between two looks at the clock. */
 const PAGES_PER_LOOK = 256;
-/** More gaps than this come from something else than damage; then one entry speaks of all. */
-const GAPS_MAX = 4_096;
 /** What is dropped at once when more rows come to light than the quota has room for. */
 const SLICE_ROWS = 512;
 /** Ids beyond these are damage. */
@@ -100,6 +100,7 @@ class Salvage {
   readonly #series = new Map<number, SeriesRow>();
   readonly #segments = new Map<number, SegmentRow>();
   readonly #anchors = new Map<number, AnchorRow>();
+  readonly #statuses = new Map<string, StatusRow>();
   /** Rows of the first version have no checksum: they stand in where there is nothing better. */
   readonly #unproved = { series: new Map<number, SeriesRow>(), segments: new Map<number, SegmentRow>() };
   readonly #arena = new DecodeArena();
@@ -133,6 +134,7 @@ class Salvage {
     const isComplete = this.#scan();
     this.#dropReplaced();
     this.#putCatalogue();
+    for (const row of this.#statuses.values()) this.#table.alerts.putStatus(statusOfRow(row)!);
     const { state, declared } = this.#account();
     this.#table.putState(state);
     this.#table.commit();
@@ -198,7 +200,10 @@ class Salvage {
     }
   }
 
-  /** Rows of all tables look different from each other. */
+  /**
+   * Rows of all tables look different from each other. What was to be done about alerts is left behind: an image of the row
+   * from before it was done looks like one that is still to be done, and nothing may be done twice.
+   */
   #takeRow({ rowId, values }: RawRow): void {
     const kinds = values.map((value) =>
       value === null ? '0' : Buffer.isBuffer(value) ? 'b' : typeof value === 'string' ? 's' : 'n',
@@ -206,6 +211,8 @@ class Salvage {
     const shape = kinds.join('');
     if (shape === '0nnnnb' || shape === '0nnnnbn')
       this.#takeItem(rowId, values as [null, number, number, number, number, Buffer, number?]);
+    else if (shape === '0bnn') this.#takeAlert(rowId, values as [null, Buffer, number, number]);
+    else if (shape === '0ssnbn') this.#takeStatus([rowId, ...values.slice(1)] as unknown as StatusRow);
     else if (rowId < 1 || rowId > SERIES_MAX) return;
     else if (shape === '0sssnn' || shape === '0sssn')
       this.#takeSeries([rowId, ...values.slice(1)] as unknown as SeriesRow);
@@ -214,7 +221,7 @@ class Salvage {
     else if (shape === '0nnnnnn') {
       const row = [rowId, ...values.slice(1)] as AnchorRow;
       if (anchorOfRow(row) !== undefined) this.#anchors.set(rowId, row);
-    } else if (shape === '0bnn') this.#takeAlert(rowId, values as [null, Buffer, number, number]);
+    }
   }
 
   #takeItem(sequence: number, values: [null, number, number, number, number, Buffer, number?]): void {
@@ -277,11 +284,23 @@ class Salvage {
     else if (segmentOfRow(row) !== undefined) this.#segments.set(row[0], row);
   }
 
-  #takeAlert(id: number, [, incidentId, state, number]: [null, Buffer, number, number]): void {
-    if (this.#alerts >= ALERTS_MAX || incidentId.length === 0 || incidentId.length > 64 || !isWithin(state, 0xff))
+  #takeAlert(rowId: number, [, incidentId, state, number]: [null, Buffer, number, number]): void {
+    if (
+      rowId < 1 ||
+      this.#alerts >= ALERTS_MAX ||
+      incidentId.length === 0 ||
+      incidentId.length > 64 ||
+      !isWithin(state, 0xff)
+    )
       return;
     if (!isWithin(number, Number.MAX_SAFE_INTEGER)) return;
-    this.#alerts += this.#putAlert.run(id, incidentId, state, number).changes;
+    this.#alerts += this.#putAlert.run(rowId, incidentId, state, number).changes;
+  }
+
+  /** Each change of a status has a higher id, so the newest image tells. */
+  #takeStatus(row: StatusRow): void {
+    const [id, name] = row;
+    if (statusOfRow(row) !== undefined && id > (this.#statuses.get(name)?.[0] ?? 0)) this.#statuses.set(name, row);
   }
 
   /** Ids count up without a gap and are never used again, so what is missing gets a name that says so. */
@@ -370,36 +389,6 @@ class Salvage {
     // What was only reserved counts with its bound in all that follows, as the block of a crash does.
     gaps.until(state.highestSequence + 1, state.readingsProduced, true, CRASH_WINDOW);
     return { state: { ...state, isSending: true, isSuspect: true }, declared: gaps.entries };
-  }
-}
-
-/** What is missing between rows that are there. */
-class GapList {
-  readonly entries: LedgerEntry[] = [];
-  readonly #epoch: Uint8Array;
-  sequence = 0;
-  readings = 0;
-
-  constructor(epoch: Uint8Array) {
-    this.#epoch = epoch;
-  }
-
-  /** The sequences before `sequence` are missing; with them go the readings up to `readingsBefore`. */
-  until(sequence: number, readingsBefore: number, bound: boolean, reason: LossReason = CORRUPT): void {
-    if (sequence <= this.sequence + 1) return;
-    const first = this.sequence + 1;
-    const readings = Math.max(0, readingsBefore - this.readings);
-    const last = this.entries.at(-1);
-    if (last !== undefined && this.entries.length >= GAPS_MAX && reason === CORRUPT) {
-      last.last = sequence - 1;
-      last.readings += readings;
-      last.bound = true;
-    } else this.entries.push({ epoch: this.#epoch, first, last: sequence - 1, readings, bound, reason });
-  }
-
-  reach(sequence: number, readings: number): void {
-    this.sequence = sequence;
-    this.readings = Math.max(this.readings, readings);
   }
 }
 

@@ -104,4 +104,23 @@ export const MIGRATIONS: readonly string[] = [
   DROP TABLE state;
   ALTER TABLE state_2 RENAME TO state;
   `,
+  `
+  CREATE TABLE intents (
+    id INTEGER PRIMARY KEY,
+    alert INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    standing INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    body BLOB NOT NULL,
+    checksum INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE statuses (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    value TEXT NOT NULL,
+    since_us INTEGER NOT NULL,
+    incidents BLOB NOT NULL,
+    checksum INTEGER NOT NULL
+  ) STRICT;
+  `,
 ];

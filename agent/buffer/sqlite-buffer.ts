@@ -9,6 +9,7 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
+import type { AlertMemory, AlertsStored, IntentOutcome, NewIntent, Salvages, StoredStatus } from './alert-table.js';
 import type {
   AppendNotes,
   AppendOutcome,
@@ -145,8 +146,16 @@ export class SqliteBuffer implements EdgeBuffer {
     return this.#call('openEpoch', undefined);
   }
 
-  storeAlerts(alerts: readonly Alert[]): Promise<Alert[]> {
-    return this.#call('storeAlerts', alerts);
+  storeAlerts(alerts: readonly Alert[], intents: readonly NewIntent[]): Promise<AlertsStored & Salvages> {
+    return this.#call('storeAlerts', { alerts, intents });
+  }
+
+  settleIntents(outcomes: readonly IntentOutcome[], statuses: readonly StoredStatus[]): Promise<void> {
+    return this.#call('settleIntents', { outcomes, statuses });
+  }
+
+  recallAlerts(): Promise<AlertMemory & Salvages> {
+    return this.#call('recallAlerts', undefined);
   }
 
   status(): Promise<BufferStatus> {

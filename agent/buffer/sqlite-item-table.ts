@@ -21,6 +21,7 @@ import {
   seriesOfRow,
 } from './catalogue-rows.js';
 import type { BufferedItem, BufferState, ClockIds, ItemHeader, ItemTable, QuarantineNote } from './item-table.js';
+import { SqliteAlertTable } from './sqlite-alert-table.js';
 
 const SELECT_SERIES = 'SELECT * FROM series ORDER BY id';
 const SELECT_SEGMENTS = 'SELECT * FROM segments ORDER BY id';
@@ -38,12 +39,14 @@ const ITEM_COLUMNS =
 
 /** The rows of an open buffer database that has the schema. */
 export class SqliteItemTable implements ItemTable {
+  readonly alerts: SqliteAlertTable;
   readonly #db: Database;
   readonly #statements = new Map<string, Statement<unknown[], unknown>>();
   #synchronousAsserted = false;
 
   constructor(db: Database) {
     this.#db = db;
+    this.alerts = new SqliteAlertTable(db);
   }
 
   begin(): void {
@@ -181,20 +184,6 @@ export class SqliteItemTable implements ItemTable {
 
   clearCatalogue(): void {
     for (const table of ['series', 'segments', 'anchors']) this.#sql(`DELETE FROM ${table}`).run();
-  }
-
-  hasAlert(incidentId: Uint8Array, state: number): boolean {
-    return this.#sql('SELECT 1 FROM alerts WHERE incident_id = ? AND state = ?').get(incidentId, state) !== undefined;
-  }
-
-  putAlert(incidentId: Uint8Array, state: number, number: number, keepAlerts: number): void {
-    const sql = 'INSERT INTO alerts VALUES (NULL, ?, ?, ?)';
-    const { lastInsertRowid } = this.#sql(sql).run(incidentId, state, number);
-    this.#sql('DELETE FROM alerts WHERE id <= ?').run(Number(lastInsertRowid) - keepAlerts);
-  }
-
-  deleteAlertsAfter(number: number): void {
-    this.#sql('DELETE FROM alerts WHERE number > ?').run(number);
   }
 
   #sql(sql: string): Statement<unknown[], unknown> {

@@ -40,6 +40,7 @@ describe('the configuration of an agent', () => {
       },
       batching: { maxAge: 1000, maxAgeOffline: 5000, maxReadings: 1000, maxBytes: 16_384 },
       sources: [],
+      alerts: [],
       health: { metrics: { host: '127.0.0.1', port: 9464 } },
       log: { level: 'info' },
     });
@@ -49,6 +50,7 @@ describe('the configuration of an agent', () => {
     const config = loadConfig(here('example.yaml'), agentSchema);
     expect(config.sources.map(({ name }) => name)).toEqual(['board', 'demo']);
     expect(config.device.labels).toEqual({ line: '7' });
+    expect(config.alerts.map(({ name }) => name)).toEqual(['siren', 'fan', 'heat-shown', 'quiet']);
   });
 
   it.each([

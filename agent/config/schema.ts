@@ -6,6 +6,7 @@ import { type FieldProblem, fieldCheck } from '@tributary/core/config/field-chec
 import { filePath } from '@tributary/core/config/file-path';
 import { logLevels } from '@tributary/core/log/logger';
 import * as v from 'valibot';
+import { alertActionsSchema, writeProblems } from '../alerts/schema.js';
 import { BATCH_BYTES_MAX, BATCH_READINGS_MAX } from '../batching/batch-bounds.js';
 import { sourcesSchema } from '../sensors/schema.js';
 
@@ -255,16 +256,22 @@ const logSchema = v.strictObject({
   ),
 });
 
-/** The whole configuration of an agent. Durations are in milliseconds and sizes in bytes once it is loaded. */
-export const agentSchema = v.strictObject({
+const agentFields = v.strictObject({
   device: v.optional(v.pipe(deviceSchema, v.description('what the certificate does not say about the device')), {}),
   collector: v.pipe(collectorSchema, v.description('where readings go')),
   tls: v.pipe(tlsSchema, v.description('mutual TLS 1.3; there is no plaintext mode')),
   buffer: v.pipe(bufferSchema, v.description('where readings wait')),
   batching: v.optional(v.pipe(batchingSchema, v.description('when a batch of readings is closed')), {}),
   sources: sourcesSchema,
+  alerts: v.optional(alertActionsSchema, []),
   health: v.optional(v.pipe(healthSchema, v.description('how the agent is watched')), {}),
   log: v.optional(v.pipe(logSchema, v.description('the log, JSON lines on standard error')), {}),
 });
+
+/** The whole configuration of an agent. Durations are in milliseconds and sizes in bytes once it is loaded. */
+export const agentSchema = v.pipe(
+  agentFields,
+  fieldCheck<v.InferOutput<typeof agentFields>>(({ alerts, sources }) => writeProblems(alerts, sources)),
+);
 
 export type AgentConfig = v.InferOutput<typeof agentSchema>;

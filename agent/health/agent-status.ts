@@ -1,3 +1,5 @@
+import type { ActionReport } from '../alerts/action-core.js';
+import type { ShownStatus } from '../alerts/status-board.js';
 import type { SourceState } from '../sensors/source.js';
 import type { FlashWear } from './flash-wear.js';
 
@@ -64,5 +66,14 @@ export interface AgentStatus {
     /** Since the last answer that made progress; absent before the first. */
     lastSuccessAgeSeconds?: number;
   };
-  alerts: { cursor: number; received: number; repeated: number };
+  alerts: {
+    cursor: number;
+    received: number;
+    repeated: number;
+    /** Actions that an earlier start has left, and whose rows in the buffer are damaged: skipped. */
+    damagedIntents: number;
+    /** What was done about alerts since the start, by action. */
+    actions: ActionReport[];
+    statuses: ShownStatus[];
+  };
 }

@@ -57,7 +57,26 @@ const status: AgentStatus = {
     backlog: { trend: 'draining', readingsPerSecond: 12.5, etaSeconds: 600 },
     lastSuccessAgeSeconds: 12.5,
   },
-  alerts: { cursor: 3, received: 2, repeated: 1 },
+  alerts: {
+    cursor: 3,
+    received: 2,
+    repeated: 1,
+    damagedIntents: 0,
+    actions: [
+      {
+        name: 'siren',
+        kind: 'run',
+        done: 4,
+        failed: 1,
+        failures: { 'exit-3': 1 },
+        skipped: { old: 2, crash: 1 },
+        held: 1,
+        waiting: 0,
+        running: 1,
+      },
+    ],
+    statuses: [{ name: 'heat', value: 'too warm', incidents: 2, since: '2026-01-01T00:00:00.000Z' }],
+  },
 };
 
 describe('the status socket', () => {
@@ -116,6 +135,8 @@ describe('a status for a person', () => {
     expect(table).toContain('backlog       gone in 10 min, at 12.5 readings/s\n');
     expect(table).toContain('last success  13 s ago\n');
     expect(table).toContain('trouble       no space is left for the buffer\n');
+    expect(table).toContain('status heat   too warm (2 incidents)\n');
+    expect(table).toContain('action siren  4 done, 1 failed: exit-3, 1 running, 2 skipped: old, 1 skipped: crash\n');
     expect(table).toContain('flash wear    518.2 B a reading, 427.2 MiB a day: a new card lasts 26.9 years\n');
   });
 });
@@ -133,6 +154,11 @@ describe('metrics', () => {
       expect(text).toContain('tributary_agent_uplink_state{state="waiting"} 1\n');
       expect(text).toContain('tributary_agent_uplink_state{state="idle"} 0\n');
       expect(text).toContain('tributary_agent_backlog_eta_seconds 600\n');
+      expect(text).toContain('tributary_agent_alert_actions_total{action="siren",outcome="skipped"} 3\n');
+      expect(text).toContain('tributary_agent_alert_actions_failed_total{action="siren",reason="exit-3"} 1\n');
+      expect(text).toContain('tributary_agent_alert_actions_skipped_total{action="siren",reason="old"} 2\n');
+      expect(text).toContain('tributary_agent_alert_status_value{status="heat",value="too warm"} 1\n');
+      expect(text).toContain('tributary_agent_alert_status_incidents{status="heat"} 2\n');
       expect(text).toContain('tributary_agent_backlog_drain_readings_per_second 12.5\n');
       expect(text).toContain('tributary_agent_last_success_age_seconds 12.5\n');
       expect(text).toContain('tributary_agent_buffer_written_bytes_per_reading 518.2\n');

@@ -10,6 +10,15 @@ interface Metric {
   value: (status: AgentStatus) => number | Record<string, number> | undefined;
 }
 
+/** Numbers by two labels. */
+interface WideMetric {
+  name: string;
+  help: string;
+  kind: 'counter' | 'gauge';
+  labels: readonly [string, string];
+  values: (status: AgentStatus) => readonly (readonly [string, string, number])[];
+}
+
 /** States that the uplink has; each is a series that is 1 or 0. */
 const uplinkStates = [
   'stopped',
@@ -206,6 +215,39 @@ const metrics: readonly Metric[] = [
     value: ({ alerts }) => alerts.received,
   },
   {
+    name: 'alerts_repeated_total',
+    help: 'Transitions of alerts that came again, and were not acted on again.',
+    kind: 'counter',
+    value: ({ alerts }) => alerts.repeated,
+  },
+  {
+    name: 'alert_actions_held_total',
+    help: 'Alert actions that had to wait for their rate limit.',
+    kind: 'counter',
+    label: 'action',
+    value: ({ alerts }) => Object.fromEntries(alerts.actions.map(({ name, held }) => [name, held])),
+  },
+  {
+    name: 'alert_actions_waiting',
+    help: 'Alert actions that wait for their turn.',
+    kind: 'gauge',
+    label: 'action',
+    value: ({ alerts }) => Object.fromEntries(alerts.actions.map(({ name, waiting }) => [name, waiting])),
+  },
+  {
+    name: 'alert_intents_damaged_total',
+    help: 'Alert actions of an earlier start that were skipped because their rows in the buffer are damaged.',
+    kind: 'counter',
+    value: ({ alerts }) => alerts.damagedIntents,
+  },
+  {
+    name: 'alert_status_incidents',
+    help: 'Incidents that go on, of each status that alerts set.',
+    kind: 'gauge',
+    label: 'status',
+    value: ({ alerts }) => Object.fromEntries(alerts.statuses.map(({ name, incidents }) => [name, incidents])),
+  },
+  {
     name: 'source_running',
     help: 'Whether a source yields readings now.',
     kind: 'gauge',
@@ -220,6 +262,48 @@ const metrics: readonly Metric[] = [
   },
 ];
 
+const wideMetrics: readonly WideMetric[] = [
+  {
+    name: 'alert_actions_total',
+    help: 'Alert actions by what became of them.',
+    kind: 'counter',
+    labels: ['action', 'outcome'],
+    values: ({ alerts }) =>
+      alerts.actions.flatMap(({ name, done, failed, skipped }) => [
+        [name, 'done', done] as const,
+        [name, 'failed', failed] as const,
+        [name, 'skipped', Object.values(skipped).reduce((sum, count) => sum + count, 0)] as const,
+      ]),
+  },
+  {
+    name: 'alert_actions_failed_total',
+    help: 'Alert actions that failed, by reason: exit-N, a signal, or a word.',
+    kind: 'counter',
+    labels: ['action', 'reason'],
+    values: ({ alerts }) =>
+      alerts.actions.flatMap(({ name, failures }) =>
+        Object.entries(failures).map(([reason, count]) => [name, reason, count] as const),
+      ),
+  },
+  {
+    name: 'alert_actions_skipped_total',
+    help: 'Alert actions that were not done, by reason.',
+    kind: 'counter',
+    labels: ['action', 'reason'],
+    values: ({ alerts }) =>
+      alerts.actions.flatMap(({ name, skipped }) =>
+        Object.entries(skipped).map(([reason, count]) => [name, reason, count] as const),
+      ),
+  },
+  {
+    name: 'alert_status_value',
+    help: 'Always 1; the label says what a status is.',
+    kind: 'gauge',
+    labels: ['status', 'value'],
+    values: ({ alerts }) => alerts.statuses.map(({ name, value }) => [name, value, 1] as const),
+  },
+];
+
 /** Turns statuses into the text of a Prometheus scrape. */
 export class AgentMetrics {
   readonly #registry = new Registry();
@@ -229,6 +313,17 @@ export class AgentMetrics {
       help: metric.help,
       registers: [this.#registry],
       labelNames: metric.label === undefined ? [] : [metric.label],
+    };
+    const series = metric.kind === 'counter' ? new Counter(options) : new Gauge(options);
+    return { metric, series };
+  });
+
+  readonly #wide = wideMetrics.map((metric) => {
+    const options = {
+      name: `tributary_agent_${metric.name}`,
+      help: metric.help,
+      registers: [this.#registry],
+      labelNames: metric.labels,
     };
     const series = metric.kind === 'counter' ? new Counter(options) : new Gauge(options);
     return { metric, series };
@@ -249,6 +344,11 @@ export class AgentMetrics {
       else if (label !== undefined) {
         for (const [name, count] of Object.entries(value)) series.inc({ [label]: name }, count);
       }
+    }
+    for (const { metric, series } of this.#wide) {
+      const [first, second] = metric.labels;
+      series.reset();
+      for (const [one, other, count] of metric.values(status)) series.inc({ [first]: one, [second]: other }, count);
     }
     return this.#registry.metrics();
   }

@@ -27,6 +27,15 @@ export function statusTable(status: AgentStatus): string {
     ['quarantined', `${buffer.itemsQuarantined} items`],
     ['alerts', `${alerts.received} received, newest ${alerts.cursor}`],
   ];
+  for (const { name, value, incidents } of alerts.statuses) {
+    rows.push([`status ${name}`, incidents > 1 ? `${value} (${incidents} incidents)` : value]);
+  }
+  for (const { name, done, failures, skipped, waiting, running } of alerts.actions) {
+    rows.push([
+      `action ${name}`,
+      counts({ done, ...prefixed('failed: ', failures), waiting, running, ...prefixed('skipped: ', skipped) }),
+    ]);
+  }
   for (const { name, state, why } of status.sources) {
     rows.push([`source ${name}`, why === undefined ? state : `${state}: ${why}`]);
   }
@@ -51,6 +60,10 @@ function backlog({ trend, readingsPerSecond = 0, etaSeconds = 0 }: AgentStatus['
 function wearOf({ bytesPerReading, bytesPerDay, projectedYears }: FlashWear): string {
   const years = projectedYears >= 100 ? 'over 100 years' : `${projectedYears.toFixed(1)} years`;
   return `${bytesPerReading.toFixed(1)} B a reading, ${mebibytes(bytesPerDay)} a day: a new card lasts ${years}`;
+}
+
+function prefixed(prefix: string, values: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}${name}`, value]));
 }
 
 function counts(values: Record<string, number>): string {

@@ -9,6 +9,14 @@ import type {
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import type {
+  AlertMemory,
+  AlertsStored,
+  IntentOutcome,
+  NewIntent,
+  Salvages,
+  StoredStatus,
+} from '../buffer/alert-table.js';
+import type {
   AppendNotes,
   AppendOutcome,
   BufferCounts,
@@ -175,8 +183,16 @@ export class EventualBuffer implements EdgeBuffer {
     return this.#run((buffer) => buffer.openEpoch());
   }
 
-  storeAlerts(alerts: readonly Alert[]): Promise<Alert[]> {
-    return this.#run((buffer) => buffer.storeAlerts(alerts));
+  storeAlerts(alerts: readonly Alert[], intents: readonly NewIntent[]): Promise<AlertsStored & Salvages> {
+    return this.#run((buffer) => buffer.storeAlerts(alerts, intents));
+  }
+
+  settleIntents(outcomes: readonly IntentOutcome[], statuses: readonly StoredStatus[]): Promise<void> {
+    return this.#run((buffer) => buffer.settleIntents(outcomes, statuses));
+  }
+
+  recallAlerts(): Promise<AlertMemory & Salvages> {
+    return this.#run((buffer) => buffer.recallAlerts());
   }
 
   /** Also while the disk refuses, and after the end: as it was before, zeros at first. A person looks at it then above all. */

@@ -84,6 +84,14 @@ export class SegmentKeeper {
     return this.#current.id;
   }
 
+  /** The time of now, microseconds since the Unix epoch: by what is known of the segment where somebody vouches for it. */
+  wallUs(): number {
+    const { clock } = this.#deps;
+    const us = clock.monotonicUs();
+    const known = this.#current && this.#lineOf(this.#current).at(us);
+    return known !== undefined && isVouched(known) ? us + known.offsetUs : clock.wallUs();
+  }
+
   /** Whether there is a segment. */
   get isKnown(): boolean {
     return this.#current !== undefined;

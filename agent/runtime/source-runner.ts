@@ -1,5 +1,6 @@
 import type { Clock, Scheduler } from '@tributary/core/clock/clock';
 import type { Random } from '@tributary/core/clock/random';
+import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { RateLimit } from '@tributary/core/log/rate-limit';
 import type { Logger } from 'pino';
 import type { Batcher } from '../batching/batcher.js';
@@ -47,6 +48,13 @@ export class SourceRunner {
   /** Resolves when no source brings anything any more. A source that cannot stop does not hold the others up. */
   async stop(): Promise<void> {
     await Promise.allSettled(this.#sources.map((source) => source.stop()));
+  }
+
+  /** As {@link Source.write}, to the source of that name. */
+  async write(name: string, bytes: Uint8Array, timeoutMs: number): Promise<void> {
+    const source = this.#sources.find((each) => each.name === name);
+    if (source?.write === undefined) throw new TributaryError('unsupported', `${name}: nothing can be written to it`);
+    await source.write(bytes, timeoutMs);
   }
 
   get reports(): SourceReport[] {

@@ -1,7 +1,7 @@
 import { formatAddress } from '@tributary/core/config/address';
 import { loadTlsFiles, type TlsMaterial } from '@tributary/core/identity/tls-files';
+import type { AlertDesk } from '../alerts/alert-desk.js';
 import { AlertWatch } from '../alerts/alert-watch.js';
-import { LogAlerts } from '../alerts/log-alerts.js';
 import type { AgentConfig } from '../config/schema.js';
 import { Uplink, type UplinkDeps } from '../uplink/uplink.js';
 import type { UplinkCoreOptions } from '../uplink/uplink-core.js';
@@ -15,6 +15,8 @@ export interface UpstreamOptions extends UplinkCoreOptions {
   deps: Omit<UplinkDeps, 'connect' | 'linked' | 'unlinked'> & {
     /** Whether a collector waits for readings now. */
     linked(isLinked: boolean): void;
+    /** Where alerts go. */
+    desk: AlertDesk;
     /** A link of another kind, for simulations. */
     connect?: LinkFactory;
   };
@@ -34,18 +36,17 @@ export async function createUpstream(options: UpstreamOptions): Promise<Upstream
   const { deps } = options;
   const connect = deps.connect ?? (await grpcLinks(options));
   const alerts = new AlertWatch(options.identity.alertCursor, {
-    buffer: deps.buffer,
+    desk: deps.desk,
     scheduler: deps.scheduler,
     random: options.random,
     log: deps.log,
-    handlers: [new LogAlerts(deps.log)],
     registerAgain: () => uplink.registerAgain(),
   });
   const uplink: Uplink = new Uplink(options, {
     ...deps,
     connect,
-    linked: (link: UplinkLink) => {
-      alerts.attach(link);
+    linked: (link: UplinkLink, alertCursor: number) => {
+      alerts.attach(link, alertCursor);
       deps.linked(true);
     },
     unlinked: () => {

@@ -58,4 +58,9 @@ export interface Source {
   readonly name: string;
   start(): void;
   stop(): Promise<void>;
+  /**
+   * Writes bytes to the device, where there is one that reads. Rejects with a `TributaryError` when it is not there, or has not
+   * taken them within `timeoutMs`; nothing of them is written later.
+   */
+  write?(bytes: Uint8Array, timeoutMs: number): Promise<void>;
 }

@@ -38,8 +38,11 @@ export interface UplinkDeps {
   watermark(oldestLive: number | undefined): LineTime | undefined;
   /** The buffer has opened a new epoch. */
   epochOpened(identity: BufferIdentity): void;
-  /** The collector has registered the device over this link; it is of use until `unlinked`. */
-  linked(link: UplinkLink): void;
+  /**
+   * The collector has registered the device over this link, which is of use until `unlinked`, and knows that it has stored its
+   * alerts up to the number `alertCursor`.
+   */
+  linked(link: UplinkLink, alertCursor: number): void;
   unlinked(): void;
   /**
    * Resolves when what follows for the catalogue is in it: nothing is uploaded before. Undefined when nothing follows.
@@ -308,7 +311,7 @@ export class Uplink {
     this.#dispatch({ type: 'registered', call, response });
     if (this.#link === undefined || this.#link.told) return;
     this.#link.told = true;
-    this.#deps.linked(this.#link.link);
+    this.#deps.linked(this.#link.link, response.alertCursor);
   }
 
   #open(id: number): void {

@@ -9,7 +9,7 @@ import { Place } from './device-line.js';
 import { MergeBuffer } from './merge-buffer.js';
 import { OrderedReadings } from './ordered-readings.js';
 import type { RuleHost } from './rule-host.js';
-import { type Cell, cellsOf, type DeviceTrack, frontierOf, isLive, type SeriesTrack, soil } from './tracks.js';
+import { type Cell, cellsOf, type DeviceTrack, frontierOf, isLive, moveTo, type SeriesTrack, soil } from './tracks.js';
 
 /**
  * Moves rules forward over what is committed, as it comes. Synchronous and without I/O; nothing is allocated for a reading.
@@ -46,7 +46,7 @@ export class LiveEvaluator {
   open(batch: CommittedBatch, isFuture: boolean): void {
     const device = this.#host.device(batch.deviceId);
     this.#device = device;
-    device.position = batch.position;
+    moveTo(device, batch.position);
     this.#isLive = batch.lane !== Lane.BACKFILL;
     const epoch = this.#textOf(batch.epoch);
     // An instance may keep the origin of a reading: each batch has its own.

@@ -222,13 +222,15 @@ export interface AlertRecord {
   seriesId: number;
   alert: Alert;
   /**
-   * The device's commit that it follows from. A correction that is known already changes nothing, unless it follows from a
+   * What it follows from: a number that grows with each commit of the device, and each time that its history was judged
+   * anew. A correction that is known already changes nothing, unless it follows from a
    * later commit than it did before and the incident shows something else now: an end may move and move back.
    */
   position?: number;
   /**
    * Set by whoever has judged history anew: what is known of the incident now, beside the beginning that the alert says. The
-   * incident then shows exactly that, also where it had ended and goes on, unless a later commit has said otherwise.
+   * incident then shows exactly that, also where it had ended and goes on, unless a later commit has said otherwise. What
+   * was told is not told again.
    */
   exact?: { firedAtUs: number; resolvedAtUs: number | undefined };
 }
@@ -282,7 +284,8 @@ export interface Store {
    * Numbers and stores transitions that are not there yet; answers those, with their numbers. One that is not late is there
    * once an incident and state; a late one once an incident, state, beginning, time and `retracted`. In the same
    * transaction the incident follows: the earliest beginning counts, the newest word on the end, and a retraction ends it;
-   * and what is not late waits for each receiver. `nowUs` is the collector's clock, for the incident's history.
+   * and what is not late waits for each receiver. The end of an incident that its device evaluates is late exactly if its
+   * beginning was, whatever it says of itself. `nowUs` is the collector's clock, for the incident's history.
    */
   appendAlerts(alerts: readonly AlertRecord[], nowUs: number): Promise<AlertRecord[]>;
   /** Alerts of a device with a number above the cursor, in order. */

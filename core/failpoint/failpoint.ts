@@ -6,6 +6,8 @@ export type FailpointName =
   | 'upload-send'
   | 'upload-rotate'
   | 'upload-acknowledged'
+  | 'action-begin'
+  | 'action-end'
   | 'store-before-commit'
   | 'store-after-commit'
   | 'upload-before-answer';

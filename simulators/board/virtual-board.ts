@@ -28,8 +28,14 @@ export class VirtualBoard {
   private timer: NodeJS.Timeout | undefined;
   private readonly overrides = new Map<string, Value>();
   private printed = 0;
+  private taken = '';
 
   constructor(private readonly options: VirtualBoardOptions) {}
+
+  /** What was written to it, as text, over all the times that it was plugged in. */
+  get heard(): string {
+    return this.taken;
+  }
 
   /** Lines printed so far; readings are this times the series that answered. */
   get lines(): number {
@@ -40,6 +46,9 @@ export class VirtualBoard {
   plug(): void {
     if (this.terminal !== undefined) return;
     this.terminal = new PseudoTerminal();
+    this.terminal.onData((bytes) => {
+      this.taken += bytes.toString();
+    });
     const fresh = `${this.options.link}.new`;
     rmSync(fresh, { force: true });
     symlinkSync(this.terminal.path, fresh);

@@ -54,12 +54,17 @@ export class AlertingBoard {
     return this.#untilLast('resolved');
   }
 
+  /** What the agent has written to the board. */
+  get heard(): string {
+    return this.#board.heard;
+  }
+
   unplug(): void {
     this.#board.unplug();
   }
 
   #alerts(): Record<string, unknown>[] {
-    return this.scene.log(this.device).filter(({ incident }) => typeof incident === 'string');
+    return this.scene.log(this.device).filter(({ msg }) => String(msg).startsWith('alert '));
   }
 
   #untilLast(state: string): Promise<unknown> {

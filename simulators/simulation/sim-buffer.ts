@@ -143,7 +143,7 @@ export class SimBuffer {
     const previous = this.#previous;
     if (previous === undefined || Buffer.compare(previous.state.epoch, core.state.epoch) !== 0) return;
     this.#table.withdrawnTo = previous.state.highestSequence;
-    core.withdraw(previous.state);
+    core.withdraw(previous);
     this.#table.withdrawnTo = undefined;
     core.resume(previous);
   }

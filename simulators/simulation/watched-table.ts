@@ -1,3 +1,4 @@
+import type { AlertTable } from '@tributary/agent/buffer/alert-table';
 import type {
   BufferedItem,
   BufferState,
@@ -142,16 +143,8 @@ export class WatchedTable implements ItemTable {
     this.#table.putAnchor(anchor);
   }
 
-  hasAlert(incidentId: Uint8Array, state: number): boolean {
-    return this.#table.hasAlert(incidentId, state);
-  }
-
-  putAlert(incidentId: Uint8Array, state: number, number: number, keepAlerts: number): void {
-    this.#table.putAlert(incidentId, state, number, keepAlerts);
-  }
-
-  deleteAlertsAfter(number: number): void {
-    this.#table.deleteAlertsAfter(number);
+  get alerts(): AlertTable {
+    return this.#table.alerts;
   }
 
   #tell(after: BufferState): void {

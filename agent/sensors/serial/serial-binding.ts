@@ -15,6 +15,11 @@ export interface SerialPortHandlers {
 
 /** An open port. */
 export interface OpenSerialPort {
+  /**
+   * Resolves when the system has taken the bytes and sent them on. Rejects when the port is closed meanwhile: what was not
+   * sent by then never is.
+   */
+  write(bytes: Uint8Array): Promise<void>;
   /** Resolves when the device is free again. Never rejects. */
   close(): Promise<void>;
 }

@@ -8,6 +8,9 @@ import { SerialSource, type SerialSourceConfig } from './serial-source.js';
 class ScriptedBinding implements SerialBinding {
   readonly opens: { path: string; options: SerialPortOptions; handlers: SerialPortHandlers }[] = [];
   closes = 0;
+  readonly written: string[] = [];
+  /** What a write waits for. */
+  writing: Promise<void> | undefined;
   /** Why the next opening fails; undefined lets it succeed. */
   refusal: string | undefined;
   /** Resolves openings by hand where set. */
@@ -18,6 +21,10 @@ class ScriptedBinding implements SerialBinding {
     await this.gate;
     if (this.refusal !== undefined) throw new Error(this.refusal);
     return {
+      write: async (bytes: Uint8Array) => {
+        this.written.push(Buffer.from(bytes).toString());
+        await this.writing;
+      },
       close: async () => {
         this.closes += 1;
       },
@@ -175,6 +182,71 @@ describe('SerialSource', () => {
     source.start();
     await settled();
     expect(binding.opens.length).toBe(2);
+  });
+
+  it('writes to an open port', async () => {
+    const { binding, scheduler, source } = setUp();
+    source.start();
+    await settled();
+    await source.write(Buffer.from('fan on\n'), 1000);
+    expect(binding.written).toEqual(['fan on\n']);
+    expect(scheduler.pending).toBe(0);
+  });
+
+  it('waits with a write for its first opening, and for no other', async () => {
+    const { binding, scheduler, source } = setUp();
+    let openGate = () => {};
+    binding.gate = new Promise<void>((resolve) => {
+      openGate = resolve;
+    });
+    source.start();
+    const first = source.write(Buffer.from('1'), 1000);
+    openGate();
+    await first;
+    binding.opens[0].handlers.onClose('unplugged');
+    await expect(source.write(Buffer.from('2'), 1000)).rejects.toThrow('/dev/ttyTEST: it is not open');
+    binding.gate = new Promise<void>(() => {});
+    scheduler.advance(4000);
+    await expect(source.write(Buffer.from('3'), 1000)).rejects.toThrow('it is not open');
+    expect(binding.written).toEqual(['1']);
+  });
+
+  it('gives up a write with the first opening that fails, or takes too long', async () => {
+    const refused = setUp();
+    refused.binding.refusal = 'no such file';
+    refused.source.start();
+    await expect(refused.source.write(Buffer.from('x'), 1000)).rejects.toMatchObject({ code: 'not-found' });
+    const slow = setUp();
+    slow.binding.gate = new Promise<void>(() => {});
+    slow.source.start();
+    const write = slow.source.write(Buffer.from('x'), 1000);
+    slow.scheduler.advance(1000);
+    await expect(write).rejects.toMatchObject({ code: 'not-found' });
+    expect([...refused.binding.written, ...slow.binding.written]).toEqual([]);
+  });
+
+  it('closes a port that does not take what is written in time, and opens it anew', async () => {
+    const { host, binding, scheduler, source } = setUp();
+    source.start();
+    await settled();
+    binding.writing = new Promise<void>(() => {});
+    const write = source.write(Buffer.from('x'), 1000);
+    scheduler.advance(1000);
+    await expect(write).rejects.toMatchObject({ code: 'deadline' });
+    await settled();
+    expect(binding.closes).toBe(1);
+    expect(host.states.at(-1)).toMatchObject({ why: '/dev/ttyTEST: the device does not take what is written to it' });
+    scheduler.advance(4000);
+    await settled();
+    expect(host.states.at(-1)).toEqual({ state: 'running' });
+  });
+
+  it('tells why a write has failed', async () => {
+    const { binding, source } = setUp();
+    source.start();
+    await settled();
+    binding.writing = Promise.reject(new Error('the port was closed'));
+    await expect(source.write(Buffer.from('x'), 1000)).rejects.toThrow('/dev/ttyTEST: the port was closed');
   });
 
   it('reports silence, and its end', async () => {

@@ -1,5 +1,6 @@
 import type { Scheduler } from '@tributary/core/clock/clock';
 import type { Random } from '@tributary/core/clock/random';
+import { type ErrorCode, TributaryError } from '@tributary/core/errors/tributary-error';
 import { Backoff, type BackoffPolicy } from '@tributary/core/retry/backoff';
 import { excerpt } from '../formats/excerpt.js';
 import { type LineFormatConfig, LineReader } from '../formats/line-reader.js';
@@ -43,7 +44,8 @@ type PortState =
 
 /**
  * Reads lines from a serial device, for as long as it runs, whatever the device does: it reopens after an unplug, drops
- * what is no good line by reason, and never writes. A line's time is that of the chunk that completed it.
+ * what is no good line by reason, and writes only what an alert's action asks for. A line's time is that of the chunk that
+ * completed it.
  */
 export class SerialSource implements Source {
   readonly name: string;
@@ -55,6 +57,7 @@ export class SerialSource implements Source {
   #port: PortState = { state: 'idle' };
   /** Counts openings: what an earlier port still says is not heard. */
   #opening = 0;
+  #firstOpening: Promise<void> | undefined;
   readonly #silence: SilenceWatch | undefined;
 
   constructor(config: SerialSourceConfig, host: SourceHost, deps: SerialSourceDeps) {
@@ -94,6 +97,43 @@ export class SerialSource implements Source {
     this.#host.report({ state: 'stopped' });
   }
 
+  /**
+   * Writes to the device while its port is open. Where it is not, the write fails at once: a board that comes back minutes later
+   * must not be told what mattered before. Only the very first opening is waited for.
+   */
+  async write(bytes: Uint8Array, timeoutMs: number): Promise<void> {
+    let cancel = () => {};
+    const late = new Promise<'late'>((resolve) => {
+      cancel = this.#deps.scheduler.setTimer(timeoutMs, () => resolve('late'));
+    });
+    try {
+      if (this.#port.state === 'opening' && this.#opening === 1) await Promise.race([this.#firstOpening, late]);
+      const opening = this.#opening;
+      if (this.#port.state !== 'open') throw this.#refusal('not-found', 'it is not open');
+      const { port } = this.#port;
+      const written = port.write(bytes).catch((error: Error) => {
+        throw this.#refusal('not-found', error.message);
+      });
+      if ((await Promise.race([written, late])) !== 'late') return;
+      written.catch(() => {});
+      this.#giveUp(port, opening);
+      throw this.#refusal('deadline', `the device has not taken what was written to it in ${timeoutMs} ms`);
+    } finally {
+      cancel();
+    }
+  }
+
+  /** What the port holds would be written whenever the device reads again; only closing it takes that back. */
+  #giveUp(port: OpenSerialPort, opening: number): void {
+    void port.close().then(() => {
+      if (opening === this.#opening) this.#failed('the device does not take what is written to it');
+    });
+  }
+
+  #refusal(code: ErrorCode, what: string): TributaryError {
+    return new TributaryError(code, `${this.#config.path}: ${what}`);
+  }
+
   #open(): void {
     this.#opening += 1;
     const opening = this.#opening;
@@ -108,7 +148,7 @@ export class SerialSource implements Source {
         if (opening === this.#opening) this.#failed(why);
       },
     };
-    this.#deps.binding.open(path, { baudRate, dataBits, parity, stopBits }, handlers).then(
+    const opened = this.#deps.binding.open(path, { baudRate, dataBits, parity, stopBits }, handlers).then(
       (port) => {
         if (opening !== this.#opening) {
           void port.close();
@@ -122,6 +162,7 @@ export class SerialSource implements Source {
         if (opening === this.#opening) this.#failed(error instanceof Error ? error.message : String(error));
       },
     );
+    this.#firstOpening ??= opened;
   }
 
   /** The port could not be opened, or is gone. */

@@ -41,6 +41,21 @@ class Board {
     this.#pty?._slave.destroy();
   }
 
+  /** What the agent has written, from here on. */
+  listen(): { text: string } {
+    const heard = { text: '' };
+    this.#pty?._master.on('data', (bytes: Buffer) => {
+      heard.text += bytes.toString();
+    });
+    this.#pty?._master.resume();
+    return heard;
+  }
+
+  /** The board reads nothing until it is listened to. */
+  freeze(): void {
+    this.#pty?._master.pause();
+  }
+
   say(text: string): void {
     this.#pty?._master.write(text);
   }
@@ -100,6 +115,8 @@ describe('a serial source on a real pty', () => {
       };
     });
 
+  const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 5));
+
   const rows = async (count: number) => {
     while (host.rows.length < count) await new Promise<void>((resolve) => setTimeout(resolve, 5));
   };
@@ -128,6 +145,49 @@ describe('a serial source on a real pty', () => {
     await rows(3);
     expect(host.rows.map(({ values }) => values)).toEqual([{ t: 21.5 }, { t: 22 }, { t: 23 }]);
     expect(host.drops).toEqual([]);
+  });
+
+  it('writes while the port is open, and nothing of it after the return', async () => {
+    board.plugIn();
+    const running = state('running');
+    source.start();
+    await running;
+    board.opened();
+    const before = board.listen();
+    await source.write(Buffer.from('fan on\n'), 2000);
+    while (before.text !== 'fan on\n') await pause();
+
+    const waiting = state('waiting');
+    await board.unplug();
+    await waiting;
+    await expect(source.write(Buffer.from('fan off\n'), 2000)).rejects.toMatchObject({ code: 'not-found' });
+    const again = state('running');
+    board.plugIn();
+    await again;
+    board.opened();
+    const after = board.listen();
+    await source.write(Buffer.from('hello\n'), 2000);
+    while (!after.text.endsWith('hello\n')) await pause();
+    expect(after.text).toBe('hello\n');
+  });
+
+  it('gives a write up that the device does not take, and keeps nothing of it for later', async () => {
+    board.plugIn();
+    const running = state('running');
+    source.start();
+    await running;
+    board.opened();
+    board.freeze();
+    // Far more than a terminal holds for a side that does not read.
+    const waiting = state('waiting');
+    await expect(source.write(Buffer.alloc(200_000, 'x'), 300)).rejects.toMatchObject({ code: 'deadline' });
+    await waiting;
+    await state('running');
+    const after = board.listen();
+    await source.write(Buffer.from('\nhello\n'), 2000);
+    while (!after.text.endsWith('hello\n')) await pause();
+    // What the terminal had taken before is there; the rest is not.
+    expect(after.text.length).toBeLessThan(100_000);
   });
 
   it('waits for a device that is not there yet, and says why', async () => {

@@ -46,5 +46,25 @@ function attach(port: SerialPort, path: string, handlers: SerialPortHandlers): O
   });
   port.on('close', (error: Error | null) => lost(error?.message ?? 'closed'));
   port.on('error', (error) => lost(error.message));
-  return { close };
+  return { write: (bytes) => write(port, bytes), close };
+}
+
+/**
+ * The package keeps what is written while a port is not open, and sends it when it is opened again; here a port is opened
+ * once and never again, and its owner asks for no write that is not to an open one.
+ */
+function write(port: SerialPort, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const closed = () => reject(new Error('the port was closed'));
+    const settle = (error: Error | null | undefined) => {
+      port.off('close', closed);
+      if (error === null || error === undefined) resolve();
+      else reject(error);
+    };
+    port.once('close', closed);
+    port.write(Buffer.from(bytes), undefined, (error) => {
+      if (error === null || error === undefined) port.drain(settle);
+      else settle(error);
+    });
+  });
 }
