@@ -39,6 +39,12 @@ export const generated = [
     cwd: '.',
     command: [process.execPath, 'collector/dist/config/generate-schema.js'],
   },
+  {
+    what: "schema of a webhook's body",
+    outputs: ['collector/notify/webhook-body.schema.json'],
+    cwd: '.',
+    command: [process.execPath, 'collector/dist/notify/generate-body-schema.js'],
+  },
 ];
 
 export function generateAll() {

@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander';
 import { type CollectorConfig, collectorSchema } from './config/schema.js';
 import { addPkiCommand } from './identity/pki-command.js';
 import { addIncidentCommands } from './incidents/incident-commands.js';
+import { notifyFields } from './notify/receiver-files.js';
 import { addQueryCommands } from './query/commands.js';
 import { addBackupCommands } from './store/backup-command.js';
 import { commandErrorOf, StoreError } from './store/store-error.js';
@@ -52,8 +53,8 @@ await runCommand(async () => {
   }
 });
 
-function fileFields({ tls, rules }: CollectorConfig): FileField[] {
-  return [...tlsFields(tls), { path: ['rules'], file: rules }];
+function fileFields({ tls, rules, notify }: CollectorConfig): FileField[] {
+  return [...tlsFields(tls), { path: ['rules'], file: rules }, ...notifyFields(notify)];
 }
 
 /** Commander and the store have errors of their own; a user sees one kind. */

@@ -17,6 +17,7 @@ import { collectorMetrics } from './health/metrics.js';
 import { incidentService } from './incidents/incident-service.js';
 import { CommitPump } from './ingest/commit-pump.js';
 import { IngestCore } from './ingest/ingest-core.js';
+import { Notifier } from './notify/notifier.js';
 import { queryService } from './query/query-service.js';
 import { DeviceRules } from './rules/device-rules.js';
 import { DerivedPipeline } from './rules/pipeline.js';
@@ -91,13 +92,17 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
       tooLarge: (count) =>
         logger.error({ rules: count }, 'a device has more rules than it takes; the last are left out'),
     });
+    const notifier = new Notifier({ config: config.notify, store, clock, scheduler, random, logger });
     const derived = new DerivedPipeline({
       store,
       rules,
       clock,
       scheduler,
       logger,
-      wake: (deviceId) => alerts.wake(deviceId),
+      wake: (deviceId) => {
+        alerts.wake(deviceId);
+        notifier.wake();
+      },
     });
     let running: IngestCore | undefined;
     let listening: GrpcHost | undefined;
@@ -106,6 +111,8 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
       derived: () => derived.counters,
       watchers: () => alerts.watchers,
       front: () => listening?.front,
+      notifier: () => notifier,
+      nowUs: () => clock.wallUs(),
       damagesFound: () => damagesFound,
       cursorsAhead: () => cursorsAhead,
     });
@@ -119,6 +126,9 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     closings.push(() => health.close());
     // What follows from committed data takes up where the last process stopped, before anything new comes.
     closings.push(() => derived.stop());
+    // Before the replay, so that what it finds is kept for every receiver.
+    closings.push(() => notifier.stop(0));
+    await notifier.start();
     await derived.start();
 
     const storeChanged = (failure: StoreError | undefined) => {
@@ -168,8 +178,10 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
             identityOf,
             clock,
             logger,
+            inhibitedBy: (incident, labels) => notifier.inhibitedBy(incident, labels),
             changed: (deviceId) => {
               if (deviceId !== undefined) alerts.wake(deviceId);
+              notifier.wake();
             },
           }),
         },
@@ -193,7 +205,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     let stopping: Promise<void> | undefined;
     const stop = async () => {
       readiness = { ready: false, why: 'stopping' };
-      await shutDown({ host, core, alerts, derived, upkeep, store, health, logger });
+      await shutDown({ host, core, alerts, derived, notifier, upkeep, store, health, logger });
       clearInterval(ticking);
     };
     return {

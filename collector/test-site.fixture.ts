@@ -50,17 +50,21 @@ export class TestSite {
     return join(this.root, `${name}.db`);
   }
 
-  /** A collector on ports of its own; `more` is further configuration. */
-  start(name: string, more = ''): Promise<Collector> {
-    const text = `
+  /** The configuration of a collector on ports of its own; `more` is further configuration. */
+  configText(name: string, more = '', logLevel = 'silent'): string {
+    return `
 listen: 127.0.0.1:0
 tls: ${this.#serverTls}
 trustDomain: example.org
 health: { listen: 127.0.0.1:0 }
-log: { level: silent }
+log: { level: ${logLevel} }
 store: { sqlite: { path: ${this.storePath(name)} } }
 ${more}`;
-    const config = parseConfig(text, join(this.root, 'collector.yaml'), collectorSchema);
+  }
+
+  /** Starts a collector in this process. */
+  start(name: string, more = ''): Promise<Collector> {
+    const config = parseConfig(this.configText(name, more), join(this.root, 'collector.yaml'), collectorSchema);
     return startCollector(config, { logger: createLogger('test', 'silent') });
   }
 

@@ -32,10 +32,19 @@ describe('the configuration', () => {
   it('of the example is in order, and says the defaults', () => {
     const example = loadConfig(source('example.yaml'), collectorSchema);
     const written = readFileSync(source('example.yaml'), 'utf8');
-    const uncommented = written.replace(/^# (limits:|listen:)/gm, '$1').replace(/^# {3}(\w+: )/gm, '  $1');
+    const uncommented = written.replace(/^# (limits:|listen:|notify:| {2})/gm, '$1');
     const explicit = parseConfig(uncommented, source('example.yaml'), collectorSchema);
     expect(explicit.limits).toEqual({ ...example.limits, connectionAge: 3_600_000 });
     expect(explicit.listen).toEqual(example.listen);
+    const [webhook, alertmanager] = explicit.notify.receivers;
+    expect({ ...explicit.notify, receivers: [] }).toEqual(example.notify);
+    const least = `${written}notify:
+  receivers:
+    - { name: operations, kind: webhook, url: https://hooks.example.org/tributary, secretFile: secrets/operations }
+    - { name: alertmanager, kind: alertmanager, urls: [http://127.0.0.1:9093] }
+`;
+    const defaults = parseConfig(least, source('example.yaml'), collectorSchema).notify.receivers;
+    expect([{ ...webhook, match: {} }, alertmanager]).toEqual(defaults);
   });
 
   it('keeps readings for ever when told to', () => {
@@ -56,6 +65,7 @@ describe('the configuration', () => {
       `${least}limits: { streamBytes: 16MiB, deviceInFlight: 8MiB }`,
       'limits.deviceInFlight',
     ],
+    ['a wrong receiver', `${least}notify: { receivers: [{ kind: email }] }`, 'notify.receivers[0].kind'],
   ])('with %s is refused, with the place', (_, text, message) => {
     expect(() => parse(text)).toThrow(message);
   });

@@ -7,6 +7,7 @@ import { isTrustDomain } from '@tributary/core/identity/spiffe-id';
 import { logLevels } from '@tributary/core/log/logger';
 import * as v from 'valibot';
 import { defaultIngestLimits } from '../ingest/ingest-limits.js';
+import { notifySchema } from '../notify/notify-schema.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -158,6 +159,7 @@ const fields = v.strictObject({
   ),
   store: v.pipe(store, v.description('where everything is kept')),
   rules: v.optional(v.pipe(filePath(), v.description('file of alert rules'))),
+  notify: v.optional(v.pipe(notifySchema, v.description('who is told of incidents, and how')), {}),
   retention: v.optional(v.pipe(retention, v.description('how long readings are kept')), {}),
   limits: v.optional(v.pipe(limits, v.description('what is taken, whatever a peer sends')), {}),
   health: v.optional(

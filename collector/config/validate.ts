@@ -1,4 +1,5 @@
 import { loadRules } from '@tributary/core/rules/rule';
+import { readReceiverFiles } from '../notify/receiver-files.js';
 import { collectorTls } from '../server/collector-tls.js';
 import type { CollectorConfig } from './schema.js';
 
@@ -6,4 +7,5 @@ import type { CollectorConfig } from './schema.js';
 export function validate(config: CollectorConfig): void {
   collectorTls(config.tls, config.trustDomain);
   if (config.rules !== undefined) loadRules(config.rules);
+  for (const receiver of config.notify.receivers) readReceiverFiles(receiver);
 }

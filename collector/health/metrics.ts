@@ -1,6 +1,7 @@
 import { DeferralReason, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { IngestCore } from '../ingest/ingest-core.js';
+import { addNotifyMetrics, type NotifyMetricsOptions } from '../notify/notify-metrics.js';
 import type { TlsFront } from '../server/tls-front.js';
 
 /** From a commit on a fast disk to one on a sick SD card. */
@@ -32,6 +33,8 @@ export interface MetricSources {
   derived: () => DerivedCounters | undefined;
   watchers: () => number;
   front: () => TlsFront | undefined;
+  notifier: NotifyMetricsOptions['notifier'];
+  nowUs: () => number;
   /** How often a device's cursor was above every alert's number. */
   cursorsAhead: () => number;
   /** How often stored bytes were found changed. */
@@ -50,6 +53,8 @@ export function collectorMetrics({
   derived,
   watchers,
   front,
+  notifier,
+  nowUs,
   damagesFound,
   cursorsAhead,
 }: MetricSources): CollectorMetrics {
@@ -237,6 +242,7 @@ export function collectorMetrics({
   gauge('rollup_rows_waiting', 'Rollup rows that are not saved yet.', () => derived()?.rollupRowsWaiting ?? 0);
   gauge('devices_behind', 'Devices whose commits are read back from the store.', () => derived()?.devicesBehind ?? 0);
   gauge('resident_memory_bytes', 'Resident memory of this process.', () => process.memoryUsage.rss());
+  addNotifyMetrics({ registry, notifier, nowUs });
   const commits = new Histogram({
     name: 'tributary_collector_commit_seconds',
     help: 'How long the store took for a group commit.',

@@ -4,7 +4,7 @@ import type { Transition } from '@tributary/core/rules/rule-instance';
 import type { SeriesIdentity } from '@tributary/core/rules/series-identity';
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type { AlertRecord } from '../store/store.js';
-import type { Cell, DeviceTrack, OpenIncident } from './tracks.js';
+import { type Cell, type DeviceTrack, type OpenIncident, versionOf } from './tracks.js';
 
 /** Makes alerts of what rules find, and keeps what is open with the rules. */
 export class AlertMaker {
@@ -23,18 +23,19 @@ export class AlertMaker {
     const { series, onset, startedAtUs, atUs } = transition;
     if (transition.to === 'firing') {
       const id = incidentId(cell.rule.name, series, onset);
+      // Late readings may have had it for none meanwhile.
+      const exact = { firedAtUs: atUs, resolvedAtUs: undefined };
       cell.incident = { onset, id, series, startedAtUs, firedAtUs: atUs, notified: notifies };
-      this.push(
-        device,
-        alertOf(cell.rule, transition, !notifies, device.attributes),
-        this.seriesOf(device, cell, series),
-      );
+      const alert = alertOf(cell.rule, transition, !notifies, device.attributes);
+      this.push(device, alert, this.seriesOf(device, cell, series), exact);
       return;
     }
     const { incident } = cell;
     cell.incident = undefined;
-    const alert = alertOf(cell.rule, transition, incident?.notified !== true, device.attributes);
-    this.push(device, known(alert, incident), this.seriesOf(device, cell, series));
+    const alert = known(alertOf(cell.rule, transition, incident?.notified !== true, device.attributes), incident);
+    // A pass through history may have opened it again since it was last said to end right then.
+    const exact = incident && { firedAtUs: incident.firedAtUs, resolvedAtUs: atUs };
+    this.push(device, alert, this.seriesOf(device, cell, series), exact);
   }
 
   /** An incident that nobody was told of goes on now: it is told, under the id that it has. */
@@ -61,8 +62,9 @@ export class AlertMaker {
     cell.changed = true;
   }
 
-  push({ deviceId, position }: DeviceTrack, alert: Alert, seriesId: number): void {
-    this.emit({ deviceId, seriesId, alert, position });
+  push(device: DeviceTrack, alert: Alert, seriesId: number, exact?: AlertRecord['exact']): void {
+    const { deviceId } = device;
+    this.emit({ deviceId, seriesId, alert, position: versionOf(device), ...(exact !== undefined && { exact }) });
   }
 
   /** The series that an incident is about: of a rule over a device the one that completed it. */

@@ -2,7 +2,7 @@ import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
 import type { AlertRecord } from '../store/store.js';
 import { type AlertMaker, known } from './alert-maker.js';
 import type { Correction } from './reconcile.js';
-import type { Cell, DeviceTrack } from './tracks.js';
+import { type Cell, type DeviceTrack, versionOf } from './tracks.js';
 import { alertOfTruth } from './truth.js';
 
 /** What is stored of a correction, in order. Only the end of what was told is not late. */
@@ -12,7 +12,8 @@ export function correctionRecords(
   correction: Correction,
   maker: AlertMaker,
 ): AlertRecord[] {
-  const { deviceId, position, attributes } = device;
+  const { deviceId, attributes } = device;
+  const position = versionOf(device);
   if (correction.kind === 'retracted' || correction.kind === 'ended') {
     const { recorded } = correction;
     const { startedAtUs, firedAtUs, resolvedAtUs, seriesId, alert } = recorded;

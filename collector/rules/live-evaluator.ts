@@ -9,7 +9,7 @@ import { Place } from './device-line.js';
 import { MergeBuffer } from './merge-buffer.js';
 import { OrderedReadings } from './ordered-readings.js';
 import type { RuleHost } from './rule-host.js';
-import { type Cell, cellsOf, type DeviceTrack, frontierOf, isLive, type SeriesTrack, soil } from './tracks.js';
+import { type Cell, cellsOf, type DeviceTrack, frontierOf, isLive, moveTo, type SeriesTrack, soil } from './tracks.js';
 
 /**
  * Moves rules forward over what is committed, as it comes. Synchronous and without I/O; nothing is allocated for a reading.
@@ -46,7 +46,7 @@ export class LiveEvaluator {
   open(batch: CommittedBatch, isFuture: boolean): void {
     const device = this.#host.device(batch.deviceId);
     this.#device = device;
-    device.position = batch.position;
+    moveTo(device, batch.position);
     this.#isLive = batch.lane !== Lane.BACKFILL;
     const epoch = this.#textOf(batch.epoch);
     // An instance may keep the origin of a reading: each batch has its own.
@@ -133,17 +133,20 @@ export class LiveEvaluator {
     if (device.tracks.size === 0) return;
     const frontierUs = frontierOf(device);
     if (frontierUs === Number.NEGATIVE_INFINITY) return;
+    // What is older than what the rules have come to is history, whatever is missing before it.
+    if (firstUs <= frontierUs) {
+      soil(device, firstUs - 1, this.#nowMs());
+      return;
+    }
     takeCheckpointBeforeJump(device, frontierUs);
     const { lastUs: leftUs } = device.line.beforeJump;
-    const passedUs = Math.min(Number.isFinite(leftUs) ? leftUs : frontierUs, firstUs - 1);
-    this.#passTime(device, passedUs, this.#isLive);
-    const resumeUs = Number.isFinite(firstUs) ? firstUs : frontierUs + 1;
+    this.#passTime(device, Math.min(Number.isFinite(leftUs) ? leftUs : frontierUs, firstUs - 1), this.#isLive);
     for (const cell of cellsOf(device)) {
       cell.instance.interrupt();
-      cell.instance.resume(resumeUs, this.#transitions);
+      cell.instance.resume(Number.isFinite(firstUs) ? firstUs : frontierUs + 1, this.#transitions);
       this.#went(device, cell, false, Number.POSITIVE_INFINITY);
     }
-    soil(device, Math.min(frontierUs, firstUs - 1), this.#nowMs());
+    soil(device, frontierUs, this.#nowMs());
   }
 
   /** Readings at or before what the rules have come to. The same instant again, of one epoch, is a reading too many. */

@@ -3,6 +3,7 @@ import { type CompiledRule, compileRule } from '@tributary/core/rules/compiled-r
 import type { Rule } from '@tributary/core/rules/rule';
 import type { Attributes } from '@tributary/core/rules/selection';
 import type { Logger } from 'pino';
+import type { StandingRule } from '../incidents/rule-states.js';
 import type { CommittedBatch, CommittedNote, CommittedTransition, Follower, Watermark } from '../ingest/committed.js';
 import { RollupBuffer } from '../rollups/rollup-buffer.js';
 import type { DerivedMark, DeviceName, RuleStateRow, Store } from '../store/store.js';
@@ -20,7 +21,7 @@ import { RejudgeSchedule } from './rejudge-schedule.js';
 import { Replay } from './replay.js';
 import { RuleHost } from './rule-host.js';
 import { changedRows } from './rule-rows.js';
-import { type RuleStanding, standingsOf } from './rule-standings.js';
+import { standingsOf } from './rule-standings.js';
 
 export interface DerivedPipelineOptions {
   store: Store;
@@ -241,7 +242,7 @@ export class DerivedPipeline implements Follower {
   }
 
   /** Where each rule stands for each series of a device, and for the device itself. */
-  ruleStates(deviceId: number): RuleStanding[] {
+  ruleStates(deviceId: number): StandingRule[] {
     const device = this.#host.devices.get(deviceId);
     return device === undefined ? [] : standingsOf(device, this.#options.clock.wallUs());
   }

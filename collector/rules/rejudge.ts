@@ -55,6 +55,7 @@ export class Rejudge {
     const recorded = await this.#recorded(deviceId, fromUs);
     if (!mayGoOn()) return false;
     // From here to the end nothing waits.
+    device.passes += 1;
     for (const walkCell of walk.cells) this.#correct(device, walkCell, recorded, fromUs);
     takeOver(device, walk);
     dropCheckpointsAfter(device, start.body?.timeUs ?? Number.NEGATIVE_INFINITY);

@@ -76,6 +76,7 @@ export class RuleHost {
       toldUs: Number.NEGATIVE_INFINITY,
       heardUs: Number.NEGATIVE_INFINITY,
       position: 0,
+      passes: 0,
       dirt: undefined,
       checkpoints: [],
       newCheckpoints: new Map(),

@@ -46,6 +46,7 @@ const deviceSchema = v.object({
   toldUs: v.nullable(v.number()),
   heardUs: v.nullable(v.number()),
   reloadedUs: v.nullable(v.number()),
+  passes: v.number(),
   /** What is later than this must be judged anew; absent where nothing must. */
   dirtyAfterUs: v.optional(v.nullable(v.number())),
   checkpoints: v.array(v.object({ number: v.number(), timeUs: v.number(), readFromUs: v.number(), bytes: v.number() })),
@@ -120,6 +121,7 @@ function savedDevice(device: DeviceTrack): v.InferOutput<typeof deviceSchema> {
     toldUs: finite(device.toldUs),
     heardUs: finite(device.heardUs),
     reloadedUs: finite(device.reloadedUs),
+    passes: device.passes,
     ...(device.dirt !== undefined && { dirtyAfterUs: finite(device.dirt.afterUs) }),
     checkpoints: device.checkpoints,
   };
@@ -183,6 +185,7 @@ function restoreDevice(device: DeviceTrack, text: string | undefined, position: 
   device.toldUs = infinite(saved.toldUs);
   device.heardUs = infinite(saved.heardUs);
   device.reloadedUs = infinite(saved.reloadedUs);
+  device.passes = saved.passes;
   device.checkpoints = saved.checkpoints;
   if (saved.dirtyAfterUs !== undefined) soil(device, infinite(saved.dirtyAfterUs), nowMs);
   device.changed = false;

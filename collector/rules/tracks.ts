@@ -99,8 +99,9 @@ export interface DeviceTrack {
   toldUs: number;
   /** When the device was last heard of, by the collector's clock, microseconds. */
   heardUs: number;
-  /** The newest of its commits that was digested. */
+  /** The newest of its commits that was digested, and how often history was judged anew since. */
   position: number;
+  passes: number;
   dirt: Dirt | undefined;
   checkpoints: CheckpointHead[];
   /** Bodies of checkpoints that are not saved yet, by their number. */
@@ -108,6 +109,21 @@ export interface DeviceTrack {
   /** Rules that are no longer in force, whose rows in the store are to say so. */
   readonly gone: Map<string, { seriesId: number; rule: string }>;
   changed: boolean;
+}
+
+/** Passes through history at one commit that are told apart; more of them take each other's words for the same. */
+const PASSES_MAX = 1024;
+
+/** Counts up with each commit of a device and each pass through its history: what is said later of an incident counts. */
+export function versionOf({ position, passes }: DeviceTrack): number {
+  return position * PASSES_MAX + Math.min(passes, PASSES_MAX - 1);
+}
+
+/** The next commit of a device is digested. */
+export function moveTo(device: DeviceTrack, position: number): void {
+  if (position === device.position) return;
+  device.position = position;
+  device.passes = 0;
 }
 
 /** Event time of the newest reading of any series, or up to which it was told that time has passed. */

@@ -6,6 +6,7 @@ export interface ShutDownParts {
   core: { readonly idle: boolean; stop(): void };
   alerts: { stop(): void };
   derived: { stop(): Promise<void> };
+  notifier: { stop(graceMs: number): Promise<void> };
   upkeep: { stop(): Promise<void> };
   store: { close(): Promise<void> };
   health: { close(): Promise<void> };
@@ -17,6 +18,8 @@ const DRAIN_MS = 10_000;
 const CALLS_MS = 3000;
 const DERIVED_MS = 5000;
 const STORE_MS = 5000;
+/** Inside the step of derived data: what receivers have not taken by then is told by the next process. */
+const NOTIFY_MS = 2000;
 
 /** Whether ingest is idle is looked at this often. */
 const POLL_MS = 10;
@@ -26,7 +29,7 @@ const POLL_MS = 10;
  * follows from the data, and closes the store. What hangs is left behind: whatever was acknowledged is on disk already.
  */
 export async function shutDown(parts: ShutDownParts): Promise<void> {
-  const { host, core, alerts, derived, upkeep, store, health, logger } = parts;
+  const { host, core, alerts, derived, notifier, upkeep, store, health, logger } = parts;
   logger.info('the collector stops');
   host.announceEnd();
   core.stop();
@@ -36,7 +39,7 @@ export async function shutDown(parts: ShutDownParts): Promise<void> {
   const drained = await within(DRAIN_MS, untilIdle(core, Date.now() + DRAIN_MS));
   if (!drained) logger.warn('uploads were cut off: their commit took too long; devices send them again');
   await host.close(CALLS_MS);
-  const saved = await within(DERIVED_MS, Promise.all([upkeep.stop(), derived.stop()]));
+  const saved = await within(DERIVED_MS, Promise.all([upkeep.stop(), derived.stop(), notifier.stop(NOTIFY_MS)]));
   if (!saved) logger.warn('derived data was not saved in time; it is made again at the next start');
   if (!(await within(STORE_MS, store.close()))) logger.warn('the store did not close in time');
   await health.close();

@@ -222,13 +222,15 @@ export interface AlertRecord {
   seriesId: number;
   alert: Alert;
   /**
-   * The device's commit that it follows from. A correction that is known already changes nothing, unless it follows from a
+   * What it follows from: a number that grows with each commit of the device, and each time that its history was judged
+   * anew. A correction that is known already changes nothing, unless it follows from a
    * later commit than it did before and the incident shows something else now: an end may move and move back.
    */
   position?: number;
   /**
    * Set by whoever has judged history anew: what is known of the incident now, beside the beginning that the alert says. The
-   * incident then shows exactly that, also where it had ended and goes on, unless a later commit has said otherwise.
+   * incident then shows exactly that, also where it had ended and goes on, unless a later commit has said otherwise. What
+   * was told is not told again.
    */
   exact?: { firedAtUs: number; resolvedAtUs: number | undefined };
 }

@@ -5,7 +5,7 @@ import { parseYaml } from './yaml-document.js';
 
 /** A field of a configuration that names a file, as `['tls', 'key']`, and the path that it came to. */
 export interface FileField {
-  path: readonly string[];
+  path: readonly (string | number)[];
   file: string | undefined;
 }
 

@@ -1,7 +1,5 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
-import { TributaryError } from '../errors/tributary-error.js';
 import { soleIdentity } from './peer-identity.js';
+import { certificatesIn, checkOwnerOnly, privateKeyIn, readNamedFile, wrongFile } from './pem-file.js';
 import type { Identity } from './spiffe-id.js';
 
 /** The three PEM files that one side of a connection needs. */
@@ -25,12 +23,6 @@ export interface TlsMaterial {
   notAfterMs: number;
 }
 
-/** A key, or a chain of certificates, is a few kB; a file of roots is about 200 kB. */
-const fileBytesMax = 1024 * 1024;
-
-/** Any bit for group or others. */
-const foreignModeBits = 0o077;
-
 /**
  * Reads and checks certificates and key. Throws a `TributaryError` with code `config` that names the file and the remedy:
  * missing or unreadable, no PEM, a CA file without a CA, a key that others can read or that belongs to another
@@ -38,26 +30,29 @@ const foreignModeBits = 0o077;
  */
 export function loadTlsFiles(files: TlsFiles, kind?: Identity['kind']): TlsMaterial {
   const ca = readPem(files.ca, 'CA certificates');
-  const authorities = certificates(files.ca, ca);
+  const authorities = certificatesIn(files.ca, ca);
   if (!authorities.every((certificate) => certificate.ca)) {
-    throw wrong(files.ca, 'it holds a certificate that is not of a CA; name the file of the CA that issued the peers');
+    throw wrongFile(
+      files.ca,
+      'it holds a certificate that is not of a CA; name the file of the CA that issued the peers',
+    );
   }
   const cert = readPem(files.cert, 'the certificate');
-  const [own] = certificates(files.cert, cert);
-  checkKeyMode(files.key);
+  const [own] = certificatesIn(files.cert, cert);
+  checkOwnerOnly(files.key, 'private key');
   const key = readPem(files.key, 'the private key');
-  if (!own.checkPrivateKey(privateKey(files.key, key))) {
-    throw wrong(
+  if (!own.checkPrivateKey(privateKeyIn(files.key, key))) {
+    throw wrongFile(
       files.key,
       `the key does not belong to the certificate ${files.cert}; name the key that was made with it`,
     );
   }
   const self = soleIdentity(own.subjectAltName);
-  if (!self.ok) throw wrong(files.cert, `${self.detail}; make one with "tributary-collector pki"`);
+  if (!self.ok) throw wrongFile(files.cert, `${self.detail}; make one with "tributary-collector pki"`);
   if (kind !== undefined && self.identity.kind !== kind) {
     const command = kind === 'collector' ? 'server' : kind;
     const found = self.identity.kind;
-    throw wrong(
+    throw wrongFile(
       files.cert,
       `it names ${article(found)}, and ${article(kind)} is needed; issue one with "tributary-collector pki ${command}"`,
     );
@@ -66,51 +61,9 @@ export function loadTlsFiles(files: TlsFiles, kind?: Identity['kind']): TlsMater
 }
 
 function readPem(file: string, what: string): Buffer {
-  try {
-    const stat = statSync(file);
-    if (!stat.isFile()) throw wrong(file, `it is not a file; name the PEM file with ${what}`);
-    if (stat.size > fileBytesMax) throw wrong(file, `it is larger than 1 MiB; name the PEM file with ${what}`);
-    return readFileSync(file);
-  } catch (error) {
-    const { message, code } = TributaryError.from(error);
-    if (code === 'config') throw error;
-    const text = message.startsWith(`${file}: `) ? message.slice(file.length + 2) : message;
-    throw wrong(file, `${text}; name the PEM file with ${what}`, error);
-  }
-}
-
-function certificates(file: string, pem: Buffer): X509Certificate[] {
-  const blocks = pem.toString('latin1').match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  if (blocks.length === 0) throw wrong(file, 'it holds no certificate; a PEM file with BEGIN CERTIFICATE is needed');
-  try {
-    return blocks.map((block) => new X509Certificate(block));
-  } catch (cause) {
-    throw wrong(file, 'it holds a damaged certificate; copy or issue it again', cause);
-  }
-}
-
-function privateKey(file: string, pem: Buffer): KeyObject {
-  try {
-    return createPrivateKey(pem);
-  } catch (cause) {
-    throw wrong(file, 'it holds no private key that can be read; an unencrypted PEM key is needed', cause);
-  }
-}
-
-function checkKeyMode(file: string): void {
-  // Windows has no such bits; Node reports 0o666 for every file there.
-  if (process.platform === 'win32') return;
-  const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0;
-  if ((mode & foreignModeBits) !== 0) {
-    const octal = (mode & 0o777).toString(8).padStart(4, '0');
-    throw wrong(file, `other users can read or change this private key (mode ${octal}); run: chmod 600 ${file}`);
-  }
+  return readNamedFile(file, `the PEM file with ${what}`);
 }
 
 function article(kind: Identity['kind']): string {
   return kind === 'operator' ? 'an operator' : `a ${kind}`;
-}
-
-function wrong(file: string, message: string, cause?: unknown): TributaryError {
-  return new TributaryError('config', `${file}: ${message}`, { cause });
 }

@@ -113,6 +113,63 @@ export function describeIncidents(under: UnderTest): void {
         ]);
       });
 
+      it('shows exactly what is known of it once history was judged anew, and tells nothing twice', async () => {
+        const exactly = (
+          record: AlertRecord,
+          position: number,
+          firedSeconds: number,
+          endSeconds?: number,
+        ): AlertRecord => ({
+          ...record,
+          position,
+          exact: { firedAtUs: at(firedSeconds), resolvedAtUs: endSeconds === undefined ? undefined : at(endSeconds) },
+        });
+        const told = [
+          { ...firing({ startedAtUs: at(10), transitionAtUs: at(12) }), position: 1 },
+          { ...resolved({ startedAtUs: at(10), transitionAtUs: at(20) }), position: 2 },
+        ];
+        await append(...told);
+        // It began later than was told, and has not ended: what a beginning alone cannot say.
+        const goesOn = exactly(firing({ startedAtUs: at(11), transitionAtUs: at(13), late: true }), 3, 13);
+        expect(await append(goesOn)).toMatchObject([{ alert: { number: 0 } }]);
+        expect(await incident()).toMatchObject({ startedAtUs: at(11), firedAtUs: at(13), resolvedAtUs: undefined });
+        // Whoever was told of an end is not told of another one.
+        const ends = exactly(resolved({ startedAtUs: at(11), transitionAtUs: at(30) }), 4, 13, 30);
+        expect(await append(ends)).toMatchObject([{ alert: { number: 0, late: true } }]);
+        const before = [await incident(), await history()];
+        expect(before[0]).toMatchObject({ resolvedAtUs: at(30), notified: true });
+        expect(before[1]).toEqual([
+          'FIRED',
+          'RESOLVED',
+          `CORRECTED it began at ${iso(11)}, not at ${iso(10)}, it did not end at ${iso(20)}`,
+          'RESOLVED late',
+        ]);
+        for (const replay of [[...told, goesOn, ends], [goesOn, ends], [ends], [{ ...ends, position: 5 }]]) {
+          expect(await append(...replay)).toEqual([]);
+          expect([await incident(), await history()]).toEqual(before);
+        }
+        // Of one commit two may follow, which a replay says both again.
+        const two = [
+          exactly(firing({ startedAtUs: at(9), transitionAtUs: at(13), late: true }), 6, 13),
+          exactly(resolved({ startedAtUs: at(9), transitionAtUs: at(31), late: true }), 6, 13, 31),
+        ];
+        expect(await append(...two)).toHaveLength(2);
+        expect(await append(...two)).toEqual([]);
+        expect(await incident()).toMatchObject({ startedAtUs: at(9), resolvedAtUs: at(31) });
+      });
+
+      it('tells an end exactly once where history that is judged anew is the first to know it', async () => {
+        await append({ ...firing(), position: 1 });
+        const end = (position: number): AlertRecord => ({
+          ...resolved({ transitionAtUs: at(9) }),
+          position,
+          exact: { firedAtUs: at(1), resolvedAtUs: at(9) },
+        });
+        expect(await append(end(2))).toMatchObject([{ alert: { number: 2, late: false } }]);
+        expect(await append(end(2), end(3))).toEqual([]);
+        expect(await history()).toEqual(['FIRED', 'RESOLVED']);
+      });
+
       it('is retracted, and is one after all when late readings say so', async () => {
         await append(firing(), resolved({ transitionAtUs: at(8), retracted: true }));
         expect(await incident()).toMatchObject({ retracted: true, resolvedAtUs: at(8) });
@@ -213,6 +270,23 @@ export function describeIncidents(under: UnderTest): void {
           `CORRECTED it ended at ${iso(80)} by its readings`,
           `CORRECTED it began at ${iso(-3)}, not at ${iso(1)}`,
         ]);
+      });
+
+      it('hears once of each end that history has by its readings, and stays as it was ended by hand', async () => {
+        await append({ ...firing(), position: 1 });
+        await store.resolveIncident(bytes16(1), ADA, '', at(60));
+        const end = (seconds: number, position: number): AlertRecord => ({
+          ...resolved({ transitionAtUs: at(seconds) }),
+          position,
+          exact: { firedAtUs: at(1), resolvedAtUs: at(seconds) },
+        });
+        for (const record of [end(40, 2), end(40, 3), end(40, 4), end(41, 5)]) await append(record);
+        expect(await incident()).toMatchObject({ resolvedAtUs: at(60), resolvedBy: ADA });
+        expect((await history()).slice(2)).toEqual([
+          `CORRECTED it ended at ${iso(40)} by its readings`,
+          `CORRECTED it ended at ${iso(41)} by its readings`,
+        ]);
+        expect((await store.readAlerts(deviceId, 0, 10)).map(({ state }) => state)).toEqual([FIRING, RESOLVED]);
       });
 
       it('is resolved by hand without a word to anybody, where nobody was told', async () => {

@@ -4,6 +4,7 @@ import type Database from 'better-sqlite3';
 import type { ResolveOutcome } from '../incidents.js';
 import type { AlertRecord } from '../store.js';
 import type { IncidentEvents } from './incident-events.js';
+import { isShown, lagsBehind } from './incident-story.js';
 import {
   INCIDENT_SELECT,
   type IncidentRow,
@@ -12,6 +13,20 @@ import {
   toStoredIncident,
 } from './incident-table.js';
 import type { NotificationQueue } from './notification-queue.js';
+
+/** A transition that is not late. */
+interface ToldRow {
+  transitionAtUs: number;
+  position: number;
+}
+
+/** Device, incident, state, beginning, time and `retracted` of a late one. */
+type LateKey = [number, Uint8Array, AlertState, number, number, number];
+
+function lateKey({ deviceId, alert }: AlertRecord): LateKey {
+  const { incidentId, state, startedAtUs, transitionAtUs, retracted } = alert;
+  return [deviceId, incidentId, state, startedAtUs, transitionAtUs, retracted ? 1 : 0];
+}
 
 /**
  * Stores transitions: numbers what is not late by its device's counter, lets the incident follow, and puts it where
@@ -23,6 +38,7 @@ export class AlertAppend {
   readonly #queue: NotificationQueue;
   readonly #told;
   readonly #saidAgain;
+  readonly #toldAgain;
   readonly #late;
   readonly #takeNumber;
   readonly #insert;
@@ -34,13 +50,12 @@ export class AlertAppend {
     this.#incidents = incidents;
     this.#events = events;
     this.#queue = queue;
-    this.#told = db
-      .prepare<[number, Uint8Array, AlertState], number>(
-        'SELECT transition_at_us FROM alerts WHERE device_id = ? AND incident_id = ? AND state = ? AND late = 0',
-      )
-      .pluck();
+    this.#told = db.prepare<[number, Uint8Array, AlertState], ToldRow>(
+      `SELECT transition_at_us AS transitionAtUs, position FROM alerts
+       WHERE device_id = ? AND incident_id = ? AND state = ? AND late = 0`,
+    );
     this.#late = db
-      .prepare<[number, Uint8Array, AlertState, number, number, number], number | null>(
+      .prepare<LateKey, number | null>(
         `SELECT max(position) FROM alerts WHERE device_id = ? AND incident_id = ? AND state = ? AND late = 1
            AND started_at_us = ? AND transition_at_us = ? AND retracted = ?`,
       )
@@ -48,6 +63,9 @@ export class AlertAppend {
     this.#saidAgain = db.prepare(
       `UPDATE alerts SET position = max(position, ?) WHERE device_id = ? AND incident_id = ? AND state = ? AND late = 1
          AND started_at_us = ? AND transition_at_us = ? AND retracted = ?`,
+    );
+    this.#toldAgain = db.prepare(
+      `UPDATE alerts SET position = max(position, ?) WHERE device_id = ? AND incident_id = ? AND state = ? AND late = 0`,
     );
     this.#takeNumber = db
       .prepare<[number], number>(
@@ -81,55 +99,72 @@ export class AlertAppend {
   }
 
   #appendOne(given: AlertRecord, nowUs: number): AlertRecord | undefined {
-    const said = this.#endOfDevice(given);
-    const { deviceId } = said;
-    const { incidentId, state } = said.alert;
+    const record = this.#asTold(given);
+    const { deviceId, alert } = record;
+    const { incidentId, state, late } = alert;
     const incident = this.#incidents.find(deviceId, incidentId);
-    // What was told once is not told again; where late readings had it otherwise meanwhile, it is true all the same.
-    const record = this.#isToldOtherwise(incident, said) ? { ...said, alert: { ...said.alert, late: true } } : said;
-    const { late } = record.alert;
-    if (record.exact !== undefined && incident !== undefined) return this.#correct(record, incident, nowUs);
+    if (record.exact !== undefined && incident !== undefined) return this.#correct(incident, record, nowUs);
     if (late ? !this.#isNews(incident, record) : !this.#isUntold(incident, record, nowUs)) return undefined;
+    const isEvent = !late || incident === undefined || !this.#isHeard(incident, record);
     const { stored, alertId } = this.#store(record);
-    // What an incident shows already is kept, so that it is known when it comes again, and is no event.
-    if (!late || incident === undefined || !this.#incidents.shows(incident, record)) {
-      this.#incidents.apply(incident, stored, alertId, nowUs);
-    }
+    // What an incident shows already is kept all the same, so that it is known when it comes again.
+    if (isEvent) this.#incidents.apply(incident, stored, alertId, nowUs);
     if (!late) this.#queue.enqueue(deviceId, incidentId, state, nowUs);
     return stored;
   }
 
+  /** Who has judged history anew says how it is: what was told already is not told again, but corrected all the same. */
+  #correct(incident: IncidentRow, record: AlertRecord, nowUs: number): AlertRecord | undefined {
+    const { deviceId, alert } = record;
+    const { incidentId, state } = alert;
+    const told = this.#told.get(deviceId, incidentId, state);
+    const late = alert.late || told !== undefined || incident.resolvedBy !== '';
+    const corrected = { ...record, alert: { ...alert, late } };
+    if (lagsBehind(incident, record) || this.#wasSaid(corrected, told)) return undefined;
+    const isHeard = late && this.#isHeard(incident, corrected);
+    if (isHeard && this.#saySame(corrected, told)) return undefined;
+    const { stored, alertId } = this.#store(corrected);
+    if (!isHeard) this.#incidents.apply(incident, stored, alertId, nowUs);
+    if (!late) this.#queue.enqueue(deviceId, incidentId, state, nowUs);
+    return stored;
+  }
+
+  /** Notes that what is known follows from a later commit too; false when it is not known in these words. */
+  #saySame(record: AlertRecord, told: ToldRow | undefined): boolean {
+    const { deviceId, alert, position = 0 } = record;
+    if (told?.transitionAtUs === alert.transitionAtUs) {
+      this.#toldAgain.run(position, deviceId, alert.incidentId, alert.state);
+      return true;
+    }
+    return this.#saidAgain.run(position, ...lateKey(record)).changes > 0;
+  }
+
+  /** Whether a late transition tells nothing new. The readings' own end of what was ended by hand is told once. */
+  #isHeard(incident: IncidentRow, record: AlertRecord): boolean {
+    if (!isShown(incident, record)) return false;
+    const isOwnEnd = incident.resolvedBy !== '' && record.alert.state === AlertState.RESOLVED;
+    return !isOwnEnd || lagsBehind(incident, record) || typeof this.#late.get(...lateKey(record)) === 'number';
+  }
+
+  /** Whether these very words followed from this commit, or a later one, before. */
+  #wasSaid(record: AlertRecord, told: ToldRow | undefined): boolean {
+    const { alert, position } = record;
+    if (position === undefined) return false;
+    if (told?.transitionAtUs === alert.transitionAtUs && told.position >= position) return true;
+    return (this.#late.get(...lateKey(record)) ?? -1) >= position;
+  }
+
   /** The end of what a device evaluates is told to whoever was told of the beginning, and only this transaction knows. */
-  #endOfDevice(record: AlertRecord): AlertRecord {
+  #asTold(record: AlertRecord): AlertRecord {
     const { deviceId, alert } = record;
     if (alert.authority !== RuleAuthority.DEVICE || alert.state !== AlertState.RESOLVED) return record;
     const late = this.#told.get(deviceId, alert.incidentId, AlertState.FIRING) === undefined;
     return { ...record, alert: { ...alert, late } };
   }
 
-  #isToldOtherwise(incident: IncidentRow | undefined, record: AlertRecord): boolean {
-    const { deviceId, alert, position = 0, exact } = record;
-    if (incident === undefined || alert.late || exact !== undefined || incident.resolvedBy !== '') return false;
-    if (position <= incident.position || this.#incidents.shows(incident, record)) return false;
-    return this.#told.get(deviceId, alert.incidentId, alert.state) !== undefined;
-  }
-
-  /** What was told already is not told again, but corrected all the same. */
-  #correct(record: AlertRecord, incident: IncidentRow, nowUs: number): AlertRecord | undefined {
-    const { deviceId, alert } = record;
-    const { incidentId, state } = alert;
-    const isTold = alert.late || this.#told.get(deviceId, incidentId, state) !== undefined;
-    if (isTold && this.#incidents.isCorrected(incident, record)) return undefined;
-    if (record.position !== undefined && record.position < incident.position) return undefined;
-    const { stored, alertId } = this.#store({ ...record, alert: { ...alert, late: isTold } });
-    this.#incidents.apply(incident, stored, alertId, nowUs);
-    if (!isTold) this.#queue.enqueue(deviceId, incidentId, state, nowUs);
-    return stored;
-  }
-
   #isUntold(incident: IncidentRow | undefined, { deviceId, alert }: AlertRecord, nowUs: number): boolean {
     const { incidentId, state, transitionAtUs } = alert;
-    const toldAtUs = this.#told.get(deviceId, incidentId, state);
+    const toldAtUs = this.#told.get(deviceId, incidentId, state)?.transitionAtUs;
     if (incident === undefined || incident.resolvedBy === '') return toldAtUs === undefined;
     // What somebody has ended by hand is not told to begin, and its own end only that it came.
     const isHandsOwn = toldAtUs === undefined || toldAtUs === incident.resolvedAtUs;
@@ -141,14 +176,12 @@ export class AlertAppend {
   }
 
   #isNews(incident: IncidentRow | undefined, record: AlertRecord): boolean {
-    const { deviceId, alert, position = 0 } = record;
-    const { incidentId, state, startedAtUs, transitionAtUs, retracted } = alert;
-    const key = [deviceId, incidentId, state, startedAtUs, transitionAtUs, retracted ? 1 : 0] as const;
-    const knownPosition = this.#late.get(...key);
+    const { position = 0 } = record;
+    const knownPosition = this.#late.get(...lateKey(record));
     if (typeof knownPosition !== 'number') return true;
     if (incident === undefined || position <= knownPosition) return false;
-    if (!this.#incidents.shows(incident, record)) return true;
-    this.#saidAgain.run(position, ...key);
+    if (!this.#isHeard(incident, record)) return true;
+    this.#saidAgain.run(position, ...lateKey(record));
     return false;
   }
 

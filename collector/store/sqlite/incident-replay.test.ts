@@ -18,6 +18,8 @@ type Step =
       retracted: boolean;
       began: number;
       at: number;
+      /** Judged anew: whether and when it ended. */
+      exact: number | 'goes on' | undefined;
     }
   | { is: 'by-hand'; incident: number };
 
@@ -33,6 +35,11 @@ const steps = fc.array(
         retracted: fc.boolean(),
         began: fc.integer({ min: 1, max: 3 }),
         at: fc.integer({ min: 3, max: 5 }),
+        exact: fc.oneof(
+          { arbitrary: fc.constant(undefined), weight: 3 },
+          fc.constant('goes on' as const),
+          fc.integer({ min: 3, max: 5 }),
+        ),
       }),
       weight: 5,
     },
@@ -45,15 +52,16 @@ const steps = fc.array(
 const crashes = fc.array(fc.record({ after: fc.nat(25), last: fc.nat(25) }), { maxLength: 4 });
 
 function recordOf(step: Extract<Step, { is: 'transition' }>, position: number): AlertRecord {
-  const { incident, firing, late, retracted, began, at } = step;
+  const { incident, firing, late, retracted, began, at, exact } = step;
   const record = alert(1, incident, firing ? AlertState.FIRING : AlertState.RESOLVED, late);
   const startedAtUs = NOW_US + began * SECOND_US;
   const transitionAtUs = NOW_US + at * SECOND_US;
-  return {
-    ...record,
-    position,
-    alert: { ...record.alert, startedAtUs, transitionAtUs, retracted: !firing && retracted },
+  const known = {
+    firedAtUs: transitionAtUs,
+    resolvedAtUs: typeof exact === 'number' ? NOW_US + exact * SECOND_US : undefined,
   };
+  const changed = { ...record.alert, startedAtUs, transitionAtUs, retracted: !firing && retracted };
+  return { ...record, position, ...(exact === undefined ? {} : { exact: known }), alert: changed };
 }
 
 function contents(db: Database.Database): unknown[] {
