@@ -1,7 +1,8 @@
 import type { IncidentTransition } from '@tributary/proto/gen/tributary/v1/transition';
 import { type DeviceCommitOutcome, ItemOutcome } from '../store/store.js';
+import { hasReadings } from '../store/thinned-item.js';
 import type { CommitGroup, DevicePart } from './commit-group.js';
-import type { CommittedTransition, Follower } from './committed.js';
+import type { CommittedTransition, Follower, Watermark } from './committed.js';
 import type { PendingItem } from './pending-item.js';
 
 /**
@@ -29,7 +30,7 @@ type Waiting =
   | CommittedSlice
   /** Everything that was decoded into the group's memory was followed. */
   | { kind: 'release'; group: CommitGroup }
-  | { kind: 'watermark'; deviceId: number; watermarkUs: number; nowUs: number };
+  | { kind: 'watermark'; watermark: Watermark };
 
 export interface FollowQueueOptions {
   follower: Follower;
@@ -72,8 +73,8 @@ export class FollowQueue {
   }
 
   /** Passes a watermark on when the batches that came before it were followed. */
-  watermark(deviceId: number, watermarkUs: number, nowUs: number): void {
-    this.#add({ kind: 'watermark', deviceId, watermarkUs, nowUs });
+  watermark(watermark: Watermark): void {
+    this.#add({ kind: 'watermark', watermark });
   }
 
   /** Follows what one turn has time for; asks for another when something is left. */
@@ -87,7 +88,7 @@ export class FollowQueue {
         if (waiting.next < waiting.slice.length) break;
         this.#commits--;
       } else if (waiting.kind === 'release') this.#options.release(waiting.group);
-      else this.#passWatermark(waiting.deviceId, waiting.watermarkUs, waiting.nowUs);
+      else this.#passWatermark(waiting.watermark);
       done++;
     }
     this.#waiting.splice(0, done);
@@ -105,6 +106,7 @@ export class FollowQueue {
     const { follower, bug } = this.#options;
     const batches: PendingItem[] = [];
     const transitions: CommittedTransition[] = [];
+    const notes: PendingItem[] = [];
     const from = commit.next;
     let readings = 0;
     while (commit.next < slice.length && readings < READINGS_PER_TURN) {
@@ -117,6 +119,7 @@ export class FollowQueue {
         if (outcome.items[index] !== ItemOutcome.Stored) continue;
         item.position = outcome.position;
         if (item.transition !== undefined) transitions.push(committedTransition(item, item.transition));
+        if (!hasReadings(item.kind)) notes.push(item);
         if (item.decoded === undefined) continue;
         batches.push(item);
         readings += item.readings + item.kept;
@@ -124,6 +127,7 @@ export class FollowQueue {
     }
     try {
       if (transitions.length > 0) follower.adopt?.(transitions);
+      if (notes.length > 0) follower.note?.(notes);
       if (batches.length > 0) follower.follow(batches, nowUs);
       for (let at = from; at < commit.next; at++) {
         const outcome = outcomes[at];
@@ -136,10 +140,10 @@ export class FollowQueue {
     return readings;
   }
 
-  #passWatermark(deviceId: number, watermarkUs: number, nowUs: number): void {
+  #passWatermark(watermark: Watermark): void {
     const { follower, bug } = this.#options;
     try {
-      follower.watermark?.(deviceId, watermarkUs, nowUs);
+      follower.watermark?.(watermark);
     } catch (error) {
       bug(error, 'following a watermark');
     }

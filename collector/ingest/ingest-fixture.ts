@@ -185,8 +185,8 @@ export class Bench {
       adopt: (transitions) => {
         this.adopted.push(...transitions);
       },
-      watermark: (_deviceId, watermarkUs) => {
-        this.watermarks.push(watermarkUs);
+      watermark: ({ untilUs }) => {
+        this.watermarks.push(untilUs);
       },
       uncertain: (deviceId) => {
         this.uncertain.push(deviceId);

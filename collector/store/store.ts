@@ -168,6 +168,11 @@ export interface RuleStateRow {
   state: string;
 }
 
+export interface RuleStateFilter {
+  deviceId?: number;
+  rule?: string;
+}
+
 /**
  * What follows from committed data. It is saved with the positions up to which it follows, in one transaction, so that a
  * restart takes up exactly there.
@@ -206,7 +211,8 @@ export interface AlertRecord {
   seriesId: number;
   alert: Alert;
   /**
-   * The device's commit that it follows from. A correction that is known already changes nothing, unless it follows from a
+   * What it follows from: a number that grows with each commit of the device, and each time that its history was judged
+   * anew. A correction that is known already changes nothing, unless it follows from a
    * later commit than it did before and the incident shows something else now: an end may move and move back.
    */
   position?: number;
@@ -253,7 +259,13 @@ export interface Store extends IncidentStore {
   readAfter(deviceId: number, position: number, maxBytes: number): Promise<StoredItems[]>;
   /** Answers the devices of which nothing was saved, because their mark was not where it was said to be. */
   saveDerived(derived: Derived): Promise<number[]>;
-  loadRuleStates(): Promise<RuleStateRow[]>;
+  /** Up to where the commits of devices are digested, of one or of all. */
+  derivedMarks(deviceId?: number): Promise<DerivedMark[]>;
+  /**
+   * Of all devices or of one; of all rules, or one row by its name. Rows whose name begins with # are large, and answered
+   * only by name.
+   */
+  loadRuleStates(filter?: RuleStateFilter): Promise<RuleStateRow[]>;
   /** For a rebuild: sets every mark to 0 and forgets the rollups of all time whose readings are still there. */
   clearRollups(): Promise<void>;
 
