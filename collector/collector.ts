@@ -20,6 +20,7 @@ import { IngestCore } from './ingest/ingest-core.js';
 import { Notifier } from './notify/notifier.js';
 import { queryService } from './query/query-service.js';
 import { DerivedPipeline } from './rules/pipeline.js';
+import { RulesFile } from './rules/rules-file.js';
 import { type AuthenticatedCall, callerOf } from './server/caller.js';
 import { collectorTls } from './server/collector-tls.js';
 import { deviceService } from './server/device-service.js';
@@ -42,6 +43,8 @@ export interface Collector {
   address: Address;
   /** Where probes and Prometheus ask. */
   healthAddress: Address;
+  /** Reads the rules again; a file that is not in order leaves the rules in force, and says so in log, metrics and readiness. */
+  reloadRules(): void;
   /** Reads the certificates again; throws and keeps the old ones when they are not in order. */
   reloadTls(): void;
   /** Resolves when the collector can be of no more use and should be stopped and started anew. */
@@ -92,11 +95,13 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
         notifier.wake();
       },
     });
+    const rulesFile = new RulesFile({ path: config.rules, store, pipeline: derived, logger });
     let running: IngestCore | undefined;
     let listening: GrpcHost | undefined;
     const metrics = collectorMetrics({
       core: () => running,
       derived: () => derived.counters,
+      rulesFile: () => rulesFile,
       watchers: () => alerts.watchers,
       front: () => listening?.front,
       notifier: () => notifier,
@@ -109,7 +114,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     const health: HealthServer = await startHealthServer({
       listen: config.health.listen,
       registry: metrics.registry,
-      readiness: () => readiness,
+      readiness: () => (readiness.ready && rulesFile.problem ? { ready: true, but: rulesFile.problem } : readiness),
     });
     closings.push(() => health.close());
     // What follows from committed data takes up where the last process stopped, before anything new comes.
@@ -134,7 +139,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     running = core;
 
     const identityOf = (call: AuthenticatedCall) => callerOf(call, trustDomain);
-    const introduce: DerivedPipeline['introduce'] = (deviceId, name) => derived.introduce(deviceId, name);
+    const introduce: DerivedPipeline['introduce'] = (...device) => derived.introduce(...device);
     const host = new GrpcHost({
       front: { material, trustDomain, scheduler, ...frontLimitsOf(config) },
       messageBytesMax: limits.messageBytesMax,
@@ -180,6 +185,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     const port = await host.listen(config.listen);
     closings.push(() => host.close(0));
     readiness = { ready: true };
+    rulesFile.check(rules);
     const upkeep = new Upkeep({ store, clock, scheduler, logger, retention: config.retention });
     upkeep.start();
     const ticking = setInterval(() => {
@@ -199,6 +205,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
       address,
       healthAddress: health.address,
       failed,
+      reloadRules: () => rulesFile.reload(),
       reloadTls: () => host.front.update(collectorTls(config.tls, trustDomain)),
       stop: () => {
         stopping ??= stop();

@@ -21,7 +21,7 @@ export interface RegisterDependencies {
   core: Pick<IngestCore, 'registered' | 'counters'>;
   limits: IngestLimits;
   /** Tells whoever follows the data who the device is, before its first commit. */
-  introduce?: (deviceId: number, name: DeviceName) => void;
+  introduce?: (deviceId: number, name: DeviceName, attributes: Readonly<Record<string, string>>) => void;
 }
 
 /** Field numbers of the batch's columnar bodies that this collector reads; see FORMAT.md. */
@@ -70,7 +70,7 @@ export async function register(
     return outcome;
   }
   const { device } = outcome;
-  introduce?.(device.deviceId, name);
+  introduce?.(device.deviceId, name, request.attributes);
   core.registered(name, device);
   const [first] = device.epochs;
   const response: RegisterResponse = {

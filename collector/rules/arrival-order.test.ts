@@ -279,7 +279,7 @@ describe('the history of incidents', () => {
           await store.close();
         },
       ),
-      { seed: Number(process.env.SEED ?? 20261126), numRuns: Number(process.env.TRIBUTARY_ORDERS ?? 60), endOnFailure: process.env.TRIBUTARY_SHRINK === undefined, interruptAfterTimeLimit: 100_000 },
+      { seed: Number(process.env.SEED ?? 20261126), numRuns: Number(process.env.TRIBUTARY_ORDERS ?? 60), endOnFailure: process.env.TRIBUTARY_SHRINK === undefined },
     );
   }, 600_000);
 });
