@@ -221,7 +221,7 @@ export class DerivedPipeline implements Follower {
       this.#maker.abandon(device, cell, reason);
     }
     for (const deviceId of this.#host.devices.keys()) this.#touch(deviceId);
-    this.#watch.start();
+    this.#watch.replaced();
   }
 
   /** Where each rule stands for each series of a device, and for the device itself. */
