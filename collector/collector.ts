@@ -21,6 +21,7 @@ import { Notifier } from './notify/notifier.js';
 import { queryService } from './query/query-service.js';
 import { DeviceRules } from './rules/device-rules.js';
 import { DerivedPipeline } from './rules/pipeline.js';
+import { RulesFile } from './rules/rules-file.js';
 import { type AuthenticatedCall, callerOf } from './server/caller.js';
 import { collectorTls } from './server/collector-tls.js';
 import { deviceService } from './server/device-service.js';
@@ -44,6 +45,8 @@ export interface Collector {
   address: Address;
   /** Where probes and Prometheus ask. */
   healthAddress: Address;
+  /** Reads the rules again; a file that is not in order leaves the rules in force, and says so in log, metrics and readiness. */
+  reloadRules(): void;
   /** Reads the certificates again; throws and keeps the old ones when they are not in order. */
   reloadTls(): void;
   /**
@@ -105,11 +108,13 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
         notifier.wake();
       },
     });
+    const rulesFile = new RulesFile({ path: config.rules, store, pipeline: derived, logger });
     let running: IngestCore | undefined;
     let listening: GrpcHost | undefined;
     const metrics = collectorMetrics({
       core: () => running,
       derived: () => derived.counters,
+      rulesFile: () => rulesFile,
       watchers: () => alerts.watchers,
       front: () => listening?.front,
       notifier: () => notifier,
@@ -122,7 +127,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     const health: HealthServer = await startHealthServer({
       listen: config.health.listen,
       registry: metrics.registry,
-      readiness: () => readiness,
+      readiness: () => (readiness.ready && rulesFile.problem ? { ready: true, but: rulesFile.problem } : readiness),
     });
     closings.push(() => health.close());
     // What follows from committed data takes up where the last process stopped, before anything new comes.
@@ -147,7 +152,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
     running = core;
 
     const identityOf = (call: AuthenticatedCall) => callerOf(call, trustDomain);
-    const introduce: DerivedPipeline['introduce'] = (deviceId, name) => derived.introduce(deviceId, name);
+    const introduce: DerivedPipeline['introduce'] = (...device) => derived.introduce(...device);
     const host = new GrpcHost({
       front: { material, trustDomain, scheduler, ...frontLimitsOf(config) },
       messageBytesMax: limits.messageBytesMax,
@@ -201,6 +206,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
       use: (renewed) => host.front.update(renewed),
     });
     renewal.start();
+    rulesFile.check(rules);
     const upkeep = new Upkeep({ store, clock, scheduler, logger, retention: config.retention });
     upkeep.start();
     const ticking = setInterval(() => {
@@ -221,6 +227,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
       address,
       healthAddress: health.address,
       failed,
+      reloadRules: () => rulesFile.reload(),
       updateDeviceRules: (other) => deviceRules.update(other),
       reloadTls: () => renewal.reload(),
       stop: () => {

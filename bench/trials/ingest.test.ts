@@ -7,13 +7,14 @@ describe('the ingest trial', () => {
     expect(Object.keys(figures)).toEqual([
       'readings',
       'batch',
+      'rules',
       'readingsPerCoreSecond',
       'batchesPerCoreSecond',
       'bytesAtRestPerReading',
       'rollupBytesPerReading',
       'verified',
     ]);
-    expect(figures).toMatchObject({ readings: 16_000, batch: 100, verified: true });
+    expect(figures).toMatchObject({ readings: 16_000, batch: 100, rules: 1, verified: true });
     expect(figures.rollupBytesPerReading).toBeGreaterThan(0);
   });
 });

@@ -18,7 +18,22 @@ const SERIES = 10;
 const BATCH_AGE_MS = 1000;
 
 /** Watches every temperature of every device, and fires where a simulated room gets warm. */
-const RULES = { rules: [{ name: 'warm', select: { name: 'temperature-*' }, above: 24, clear: 23.5, for: '1m' }] };
+const WARM = { name: 'warm', select: { name: 'temperature-*' }, above: 24, clear: 23.5, for: '1m' };
+
+/**
+ * A set of rules as plants have them: one that watches the whole fleet, and others each of which is for one machine. Of those
+ * one in ten finds what it watches among the devices of the trial.
+ */
+function rulesOf(count: number, devices: number): object[] {
+  const special = Array.from({ length: count - 1 }, (_, at) => {
+    const isHere = at % 10 === 0;
+    const select = isHere
+      ? { name: `*-${at % SERIES}`, device: `load-${at % devices}` }
+      : { name: `pressure-${at}`, device: `press-${at}` };
+    return { name: `special-${at}`, select, above: 1000, for: '1m' };
+  });
+  return [WARM, ...special];
+}
 
 /** Enough for a second or more of work at the collector, which the kernel counts in steps of 10 ms. */
 const READINGS_DEFAULT = 10_000_000;
@@ -37,6 +52,7 @@ export const trial: Trial = {
     interval: 'milliseconds between two rows, default what makes a batch a second long',
     devices: 'devices that send at the same time, default 8',
     stream: 'batches in an upload stream, default what the limits allow: a backlog; 1 is a device that keeps up',
+    rules: 'rules, default 1; more of them watch one machine each',
     'cpu-profile': 'folder for a processor profile of the collector',
   },
   async run(options): Promise<Figures> {
@@ -45,12 +61,13 @@ export const trial: Trial = {
     const intervalMs = numberOption(options, 'interval', (BATCH_AGE_MS * SERIES) / batch, 0.001);
     const devices = numberOption(options, 'devices', DEVICES_DEFAULT);
     const streamItems = numberOption(options, 'stream', Number.POSITIVE_INFINITY);
+    const ruleCount = numberOption(options, 'rules', 1, 1);
     const profile = options['cpu-profile'];
     const batches = Math.max(1, Math.round(asked / batch / devices));
     const rig = await Rig.create('ingest');
     try {
       const rules = rig.path('rules.yaml');
-      writeFileSync(rules, JSON.stringify(RULES));
+      writeFileSync(rules, JSON.stringify({ rules: rulesOf(ruleCount, devices) }));
       const healthPort = await freePort();
       const health = { listen: `127.0.0.1:${healthPort}` };
       const nodeArgs = typeof profile === 'string' ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : [];
@@ -76,6 +93,7 @@ export const trial: Trial = {
       return {
         readings,
         batch,
+        rules: ruleCount,
         readingsPerCoreSecond: Math.round(readings / coreSeconds),
         batchesPerCoreSecond: Math.round(items / coreSeconds),
         bytesAtRestPerReading: rounded(bytesAtRest / stored),

@@ -4,7 +4,9 @@ import { TributaryError } from '@tributary/core/errors/tributary-error';
 import type { Registry } from 'prom-client';
 
 /** Whether the collector takes readings, and why it does not. */
-export type Readiness = { ready: true } | { ready: false; why: string };
+export type Readiness =
+  | { ready: true /** What is wrong, and does not keep it from taking readings. */; but?: string }
+  | { ready: false; why: string };
 
 export interface HealthServerOptions {
   listen: Address;
@@ -32,7 +34,8 @@ export async function startHealthServer({ listen, registry, readiness }: HealthS
     if (path === '/healthz') return send(response, 200, 'ok\n');
     if (path === '/readyz') {
       const state = readiness();
-      return state.ready ? send(response, 200, 'ready\n') : send(response, 503, `${state.why}\n`);
+      if (!state.ready) return send(response, 503, `${state.why}\n`);
+      return send(response, 200, state.but === undefined ? 'ready\n' : `ready, but ${state.but}\n`);
     }
     if (path === '/metrics') return send(response, 200, await registry.metrics(), registry.contentType);
     return send(response, 404, 'try /metrics, /healthz or /readyz\n');

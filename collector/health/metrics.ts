@@ -27,10 +27,19 @@ export interface DerivedCounters {
   transitionsAdopted: number;
 }
 
+export interface RulesFileCounters {
+  /** What is wrong with the file that was read last; undefined when its rules are in force. */
+  problem: string | undefined;
+  reloads: number;
+  reloadsFailed: number;
+  unmatched: number;
+}
+
 /** What the metrics are read from; undefined before the collector has got so far. */
 export interface MetricSources {
   core: () => IngestCore | undefined;
   derived: () => DerivedCounters | undefined;
+  rulesFile: () => RulesFileCounters | undefined;
   watchers: () => number;
   front: () => TlsFront | undefined;
   notifier: NotifyMetricsOptions['notifier'];
@@ -51,6 +60,7 @@ export interface CollectorMetrics {
 export function collectorMetrics({
   core,
   derived,
+  rulesFile,
   watchers,
   front,
   notifier,
@@ -192,6 +202,16 @@ export function collectorMetrics({
     () => derived()?.readingsPostponedByRules ?? 0,
   );
   gauge('rules', 'Rules in force that the collector evaluates.', () => derived()?.rules ?? 0);
+  gauge('rules_file_refused', '1 while the file of rules is not in order, and earlier rules are in force.', () =>
+    rulesFile()?.problem === undefined ? 0 : 1,
+  );
+  gauge('rules_unmatched', 'Rules in force that match nothing that is known.', () => rulesFile()?.unmatched ?? 0);
+  total('rules_reloads_total', 'Times that other rules were put in force.', () => rulesFile()?.reloads ?? 0);
+  total(
+    'rules_reloads_failed_total',
+    'Times that the file of rules was not in order and the rules stayed.',
+    () => rulesFile()?.reloadsFailed ?? 0,
+  );
   gauge(
     'rule_instances',
     'Series and devices that rules watch, counted for each rule.',

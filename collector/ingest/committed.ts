@@ -90,6 +90,8 @@ export interface Follower {
    * up to it once what `follow` was given is saved.
    */
   committed?(deviceId: number, position: number): void;
+  /** The device was heard of: it has opened a stream, which a device with nothing to send does as a heartbeat. */
+  heard?(deviceId: number): void;
   /** The disk or the connection failed in a commit for this device: nobody can say whether the store has it. */
   uncertain?(deviceId: number): void;
   /** It does not keep up with what is committed: devices should wait with more. */

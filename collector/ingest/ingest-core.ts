@@ -73,6 +73,7 @@ export class IngestCore {
       delayMs: (reason) => this.#delayMs(reason),
       take: (session, bytes) => this.#take(session, bytes),
       release: (session, bytes) => this.#release(session, bytes),
+      heard: ({ deviceId }) => follower.heard?.(deviceId),
       watermark: (session, header, watermarkUs) => this.#watermark(session, header, watermarkUs),
       closed: (stream) => this.#closed(stream),
     };

@@ -24,7 +24,7 @@ export interface RegisterDependencies {
   /** Which rules the device evaluates by itself; none where it is absent. */
   deviceRules?: Pick<DeviceRules, 'registered'>;
   /** Tells whoever follows the data who the device is, before its first commit. */
-  introduce?: (deviceId: number, name: DeviceName) => void;
+  introduce?: (deviceId: number, name: DeviceName, attributes: Readonly<Record<string, string>>) => void;
 }
 
 /** Field numbers of the batch's columnar bodies that this collector reads; see FORMAT.md. */
@@ -80,7 +80,7 @@ export async function register(
     return outcome;
   }
   const { device } = outcome;
-  introduce?.(device.deviceId, name);
+  introduce?.(device.deviceId, name, request.attributes);
   core.registered(name, device);
   const [first] = device.epochs;
   const response: RegisterResponse = {

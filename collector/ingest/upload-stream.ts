@@ -49,6 +49,8 @@ export interface StreamContext {
   /** Counts bytes in flight; whether the stream may go on reading. */
   take(session: DeviceSession, bytes: number): boolean;
   release(session: DeviceSession, bytes: number): void;
+  /** The device has opened a stream. */
+  heard(session: DeviceSession): void;
   watermark(session: DeviceSession, header: UploadHeader, watermarkUs: number): void;
   closed(stream: UploadStream): void;
 }
@@ -202,6 +204,7 @@ export class UploadStream implements ItemOwner {
     }
     epoch.say(header.readingsProduced, header.readingsWaiting);
     session.streamsOpen++;
+    this.#context.heard(session);
     this.#header = header;
     this.#session = session;
     this.#epoch = epoch;

@@ -46,6 +46,7 @@ const logger = pino({ level: 'silent' });
 const still: Scheduler = { nowMs: () => 0, setTimer: () => () => {} };
 const START_SECOND = 1_000_000;
 const SLOT_SECONDS = 20;
+const EARLY_SECONDS = 8;
 
 let folder: string;
 let store: SqliteStore;
@@ -62,6 +63,8 @@ interface Slot {
   readings: MixedReadings;
   fate: 'sent' | 'lost' | 'declared' | 'thinned';
   endsEpoch: boolean;
+  /** Its readings overlap with those before: a source whose clock goes back, or is slow to tell. */
+  isEarly: boolean;
 }
 
 /** Something that comes: an item of one of the device's epochs. */
@@ -93,10 +96,11 @@ const slot: fc.Arbitrary<Slot> = fc.record({
     { weight: 1, arbitrary: fc.constantFrom('lost' as const, 'declared' as const, 'thinned' as const) },
   ),
   endsEpoch: fc.integer({ min: 0, max: 9 }).map((dice) => dice === 0),
+  isEarly: fc.integer({ min: 0, max: 9 }).map((dice) => dice === 0),
 });
 
-function moved(readings: MixedReadings, at: number): MixedReadings {
-  const from = START_SECOND + at * SLOT_SECONDS;
+function moved({ readings, isEarly }: Slot, at: number): MixedReadings {
+  const from = START_SECOND + at * SLOT_SECONDS - (isEarly ? EARLY_SECONDS : 0);
   return Object.fromEntries(
     Object.entries(readings).map(([name, rows]) => [
       name,
@@ -130,10 +134,11 @@ async function live(name: string, slots: readonly Slot[]): Promise<{ devices: Te
     thinned = [];
   };
   let kept: MixedReadings | undefined;
-  for (const [at, { readings, fate, endsEpoch }] of slots.entries()) {
+  for (const [at, one] of slots.entries()) {
+    const { fate, endsEpoch } = one;
     const epoch = devices.length - 1;
     const device = devices[epoch]!;
-    const rows = moved(readings, at);
+    const rows = moved(one, at);
     const item = device.item(mixedBatch(rows));
     if (fate !== 'thinned') settle(epoch, device, kept);
     if (fate === 'sent') coming.push({ epoch, item });

@@ -30,13 +30,15 @@ export class DeviceWatch {
     this.#options = options;
   }
 
-  /** Begins to look, or takes up devices and rules that are new to it. */
+  /** Begins to look. Every device counts as heard of now; what is told as absent stays so until it is heard of. */
   start(): void {
     this.#isRunning = true;
-    const { host, clock } = this.#options;
-    const nowUs = clock.wallUs();
-    for (const device of host.devices.values()) this.#begin(device, nowUs);
-    this.#arm();
+    this.#begin((cell) => cell.incident === undefined);
+  }
+
+  /** Other rules are in force: those that are new begin now. */
+  replaced(): void {
+    if (this.#isRunning) this.#begin((cell) => cell.instance.lastUs === Number.NEGATIVE_INFINITY);
   }
 
   stop(): void {
@@ -51,22 +53,22 @@ export class DeviceWatch {
     const device = host.devices.get(deviceId);
     if (device === undefined || device.watchCells.length === 0) return;
     const nowUs = clock.wallUs();
-    device.heardUs = nowUs;
     for (const cell of device.watchCells) {
       cell.instance.heard(nowUs, this.#out);
       this.#went(device, cell);
     }
   }
 
-  /** What is told as absent stays so until it is heard of. */
-  #begin(device: DeviceTrack, nowUs: number): void {
-    for (const cell of device.watchCells) {
-      if (cell.instance.phase === 'firing' || cell.timeUs >= device.heardUs) continue;
-      device.heardUs = nowUs;
-      cell.timeUs = nowUs;
-      cell.instance.heard(nowUs, this.#out);
-      this.#went(device, cell);
+  #begin(counts: (cell: Cell) => boolean): void {
+    const nowUs = this.#options.clock.wallUs();
+    for (const device of this.#options.host.devices.values()) {
+      for (const cell of device.watchCells) {
+        if (!counts(cell)) continue;
+        cell.instance.heard(nowUs, this.#out);
+        this.#went(device, cell);
+      }
     }
+    this.#arm();
   }
 
   #arm(): void {

@@ -10,6 +10,7 @@ import type { DerivedMark, DeviceName, RuleStateRow, Store } from '../store/stor
 import { adoptedAlert } from './adopted-alert.js';
 import { AlertMaker } from './alert-maker.js';
 import { AlertOutbox } from './alert-outbox.js';
+import { type Behind, BehindDevices } from './behind-devices.js';
 import { DEFAULT_DERIVED_LIMITS, type DerivedLimits } from './derived-limits.js';
 import { DerivedSaver } from './derived-saver.js';
 import { DeviceLoader } from './device-loader.js';
@@ -35,19 +36,6 @@ export interface DerivedPipelineOptions {
   limits?: Partial<DerivedLimits>;
 }
 
-/** A device whose commits are not digested as they come but read back from the store. */
-interface Behind {
-  /** Undefined where only the store knows: the device is loaded first. */
-  digested: number | undefined;
-  /** The newest commit that was passed by. */
-  skipped: number;
-  kept: DerivedMark['kept'];
-  /** Its history is judged anew: nothing else may touch its rules meanwhile. */
-  isHeld: boolean;
-  /** The newest watermark that came meanwhile. */
-  watermark: Watermark | undefined;
-}
-
 /**
  * What follows from committed data: rollups, rule states and alerts. Commits are digested as they come. Where saving cannot
  * keep up, a device is new to this process, another process has digested commits of it, or its history is judged anew, its
@@ -70,14 +58,12 @@ export class DerivedPipeline implements Follower {
   readonly #loader: DeviceLoader;
   readonly #watch: DeviceWatch;
   readonly #schedule: RejudgeSchedule;
-  readonly #behind = new Map<number, Behind>();
+  readonly #behind: BehindDevices;
   /** The newest digested commit of each device seen in this process. */
   readonly #digested = new Map<number, number>();
   #batchesFailed = 0;
   #adopted = 0;
   #devicesLost = 0;
-  #catchingUp: Promise<void> | undefined;
-  #stopped = false;
 
   constructor(options: DerivedPipelineOptions) {
     this.#options = options;
@@ -109,6 +95,11 @@ export class DerivedPipeline implements Follower {
       ...{ host: this.#host, maker: this.#maker, clock, scheduler },
       changed: (deviceId) => this.#touch(deviceId),
     });
+    this.#behind = new BehindDevices({
+      logger,
+      step: (deviceId, behind) => this.#step(deviceId, behind),
+      pause: () => this.#saver.pause(),
+    });
     const rejudge = new Rejudge({ store, host: this.#host, maker: this.#maker, limits: this.#limits });
     this.#schedule = new RejudgeSchedule({
       ...{ host: this.#host, scheduler, logger, limits: this.#limits },
@@ -127,9 +118,9 @@ export class DerivedPipeline implements Follower {
       if (!this.#host.knows(deviceId)) continue;
       if (rules !== undefined) await this.#loader.restore(deviceId, states.get(deviceId) ?? [], position);
       this.#loaded(mark);
-      if (undigested.has(deviceId)) this.#fallBehind(deviceId, position, position, kept);
+      if (undigested.has(deviceId)) this.#behind.add(deviceId, position, position, kept);
     }
-    await this.#catchUp();
+    await this.#behind.catchUp();
     // A process that ends soon again has then not repeated this for nothing.
     await this.flush();
     this.#watch.start();
@@ -167,7 +158,7 @@ export class DerivedPipeline implements Follower {
       const digested = this.#digested.get(deviceId);
       // What is read back, or not loaded yet, comes by with its commit.
       if (digested === undefined ? position !== 1 || !this.#host.knows(deviceId) : position <= digested) continue;
-      if (this.#behind.has(deviceId)) continue;
+      if (this.#behind.get(deviceId) !== undefined) continue;
       this.#live.note(note);
       this.#schedule.look(deviceId);
     }
@@ -199,10 +190,10 @@ export class DerivedPipeline implements Follower {
   }
 
   uncertain(deviceId: number): void {
-    if (this.#behind.has(deviceId)) return;
+    if (this.#behind.get(deviceId) !== undefined) return;
     const digested = this.#digested.get(deviceId);
-    this.#fallBehind(deviceId, digested, digested ?? 0);
-    void this.#catchUp();
+    this.#behind.add(deviceId, digested, digested ?? 0);
+    void this.#behind.catchUp();
   }
 
   /** Saving does not keep up with what is committed. */
@@ -220,9 +211,9 @@ export class DerivedPipeline implements Follower {
 
   /** Judges the history of all devices anew that must be, without waiting for what is missing. */
   async settle(): Promise<void> {
-    await this.#catchUp();
+    await this.#behind.catchUp();
     await this.#schedule.runAll();
-    await this.#catchUp();
+    await this.#behind.catchUp();
     await this.flush();
   }
 
@@ -238,7 +229,7 @@ export class DerivedPipeline implements Follower {
       this.#maker.abandon(device, cell, reason);
     }
     for (const deviceId of this.#host.devices.keys()) this.#touch(deviceId);
-    this.#watch.start();
+    this.#watch.replaced();
   }
 
   /** Where each rule stands for each series of a device, and for the device itself. */
@@ -249,12 +240,12 @@ export class DerivedPipeline implements Follower {
 
   /** Saves what it can and ends. What could not be saved is replayed at the next start. */
   async stop(): Promise<void> {
-    this.#stopped = true;
     this.#watch.stop();
+    const caughtUp = this.#behind.stop();
+    const judged = this.#schedule.stop();
     this.#saver.stop();
     this.#outbox.lastAttempt();
-    await this.#schedule.stop();
-    await this.#catchingUp;
+    await Promise.all([caughtUp, judged]);
     try {
       await this.flush();
     } catch (error) {
@@ -302,7 +293,7 @@ export class DerivedPipeline implements Follower {
     if (digested !== undefined && position <= digested) return true;
     // Positions count up by one: where one is missing another process has committed for the device.
     if (digested !== undefined && position === digested + 1 && this.#host.knows(deviceId) && !this.busy()) return false;
-    this.#fallBehind(deviceId, digested, position);
+    this.#behind.add(deviceId, digested, position);
     return true;
   }
 
@@ -311,10 +302,6 @@ export class DerivedPipeline implements Follower {
     if (position !== 1 || !this.#host.knows(deviceId)) return undefined;
     this.#loaded({ deviceId, position: 0, kept: undefined });
     return 0;
-  }
-
-  #fallBehind(deviceId: number, digested: number | undefined, skipped: number, kept?: DerivedMark['kept']): void {
-    this.#behind.set(deviceId, { digested, skipped, kept, isHeld: false, watermark: undefined });
   }
 
   /** A bug that one batch meets hurts no other, and is not met again for ever when the batch is read back. */
@@ -357,7 +344,7 @@ export class DerivedPipeline implements Follower {
   }
 
   #goOn(): void {
-    if (this.#behind.size > 0) void this.#catchUp();
+    if (this.#behind.size > 0) void this.#behind.catchUp();
     this.#saver.schedule();
   }
 
@@ -374,18 +361,17 @@ export class DerivedPipeline implements Follower {
       this.#saver.forget(deviceId);
       this.#digested.delete(deviceId);
       this.#rollups.takeOf(deviceId);
-      this.#fallBehind(deviceId, undefined, skipped);
+      this.#behind.add(deviceId, undefined, skipped);
     }
-    void this.#catchUp();
+    void this.#behind.catchUp();
   }
 
   /** Holds a device back while its history is judged anew; what it commits meanwhile is read back afterwards. */
   async #rejudge(rejudge: Rejudge, deviceId: number): Promise<void> {
     const digested = this.#digested.get(deviceId);
     // Commits that wait to be read back come first: they may bring what is missing.
-    if (digested === undefined || this.#behind.has(deviceId)) return;
-    this.#fallBehind(deviceId, digested, digested);
-    const behind = this.#behind.get(deviceId)!;
+    if (digested === undefined || this.#behind.get(deviceId) !== undefined) return;
+    const behind = this.#behind.add(deviceId, digested, digested);
     behind.isHeld = true;
     try {
       // What was told so far is then told for ever, and a restart begins right here.
@@ -396,30 +382,7 @@ export class DerivedPipeline implements Follower {
       await this.#saver.flushDevice(deviceId);
     } finally {
       behind.isHeld = false;
-      void this.#catchUp();
-    }
-  }
-
-  /** Reads back the commits of devices that are behind, one device after another, until none is. */
-  #catchUp(): Promise<void> {
-    this.#catchingUp ??= this.#catchUpAll().finally(() => {
-      this.#catchingUp = undefined;
-      // A device may have fallen behind since the last one was looked at.
-      if (!this.#stopped && [...this.#behind.values()].some(({ isHeld }) => !isHeld)) void this.#catchUp();
-    });
-    return this.#catchingUp;
-  }
-
-  async #catchUpAll(): Promise<void> {
-    for (const [deviceId, behind] of this.#behind) {
-      while (!this.#stopped && this.#behind.get(deviceId) === behind && !behind.isHeld) {
-        try {
-          await this.#step(deviceId, behind);
-        } catch (error) {
-          this.#options.logger.warn({ err: error }, 'commits could not be read back; trying again');
-          await this.#saver.pause();
-        }
-      }
+      void this.#behind.catchUp();
     }
   }
 
@@ -457,7 +420,7 @@ export class DerivedPipeline implements Follower {
     behind.digested = newest;
     this.#mark(deviceId, newest);
     if (page.length === 0 && newest >= behind.skipped) {
-      this.#behind.delete(deviceId);
+      this.#behind.remove(deviceId);
       if (behind.watermark !== undefined) this.#passTime(behind.watermark);
     }
     this.#schedule.look(deviceId);

@@ -74,7 +74,6 @@ export class RuleHost {
       unwatched: new Map(),
       reloadedUs: Number.NEGATIVE_INFINITY,
       toldUs: Number.NEGATIVE_INFINITY,
-      heardUs: Number.NEGATIVE_INFINITY,
       position: 0,
       passes: 0,
       dirt: undefined,

@@ -44,7 +44,6 @@ const deviceSchema = v.object({
     holes: v.array(v.object({ epoch: v.string(), first: v.number(), last: v.number() })),
   }),
   toldUs: v.nullable(v.number()),
-  heardUs: v.nullable(v.number()),
   reloadedUs: v.nullable(v.number()),
   passes: v.number(),
   /** What is later than this must be judged anew; absent where nothing must. */
@@ -119,7 +118,6 @@ function savedDevice(device: DeviceTrack): v.InferOutput<typeof deviceSchema> {
   return {
     line,
     toldUs: finite(device.toldUs),
-    heardUs: finite(device.heardUs),
     reloadedUs: finite(device.reloadedUs),
     passes: device.passes,
     ...(device.dirt !== undefined && { dirtyAfterUs: finite(device.dirt.afterUs) }),
@@ -183,7 +181,6 @@ function restoreDevice(device: DeviceTrack, text: string | undefined, position: 
   }
   device.line = DeviceLine.restore(saved.line, nowMs);
   device.toldUs = infinite(saved.toldUs);
-  device.heardUs = infinite(saved.heardUs);
   device.reloadedUs = infinite(saved.reloadedUs);
   device.passes = saved.passes;
   device.checkpoints = saved.checkpoints;

@@ -107,7 +107,10 @@ export class TestDevice {
   #readings = 0;
   #nextSequence = 1;
 
-  constructor(store: Store, device: string, epoch = 7) {
+  readonly #series: readonly SeriesDeclaration[];
+
+  constructor(store: Store, device: string, epoch = 7, series: readonly SeriesDeclaration[] = TEST_SERIES) {
+    this.#series = series;
     this.store = store;
     this.name = { tenant: '', device };
     this.epoch = new Uint8Array(16).fill(epoch);
@@ -129,7 +132,7 @@ export class TestDevice {
       agentVersion: '1.0.0',
       attributes: {},
       epochs: [{ epoch: this.epoch, highestSequence: 0, readingsProduced: 0, itemsWaiting: 0, readingsWaiting: 0 }],
-      series: TEST_SERIES,
+      series: this.#series,
       segments: [],
       anchors: [],
       nowUs: 1,

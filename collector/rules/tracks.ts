@@ -97,8 +97,6 @@ export interface DeviceTrack {
   reloadedUs: number;
   /** No live reading at or before this event time is still to come. */
   toldUs: number;
-  /** When the device was last heard of, by the collector's clock, microseconds. */
-  heardUs: number;
   /** The newest of its commits that was digested, and how often history was judged anew since. */
   position: number;
   passes: number;

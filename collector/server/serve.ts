@@ -6,7 +6,7 @@ import type { CollectorConfig } from '../config/schema.js';
 /** What is left after the orderly end may take this long. */
 const EXIT_MS = 1000;
 
-/** Runs a collector until SIGTERM or SIGINT; SIGHUP reads the certificates again. A second signal ends it at once. */
+/** Runs a collector until SIGTERM or SIGINT; SIGHUP reads the certificates and the rules again. A second signal ends it at once. */
 export async function serve(config: CollectorConfig): Promise<void> {
   const logger = createLogger('tributary-collector', config.log.level);
   const collector = await startCollector(config, { logger });
@@ -18,6 +18,7 @@ export async function serve(config: CollectorConfig): Promise<void> {
       const { message } = TributaryError.from(error);
       logger.warn({ why: message }, 'the certificates were not reloaded; the old ones stay');
     }
+    collector.reloadRules();
   });
   let asked = false;
   const told = new Promise<void>((resolve) => {
