@@ -1,7 +1,7 @@
 import { type Clock, type Scheduler, systemClock, systemScheduler } from '@tributary/core/clock/clock';
 import { type Random, systemRandom } from '@tributary/core/clock/random';
 import { type Address, formatAddress } from '@tributary/core/config/address';
-import { loadRules, type Rule } from '@tributary/core/rules/rule';
+import { loadRules } from '@tributary/core/rules/rule';
 import { AlertServiceService } from '@tributary/proto/gen/tributary/v1/alert';
 import { DeviceServiceService } from '@tributary/proto/gen/tributary/v1/device';
 import { IncidentServiceService } from '@tributary/proto/gen/tributary/v1/incident';
@@ -49,11 +49,6 @@ export interface Collector {
   reloadRules(): void;
   /** Reads the certificates again; throws and keeps the old ones when they are not in order. */
   reloadTls(): void;
-  /**
-   * Takes other rules for devices: those of `rules` that devices evaluate. Devices that are connected are told. Resolves when all
-   * have been looked at.
-   */
-  updateDeviceRules(rules: readonly Rule[]): Promise<void>;
   /** Resolves when the collector can be of no more use and should be stopped and started anew. */
   failed: Promise<Error>;
   /** Ends in order: within 25 s, whatever hangs. */
@@ -108,7 +103,15 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
         notifier.wake();
       },
     });
-    const rulesFile = new RulesFile({ path: config.rules, store, pipeline: derived, logger });
+    const rulesFile = new RulesFile({
+      path: config.rules,
+      store,
+      use: (others) => {
+        derived.replaceRules(others);
+        deviceRules.update(others).catch((error: unknown) => bug(error, 'telling devices of other rules'));
+      },
+      logger,
+    });
     let running: IngestCore | undefined;
     let listening: GrpcHost | undefined;
     const metrics = collectorMetrics({
@@ -228,7 +231,6 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
       healthAddress: health.address,
       failed,
       reloadRules: () => rulesFile.reload(),
-      updateDeviceRules: (other) => deviceRules.update(other),
       reloadTls: () => renewal.reload(),
       stop: () => {
         stopping ??= stop();

@@ -1,5 +1,5 @@
 import type { Clock, Scheduler } from '@tributary/core/clock/clock';
-import { type CompiledRule, compileRule } from '@tributary/core/rules/compiled-rule';
+import { compileRule } from '@tributary/core/rules/compiled-rule';
 import type { Rule } from '@tributary/core/rules/rule';
 import type { Attributes } from '@tributary/core/rules/selection';
 import type { Logger } from 'pino';
@@ -426,9 +426,4 @@ export class DerivedPipeline implements Follower {
     this.#schedule.look(deviceId);
     this.#saver.schedule();
   }
-}
-
-/** What is judged here, from the readings of a series. */
-function isOverSeries({ authority, scope }: CompiledRule): boolean {
-  return authority === 'collector' && scope === 'series';
 }

@@ -9,7 +9,8 @@ export interface RulesFileOptions {
   /** Undefined where the configuration names none. */
   path: string | undefined;
   store: Pick<Store, 'listDevices' | 'listSeries'>;
-  pipeline: { replaceRules(rules: readonly Rule[]): void };
+  /** Puts other rules in force, wherever they are evaluated. */
+  use: (rules: readonly Rule[]) => void;
   logger: Logger;
 }
 
@@ -31,7 +32,7 @@ export class RulesFile {
 
   /** Reads the file again and puts its rules in force. */
   reload(): void {
-    const { path, pipeline, logger } = this.#options;
+    const { path, use, logger } = this.#options;
     if (path === undefined) return;
     let rules: Rule[];
     try {
@@ -43,7 +44,7 @@ export class RulesFile {
       logger.error({ why: message }, 'the file of rules is not in order; the rules stay as they are');
       return;
     }
-    pipeline.replaceRules(rules);
+    use(rules);
     this.problem = undefined;
     this.reloads += 1;
     logger.info({ rules: rules.length }, 'other rules are in force');

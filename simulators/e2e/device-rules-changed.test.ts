@@ -1,10 +1,6 @@
+import { writeFileSync } from 'node:fs';
 import type { AgentStatus } from '@tributary/agent/health/agent-status';
 import { readStatus } from '@tributary/agent/health/status-socket';
-import { type Collector, startCollector } from '@tributary/collector/collector';
-import { collectorSchema } from '@tributary/collector/config/schema';
-import { loadConfig } from '@tributary/core/config/load-config';
-import { createLogger } from '@tributary/core/log/logger';
-import { parseRules } from '@tributary/core/rules/rule';
 import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Observer } from '../rig/observer.js';
@@ -12,12 +8,10 @@ import { Rig } from '../rig/rig.js';
 import { until } from '../rig/until.js';
 
 let rig: Rig;
-let collector: Collector;
 let observer: Observer;
 
 afterEach(async () => {
   observer.close();
-  await collector.stop();
   await rig.close();
 });
 
@@ -30,25 +24,26 @@ const source = {
 
 /** Rules that fire with the first reading. */
 const rules = (...names: string[]) =>
-  parseRules(
-    JSON.stringify({
-      rules: names.map((name) => ({
-        name,
-        select: { name: 'temperature', attributes: { site: 'north' } },
-        above: -1000,
-        evaluate: 'device',
-      })),
-    }),
-    'rules.yaml',
-  );
+  JSON.stringify({
+    rules: names.map((name) => ({
+      name,
+      select: { name: 'temperature', attributes: { site: 'north' } },
+      above: -1000,
+      evaluate: 'device',
+    })),
+  });
 
 describe('rules of a device', () => {
   it('that change while it is connected run at once, and those that are gone end what they began', async () => {
     rig = await Rig.create('rules-changed');
     for (const name of ['north-1', 'south-1']) await rig.device(name);
-    const config = loadConfig(rig.collectorConfig({}), collectorSchema);
-    collector = await startCollector(config, { logger: createLogger('collector', 'silent') });
-    const { port } = collector.address;
+    const file = rig.path('rules.yaml');
+    writeFileSync(file, rules());
+    const { child, port } = await rig.collector({ rules: file });
+    const reload = (...names: string[]) => {
+      writeFileSync(file, rules(...names));
+      child.signal('SIGHUP');
+    };
     observer = new Observer(port, rig.operatorFiles);
     for (const [name, site] of [
       ['north-1', 'north'],
@@ -66,13 +61,13 @@ describe('rules of a device', () => {
       return all.every(({ uplink, rules: own }) => uplink.itemsAcknowledged > 0 && own === undefined);
     });
 
-    await collector.updateDeviceRules(rules('first', 'second'));
+    reload('first', 'second');
     await until('the rules run and have fired', async () => (await status('north-1')).rules?.firing === 2);
     await until('the collector knows', async () => (await story()).length === 2);
 
-    await collector.updateDeviceRules(rules('second', 'third'));
+    reload('second', 'third');
     await until('the other rules run', async () => (await story()).length === 4);
-    await collector.updateDeviceRules([]);
+    reload();
     await until('none runs any more', async () => (await status('north-1')).rules?.rules === 0);
     await until('everything has ended', async () => (await story()).length === 6);
     const all = await story();
