@@ -1,11 +1,11 @@
 import type { Clock, Scheduler } from '@tributary/core/clock/clock';
+import { compileRule } from '@tributary/core/rules/compiled-rule';
 import type { Rule } from '@tributary/core/rules/rule';
 import type { Logger } from 'pino';
 import type { CommittedBatch, Follower } from '../ingest/committed.js';
 import { RollupBuffer } from '../rollups/rollup-buffer.js';
 import type { Derived, DerivedMark, DeviceName, RuleStateRow, Store, StoredSeries } from '../store/store.js';
 import { AlertOutbox } from './alert-outbox.js';
-import { compileRule } from './compiled-rule.js';
 import { portionsOf } from './derived-portions.js';
 import { Digest } from './digest.js';
 import { Replay } from './replay.js';
@@ -98,7 +98,8 @@ export class DerivedPipeline implements Follower {
       wake: options.wake,
       failed: (error) => options.logger.warn({ err: error }, 'alerts could not be stored; trying again'),
     });
-    this.#rules = new RuleHost((options.rules ?? []).map(compileRule), (record) => this.#outbox.push(record));
+    const rules = (options.rules ?? []).map(compileRule).filter(({ authority }) => authority === 'collector');
+    this.#rules = new RuleHost(rules, (record) => this.#outbox.push(record));
     this.#digest = new Digest(this.#rollups, options.rules === undefined ? undefined : this.#rules);
     this.#replay = new Replay(options.store);
   }

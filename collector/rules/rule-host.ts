@@ -1,13 +1,14 @@
-import type { Transition } from '@tributary/core/rules/condition';
+import { alertOf } from '@tributary/core/rules/alert-of';
+import type { CompiledRule } from '@tributary/core/rules/compiled-rule';
 import { Forward } from '@tributary/core/rules/forward';
 import type { Onset } from '@tributary/core/rules/incident-id';
+import type { Transition } from '@tributary/core/rules/rule-instance';
 import type { SeriesIdentity } from '@tributary/core/rules/series-identity';
 import type { SeriesReadings } from '@tributary/core/rules/series-readings';
 import type { SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
 import { Lane } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { CommittedBatch } from '../ingest/committed.js';
 import type { AlertRecord, DeviceName } from '../store/store.js';
-import type { CompiledRule } from './compiled-rule.js';
 import { DeviceLine, type Hole, type Place } from './device-line.js';
 import { type Cell, type HistoryPass, newCell, newPass, type SeriesTrack, snapshot } from './series-track.js';
 
@@ -110,7 +111,7 @@ export class RuleHost {
       identity,
       timeUs: Number.NEGATIVE_INFINITY,
       generation: 0,
-      cells: this.#rules.filter((rule) => rule.selects(identity)).map(newCell),
+      cells: this.#rules.filter((rule) => rule.selects(identity, {})).map((rule) => newCell(rule, identity)),
       passes: [],
       changed: false,
     };
@@ -139,7 +140,7 @@ export class RuleHost {
 
   #moveCell(track: SeriesTrack, cell: Cell, from: number, count: number, afterHole: boolean): void {
     const { state } = cell;
-    const { phase, onset, clearSinceUs } = state;
+    const { phase, onset, revision } = state;
     if (afterHole && phase === 'inactive') {
       this.#move(track, cell, from, from + 1);
       cell.touch = state.onset && { generation: track.generation, onset: state.onset, fired: state.phase === 'firing' };
@@ -153,8 +154,7 @@ export class RuleHost {
       cell.changed = true;
     } else {
       this.#move(track, cell, from, count);
-      if (state.phase !== phase || state.onset !== onset || !Object.is(state.clearSinceUs, clearSinceUs))
-        cell.changed = true;
+      if (state.revision !== revision) cell.changed = true;
     }
   }
 
@@ -163,7 +163,7 @@ export class RuleHost {
     const transitions = this.#transitions;
     forward.from = from;
     forward.count = count;
-    cell.rule.condition.evaluate(cell.state, forward, this.#origin, transitions);
+    cell.state.advance(forward, this.#origin, transitions);
     if (transitions.length === 0) return;
     for (const transition of transitions) {
       if (transition.to === 'firing') {
@@ -187,6 +187,7 @@ export class RuleHost {
       startedAtUs: sinceUs,
       atUs: timesUs[index]!,
       value: values[index]!,
+      series: track.identity,
     };
     this.#emitAlert(track, cell, transition, false);
   }
@@ -194,7 +195,7 @@ export class RuleHost {
   #evaluateHistory(track: SeriesTrack, hole: Hole, readings: SeriesReadings): void {
     let pass = track.passes.find(({ generation }) => generation === hole.generation);
     if (pass === undefined) {
-      pass = newPass(hole.generation, track.cells);
+      pass = newPass(hole.generation, track);
       track.passes.push(pass);
     }
     const forward = this.#forward;
@@ -205,7 +206,7 @@ export class RuleHost {
     for (const [index, cell] of track.cells.entries()) {
       forward.from = from;
       forward.count = count;
-      cell.rule.condition.evaluate(pass.states[index]!, forward, this.#origin, transitions);
+      pass.states[index]!.advance(forward, this.#origin, transitions);
       for (const transition of transitions) {
         // The end of an incident that the device knows of is for the live state to tell.
         if (!pass.inherited[index]) this.#emitAlert(track, cell, transition, true);
@@ -238,7 +239,7 @@ export class RuleHost {
     const state = pass.states[index]!;
     if (state.onset === undefined || pass.inherited[index] || !Number.isFinite(pass.timeUs)) return;
     if (cell.state.onset !== undefined && sameOnset(cell.state.onset, state.onset)) return;
-    const end = { startedAtUs: state.sinceUs, atUs: pass.timeUs, value: pass.value };
+    const end = { startedAtUs: state.sinceUs, atUs: pass.timeUs, value: pass.value, series: track.identity };
     if (cell.touch?.generation === pass.generation && cell.touch.fired) {
       // The two are one: the id that the device knows began earlier than it was told.
       this.#emitAlert(track, cell, { to: 'firing', onset: cell.touch.onset, ...end }, true);
@@ -247,8 +248,8 @@ export class RuleHost {
   }
 
   #emitAlert(track: SeriesTrack, cell: Cell, transition: Transition, late: boolean): void {
-    const { deviceId, seriesId, identity } = track;
-    this.#emit({ deviceId, seriesId, alert: cell.rule.alert(identity, transition, late) });
+    const { deviceId, seriesId } = track;
+    this.#emit({ deviceId, seriesId, alert: alertOf(cell.rule, transition, late) });
   }
 }
 

@@ -1,5 +1,5 @@
 import { incidentId } from '@tributary/core/rules/incident-id';
-import { restoreState, savedStateSchema, saveState } from '@tributary/core/rules/saved-state';
+import { savedInstanceSchema, savedOnsetSchema } from '@tributary/core/rules/saved-instance';
 import { AlertState, RuleAuthority } from '@tributary/proto/gen/tributary/v1/alert';
 import * as v from 'valibot';
 import type { AlertRecord, RuleStateRow, StoredSeries } from '../store/store.js';
@@ -28,7 +28,9 @@ const passSchema = v.object({
   generation: v.number(),
   timeUs: v.nullable(v.number()),
   value: v.nullable(v.number()),
-  cells: v.array(v.object({ rule: v.string(), version: v.string(), inherited: v.boolean(), state: savedStateSchema })),
+  cells: v.array(
+    v.object({ rule: v.string(), version: v.string(), inherited: v.boolean(), state: savedInstanceSchema }),
+  ),
 });
 
 const trackSchema = v.object({ timeUs: v.nullable(v.number()), generation: v.number(), passes: v.array(passSchema) });
@@ -40,11 +42,11 @@ const cellSchema = v.object({
   touch: v.optional(
     v.object({
       generation: v.number(),
-      onset: v.object({ epoch: v.string(), sequence: v.number(), row: v.number() }),
+      onset: savedOnsetSchema,
       fired: v.boolean(),
     }),
   ),
-  state: savedStateSchema,
+  state: savedInstanceSchema,
 });
 
 /** What has changed since the last call: of all devices, or of one. */
@@ -71,7 +73,7 @@ function addChangedRows(deviceId: number, { line, tracks }: DeviceTrack, rows: R
     for (const cell of track.cells) {
       if (!cell.changed) continue;
       const { rule, notified, touch } = cell;
-      const saved = { version: rule.version, severity: rule.severity, notified, touch, state: saveState(cell.state) };
+      const saved = { version: rule.version, severity: rule.severity, notified, touch, state: cell.state.save() };
       rows.push(row(deviceId, track.seriesId, rule.name, saved));
       cell.changed = false;
     }
@@ -95,7 +97,7 @@ function savedTrack(track: SeriesTrack): object {
         rule: rule.name,
         version: rule.version,
         inherited: pass.inherited[index],
-        state: saveState(pass.states[index]!),
+        state: pass.states[index]!.save(),
       })),
     })),
   };
@@ -145,13 +147,15 @@ function restoreTrack(
   track.timeUs = saved.timeUs ?? Number.NEGATIVE_INFINITY;
   track.generation = saved.generation;
   for (const savedPass of saved.passes) {
-    const pass = newPass(savedPass.generation, track.cells);
+    const pass = newPass(savedPass.generation, track);
     pass.timeUs = savedPass.timeUs ?? Number.NEGATIVE_INFINITY;
     pass.value = savedPass.value ?? Number.NaN;
     for (const [index, { rule }] of track.cells.entries()) {
       const found = savedPass.cells.find((cell) => cell.rule === rule.name && cell.version === rule.version);
       if (found === undefined) continue;
-      pass.states[index] = restoreState(found.state);
+      const restored = track.cells[index]!.rule.restore(found.state, track.identity);
+      if (restored === undefined) continue;
+      pass.states[index] = restored;
       pass.inherited[index] = found.inherited;
     }
     track.passes.push(pass);
@@ -170,8 +174,9 @@ function restoreCell(
   if (saved === undefined || declaration === undefined) return;
   const track = host.series.get(seriesId) ?? host.track(deviceId, seriesId, declaration);
   const cell = track.cells.find((candidate) => candidate.rule.name === rule);
-  if (cell !== undefined && cell.rule.version === saved.version) {
-    cell.state = restoreState(saved.state);
+  const restored = cell?.rule.restore(saved.state, track.identity, track.timeUs);
+  if (cell !== undefined && restored !== undefined) {
+    cell.state = restored;
     cell.notified = saved.notified;
     cell.touch = saved.touch;
     return;

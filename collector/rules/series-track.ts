@@ -1,12 +1,12 @@
-import { inactiveState, type RuleState } from '@tributary/core/rules/condition';
+import type { CompiledRule } from '@tributary/core/rules/compiled-rule';
 import type { Onset } from '@tributary/core/rules/incident-id';
+import type { RuleInstance } from '@tributary/core/rules/rule-instance';
 import type { SeriesIdentity } from '@tributary/core/rules/series-identity';
-import type { CompiledRule } from './compiled-rule.js';
 
 /** One rule for one series. */
 export interface Cell {
   rule: CompiledRule;
-  state: RuleState;
+  state: RuleInstance;
   /** The incident of the state was sent to the device as firing; its end must be sent too. */
   notified: boolean;
   /** The incident whose onset was the series' first reading after a hole: history may prove that it began earlier. */
@@ -25,7 +25,7 @@ export interface HistoryPass {
   generation: number;
   timeUs: number;
   value: number;
-  states: RuleState[];
+  states: RuleInstance[];
   /** For each cell: its state is still the incident that the device was told of before the hole. */
   inherited: boolean[];
 }
@@ -44,16 +44,16 @@ export interface SeriesTrack {
   changed: boolean;
 }
 
-export function newCell(rule: CompiledRule): Cell {
-  return { rule, state: inactiveState(), notified: false, touch: undefined, changed: false };
+export function newCell(rule: CompiledRule, identity: SeriesIdentity): Cell {
+  return { rule, state: rule.newInstance(identity), notified: false, touch: undefined, changed: false };
 }
 
-export function newPass(generation: number, cells: readonly Cell[]): HistoryPass {
+export function newPass(generation: number, { cells, identity }: Pick<SeriesTrack, 'cells' | 'identity'>): HistoryPass {
   return {
     generation,
     timeUs: Number.NEGATIVE_INFINITY,
     value: Number.NaN,
-    states: cells.map(() => inactiveState()),
+    states: cells.map(({ rule }) => rule.newInstance(identity)),
     inherited: cells.map(() => false),
   };
 }
@@ -65,7 +65,7 @@ export function snapshot(track: SeriesTrack, generation: number): void {
     generation,
     timeUs: track.timeUs,
     value: Number.NaN,
-    states: track.cells.map((cell) => ({ ...cell.state })),
+    states: track.cells.map(({ rule, state }) => rule.restore(state.save(), track.identity)!),
     inherited: track.cells.map((cell) => cell.notified && cell.state.phase === 'firing'),
   });
 }

@@ -6,7 +6,10 @@ export interface ForwardReadings {
   count: number;
   timesUs: Float64Array;
   values: Float64Array;
+  /** Row of the batch's group for each reading; null when reading i is row i. */
   rows: Int32Array | null;
+  /** The dictionary of a column of texts, whose values are indexes into it; null for numbers and booleans. */
+  strings: readonly string[] | null;
 }
 
 /**
@@ -19,6 +22,7 @@ export class Forward implements ForwardReadings {
   timesUs: Float64Array = new Float64Array(0);
   values: Float64Array = new Float64Array(0);
   rows: Int32Array | null = null;
+  strings: readonly string[] | null = null;
 
   #times = new Float64Array(1024);
   #values = new Float64Array(1024);
@@ -27,6 +31,7 @@ export class Forward implements ForwardReadings {
   /** Shows what of `readings` is later than `afterUs`; answers how many readings are left out. */
   admit(readings: SeriesReadings, afterUs: number): number {
     const { count, timesUs } = readings;
+    this.strings = readings.strings;
     if (!readings.ascending) return this.#filter(readings, afterUs);
     this.count = count;
     this.timesUs = timesUs;

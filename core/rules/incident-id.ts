@@ -8,6 +8,11 @@ export interface Onset {
   sequence: number;
   /** Row of the batch's group. */
   row: number;
+  /**
+   * Of a condition that is judged by time, the event time in microseconds at which it was found: one reading may be the
+   * newest at several of them. 0 where the reading itself was judged.
+   */
+  gridUs: number;
 }
 
 export const INCIDENT_ID_BYTES = 16;
@@ -21,6 +26,7 @@ export function incidentId(rule: string, series: SeriesIdentity, onset: Onset): 
   const parts = [rule, series.tenant, series.device, series.name, series.unit];
   for (const label of labels) parts.push(label, series.labels[label] ?? '');
   parts.push(onset.epoch, String(onset.sequence), String(onset.row));
+  if (onset.gridUs !== 0) parts.push(String(onset.gridUs));
   const hash = createHash('sha256');
   for (const part of parts) hash.update(`${Buffer.byteLength(part)}:${part}`);
   return new Uint8Array(hash.digest().subarray(0, INCIDENT_ID_BYTES));

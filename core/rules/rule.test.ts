@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseRules, ruleVersion } from './rule.js';
 import { compileSelection } from './selection.js';
+import type { SeriesIdentity } from './series-identity.js';
 
 function problem(text: string): string {
   try {
@@ -14,7 +15,7 @@ function problem(text: string): string {
 const valid = `
 rules:
   - name: too-hot
-    select: { name: temp*, device: "kiln-*", unit: Cel, labels: { room: "?" } }
+    select: { name: temp*, device: "kiln-*", unit: Cel, labels: { room: "?" }, attributes: { site: "n*" } }
     above: 80
     clear: 75
     for: 30s
@@ -40,7 +41,7 @@ describe('a file of rules', () => {
     [
       'no condition',
       'rules:\n - {name: a, select: {name: x}}',
-      /rules\.yaml:2:\d+: .*no condition .*; write above or below/,
+      /rules\.yaml:2:\d+: .*no condition .*; write above, below, outside or equals/,
     ],
     ['two conditions', 'rules:\n - {name: a, select: {name: x}, above: 1, below: 2}', /make two rules/],
     [
@@ -68,24 +69,21 @@ describe('a file of rules', () => {
     ['a duration without unit', 'rules:\n - {name: a, select: {name: x}, above: 1, for: 5}', /without a unit/],
     ['no number', 'rules:\n - {name: a, select: {name: x}, above: hot}', /not a number/],
     ['an infinite threshold', 'rules:\n - {name: a, select: {name: x}, above: .inf}', /not a finite number/],
-    [
-      'evaluation on the device',
-      'rules:\n - {name: a, select: {name: x}, above: 1, evaluate: device}',
-      /not evaluated on devices yet/,
-    ],
     ['no selection', 'rules:\n - {name: a, above: 1}', /select: missing/],
   ])('with %s is refused at its place', (_, text, expected) => {
     expect(problem(text)).toMatch(expected);
   });
 
-  it('selects by name, device, unit and labels', () => {
-    const selects = compileSelection(parseRules(valid, 'rules.yaml')[0]!.select);
+  it('selects by name, device, unit, labels and attributes', () => {
+    const matches = compileSelection(parseRules(valid, 'rules.yaml')[0]!.select!);
+    const selects = (one: SeriesIdentity, site = 'north') => matches(one, { site });
     const series = { tenant: '', device: 'kiln-7', name: 'temperature', unit: 'Cel', labels: { room: 'a' } };
     expect(selects(series)).toBe(true);
     expect(selects({ ...series, device: 'oven-7' })).toBe(false);
     expect(selects({ ...series, unit: 'K' })).toBe(false);
     expect(selects({ ...series, labels: { room: 'ab' } })).toBe(false);
     expect(selects({ ...series, labels: {} })).toBe(false);
+    expect(selects(series, 'south')).toBe(false);
   });
 
   it('has a version for each rule that changes with what the rule says and not with how it is written', () => {

@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { duration } from '../config/duration.js';
 import { type FieldProblem, fieldCheck } from '../config/field-check.js';
 import { loadConfig, parseConfig } from '../config/load-config.js';
+import { checkComparison } from './check-comparison.js';
 import { compileTemplate } from './template.js';
 
 /** Names become parts of keys, labels and file names elsewhere; longer ones are sentences. */
@@ -30,12 +31,20 @@ const limit = v.pipe(
   v.finite('not a finite number; no reading lies beyond it'),
 );
 
+const band = v.pipe(v.array(limit), v.length(2, 'not two numbers; write [low, high]'));
+
 const selectSchema = v.strictObject({
-  name: v.pipe(globText, v.description('series names that the rule is for, * and ? as wildcards')),
+  name: v.optional(v.pipe(globText, v.description('series names that the rule is for, * and ? as wildcards'))),
   device: v.optional(v.pipe(globText, v.description('devices that the rule is for, * and ? as wildcards')), '*'),
   unit: v.optional(v.pipe(v.string(), v.description('only series of exactly this unit'))),
   labels: v.optional(
     v.pipe(v.record(v.string(), globText), v.description('only series whose labels match these patterns')),
+  ),
+  attributes: v.optional(
+    v.pipe(
+      v.record(v.string(), globText),
+      v.description('only devices whose attributes, such as site, match these patterns'),
+    ),
   ),
 });
 
@@ -45,13 +54,23 @@ const ruleFields = v.strictObject({
     v.regex(nameForm, 'not a name; write letters, digits, _ . : - beginning with a letter'),
     v.description('unique; incidents are known by it'),
   ),
-  select: v.pipe(selectSchema, v.description('which series the rule watches')),
-  above: v.optional(v.pipe(limit, v.description('a reading greater than this satisfies the rule'))),
-  below: v.optional(v.pipe(limit, v.description('a reading less than this satisfies the rule'))),
+  select: v.optional(v.pipe(selectSchema, v.description('which series the rule watches'))),
+  above: v.optional(v.pipe(limit, v.description('a value greater than this satisfies the rule'))),
+  below: v.optional(v.pipe(limit, v.description('a value less than this satisfies the rule'))),
+  outside: v.optional(v.pipe(band, v.description('[low, high]: a value less or greater satisfies the rule'))),
+  equals: v.optional(
+    v.pipe(
+      v.union(
+        [v.pipe(v.number(), v.finite()), v.boolean(), v.string()],
+        'no value; write a number, true, false or a text',
+      ),
+      v.description('a value equal to this satisfies the rule: a number, true or false, or a text'),
+    ),
+  ),
   clear: v.optional(
     v.pipe(
-      limit,
-      v.description('once firing, the alert stays until a reading reaches this; the threshold when absent'),
+      v.union([limit, band], 'no limit; write a number, or [low, high] with outside'),
+      v.description('once firing, the alert stays until a value reaches this; the threshold when absent'),
     ),
   ),
   for: v.optional(
@@ -65,6 +84,13 @@ const ruleFields = v.strictObject({
     v.pipe(duration({ maxMs: durationMsMax }), v.description('how long readings must be clear before it is resolved')),
     '0s',
   ),
+  gap: v.optional(
+    v.pipe(
+      duration({ minMs: 1, maxMs: durationMsMax }),
+      v.description('readings further apart than this have missing data between them, whose time does not count'),
+    ),
+    '5m',
+  ),
   severity: v.optional(
     v.pipe(
       v.string(),
@@ -77,10 +103,7 @@ const ruleFields = v.strictObject({
   evaluate: v.optional(
     v.pipe(
       v.picklist(['collector', 'device']),
-      v.check(
-        (place) => place === 'collector',
-        'rules are not evaluated on devices yet; write collector or leave it out',
-      ),
+      v.description('who judges it: the collector, or each device by itself'),
     ),
     'collector',
   ),
@@ -122,27 +145,11 @@ function canonical(value: unknown): string {
   return `{${entries.map(([key, entry]) => `${JSON.stringify(key)}:${canonical(entry)}`).join(',')}}`;
 }
 
-function* checkCondition(rule: {
-  above?: number | undefined;
-  below?: number | undefined;
-  clear?: number | undefined;
-}): Iterable<FieldProblem> {
-  const { above, below, clear } = rule;
-  if (above === undefined && below === undefined) {
-    yield { path: [], message: 'the rule has no condition; write above or below' };
-  } else if (above !== undefined && below !== undefined) {
-    yield { path: ['below'], message: 'above and below in one rule; make two rules of it' };
-  } else if (clear !== undefined && above !== undefined && clear > above) {
-    yield {
-      path: ['clear'],
-      message: `clear lies above the threshold, so the alert would end at once; write ${above} or less`,
-    };
-  } else if (clear !== undefined && below !== undefined && clear < below) {
-    yield {
-      path: ['clear'],
-      message: `clear lies below the threshold, so the alert would end at once; write ${below} or more`,
-    };
+function* checkCondition(rule: v.InferOutput<typeof ruleFields>): Iterable<FieldProblem> {
+  if (rule.select?.name === undefined) {
+    yield { path: ['select'], message: 'missing; write which series the rule watches, such as {name: temperature}' };
   }
+  yield* checkComparison(rule);
 }
 
 function* checkNames({ rules }: { rules: readonly { name: string }[] }): Iterable<FieldProblem> {

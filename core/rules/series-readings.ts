@@ -12,6 +12,8 @@ export class SeriesReadings {
   values: Float64Array = new Float64Array(0);
   /** Row of the group for each reading; null when reading i is row i. */
   rows: Int32Array | null = null;
+  /** The dictionary of a column of texts, whose values are indexes into it; null for numbers and booleans. */
+  strings: readonly string[] | null = null;
   /** Each time is later than the one before. */
   ascending = true;
 
@@ -39,6 +41,7 @@ export class SeriesReadings {
   select(column: Column): void {
     this.count = column.count;
     this.values = column.values;
+    this.strings = column.type === 'string' ? column.strings : null;
     this.ascending = this.#groupAscending;
     if (column.presence === null) {
       this.timesUs = this.#groupTimes;

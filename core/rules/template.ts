@@ -3,7 +3,12 @@ export interface TemplateValues {
   value: number;
   device: string;
   series: string;
+  unit: string;
+  rule: string;
+  severity: string;
+  /** The series' labels, and the device's attributes. */
   labels: Readonly<Record<string, string>>;
+  attributes: Readonly<Record<string, string>>;
 }
 
 export type Template = (values: TemplateValues) => string;
@@ -11,11 +16,15 @@ export type Template = (values: TemplateValues) => string;
 export type TemplateResult = { ok: true; template: Template } | { ok: false; problem: string };
 
 const placeholder = /\{\{\s*([^{}]*?)\s*\}\}/g;
-const labelForm = /^labels\.([A-Za-z_][A-Za-z0-9_.-]*)$/;
+const recordForm = /^(labels|attributes)\.([A-Za-z_][A-Za-z0-9_.-]*)$/;
+const plainNames = ['value', 'device', 'series', 'unit', 'rule', 'severity'] as const;
+const known = `${plainNames.map((name) => `{{${name}}}`).join(', ')}, {{labels.NAME}} and {{attributes.NAME}}`;
 
 /**
- * Compiles a text with `{{value}}`, `{{device}}`, `{{series}}` and `{{labels.NAME}}`, the series' labels; a label that a
- * series lacks is empty. Other names are refused, so that a misspelling shows when the rules are read and not in an alert.
+ * Compiles a text with names in double braces: `{{value}}`, `{{device}}`, `{{series}}`, `{{unit}}`, `{{rule}}`,
+ * `{{severity}}`, `{{labels.NAME}}`, a label of the series, and `{{attributes.NAME}}`, an attribute of the device; a label or
+ * attribute that is not there is empty. Other names are refused, so that a misspelling shows when the rules are read and not
+ * in an alert.
  */
 export function compileTemplate(text: string): TemplateResult {
   const parts: (string | Template)[] = [];
@@ -23,10 +32,7 @@ export function compileTemplate(text: string): TemplateResult {
   for (const match of text.matchAll(placeholder)) {
     const part = lookup(match[1] ?? '');
     if (part === undefined) {
-      return {
-        ok: false,
-        problem: `unknown name {{${match[1]}}}; known are {{value}}, {{device}}, {{series}} and {{labels.NAME}}`,
-      };
+      return { ok: false, problem: `unknown name {{${match[1]}}}; known are ${known}` };
     }
     parts.push(text.slice(end, match.index), part);
     end = match.index + match[0].length;
@@ -43,10 +49,12 @@ export function compileTemplate(text: string): TemplateResult {
 }
 
 function lookup(name: string): Template | undefined {
-  if (name === 'value') return ({ value }) => String(value);
-  if (name === 'device') return ({ device }) => device;
-  if (name === 'series') return ({ series }) => series;
-  const label = labelForm.exec(name)?.[1];
-  if (label === undefined) return undefined;
-  return ({ labels }) => (Object.hasOwn(labels, label) ? (labels[label] ?? '') : '');
+  const plain = plainNames.find((one) => one === name);
+  if (plain !== undefined) return (values) => String(values[plain]);
+  const [, record, key] = recordForm.exec(name) ?? [];
+  if (record === undefined || key === undefined) return undefined;
+  return (values) => {
+    const named = record === 'labels' ? values.labels : values.attributes;
+    return Object.hasOwn(named, key) ? (named[key] ?? '') : '';
+  };
 }

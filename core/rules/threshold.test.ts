@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compile, inactiveState, type Transition } from './condition.js';
+import { compileRule } from './compiled-rule.js';
 import type { ForwardReadings } from './forward.js';
 import { parseRules } from './rule.js';
+import type { Transition } from './rule-instance.js';
 
 const SECOND_US = 1e6;
 
@@ -17,19 +18,23 @@ function readings(rows: readonly (readonly [second: number, value: number])[]): 
     timesUs: Float64Array.from(rows, ([second]) => second * SECOND_US),
     values: Float64Array.from(rows, ([, value]) => value),
     rows: null,
+    strings: null,
   };
 }
 
-function run(fields: string, batches: readonly (readonly (readonly [number, number])[])[]): Transition[] {
-  const condition = compile(rule(fields));
-  const state = inactiveState();
+const series = { tenant: '', device: 'd', name: 'n', unit: '', labels: {} };
+
+function run(fields: string, batches: readonly (readonly (readonly [number, number])[])[], save = false): Transition[] {
+  const compiled = compileRule(rule(fields));
+  let instance = compiled.newInstance(series);
   const out: Transition[] = [];
   let row = 0;
   for (const batch of batches) {
     const before = out.length;
     // Rows count on over the batches, so that the same reading has the same onset wherever the cut is.
     const view = { ...readings(batch), rows: Int32Array.from(batch, () => row++) };
-    condition.evaluate(state, view, { epoch: 'e', sequence: 1 }, out);
+    instance.advance(view, { epoch: 'e', sequence: 1 }, out);
+    if (save) instance = compiled.restore(JSON.parse(JSON.stringify(instance.save())), series)!;
     expect(out.length).toBeGreaterThanOrEqual(before);
   }
   return out;
@@ -128,13 +133,16 @@ const table: { about: string; rule: string; values: [number, number][]; expected
     expected: ['firing@9 since 4'],
   },
   {
-    about: 'for looks over a gap',
+    about: 'a gap neither satisfies nor resets for',
     rule: 'above: 10, for: 5s',
     values: [
       [0, 11],
+      [3, 11],
       [500, 11],
+      [501, 11],
+      [502, 11],
     ],
-    expected: ['firing@500 since 0'],
+    expected: ['firing@502 since 0'],
   },
   {
     about: 'the band does not keep a pending rule',
@@ -211,6 +219,31 @@ const table: { about: string; rule: string; values: [number, number][]; expected
     ],
     expected: ['firing@0', 'resolved@8'],
   },
+  {
+    about: 'outside is beyond either end, and clears within its own band',
+    rule: 'outside: [0, 10], clear: [2, 8]',
+    values: [
+      [0, 0],
+      [1, 11],
+      [2, 9],
+      [3, 8],
+      [4, -1],
+      [5, 1],
+      [6, 2],
+    ],
+    expected: ['firing@1', 'resolved@3', 'firing@4', 'resolved@6'],
+  },
+  {
+    about: 'equals clears by any other value but NaN',
+    rule: 'equals: 3',
+    values: [
+      [0, 2],
+      [1, 3],
+      [2, Number.NaN],
+      [3, 3.1],
+    ],
+    expected: ['firing@1', 'resolved@3'],
+  },
   { about: 'minus zero is not below zero', rule: 'below: 0', values: [[0, -0]], expected: [] },
 ];
 
@@ -219,7 +252,7 @@ describe('a threshold rule', () => {
     expect(story(run(fields, [values]))).toEqual(expected);
   });
 
-  it('sees the same however readings are cut into batches', () => {
+  it('sees the same however readings are cut into batches and its state written down between them', () => {
     const value = fc.oneof(fc.integer({ min: 6, max: 13 }), fc.constant(Number.NaN));
     const step = fc.integer({ min: 1, max: 4 });
     const fields = fc.constantFrom(
@@ -227,6 +260,8 @@ describe('a threshold rule', () => {
       'above: 10, clear: 8',
       'below: 8, clear: 9, for: 3s',
       'above: 10, for: 4s, keep_firing_for: 3s',
+      'outside: [8, 11], clear: [9, 10], for: 5s, keep_firing_for: 4s, gap: 2s',
+      'equals: 9, for: 2s',
     );
     fc.assert(
       fc.property(
@@ -241,7 +276,9 @@ describe('a threshold rule', () => {
           });
           const edges = [0, ...cuts.map((cut) => cut % (rows.length + 1)).sort((a, b) => a - b), rows.length];
           const batches = edges.slice(1).map((end, index) => rows.slice(edges[index], end));
-          expect(run(text, batches)).toEqual(run(text, [rows]));
+          const whole = run(text, [rows]);
+          expect(run(text, batches)).toEqual(whole);
+          expect(run(text, batches, true)).toEqual(whole);
         },
       ),
       { seed: 20260401, numRuns: 500 },

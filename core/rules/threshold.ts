@@ -1,138 +1,205 @@
-import type { Condition, Origin, RuleState, Transition } from './condition.js';
+import { type Band, bandOf, type Comparison } from './band.js';
 import type { ForwardReadings } from './forward.js';
-import type { Rule } from './rule.js';
+import type { Onset } from './incident-id.js';
+import { type Durations, Lifecycle, Outcome, Signal } from './lifecycle.js';
+import type { Origin, Phase, RuleInstance, Transition } from './rule-instance.js';
+import type { SavedInstance } from './saved-instance.js';
+import type { SeriesIdentity } from './series-identity.js';
+
+/** A rule that compares readings as they are, made ready: one for all of its instances. */
+export interface ThresholdRule {
+  version: string;
+  durations: Durations;
+  /** Undefined: readings that equal `target`, or, of a column of texts, `text`. */
+  band: Band | undefined;
+  target: number;
+  text: string | undefined;
+}
+
+export function thresholdRule(comparison: Comparison, version: string, durations: Durations): ThresholdRule {
+  const { equals } = comparison;
+  return {
+    version,
+    durations,
+    band: bandOf(comparison),
+    target: typeof equals === 'string' ? Number.NaN : Number(equals),
+    text: typeof equals === 'string' ? equals : undefined,
+  };
+}
 
 /**
- * A limit with hysteresis. Above: a value greater than the limit satisfies, and once firing a value at or under `clear`
- * clears; below is the mirror. NaN does neither. Readings that change nothing are passed in a loop that allocates nothing.
+ * A limit with hysteresis for one series. Readings that change nothing are passed in a loop that calls and allocates
+ * nothing; while pending or clearing each reading costs one addition more.
  */
-export class Threshold implements Condition {
-  readonly #above: boolean;
-  readonly #limit: number;
-  readonly #clear: number;
-  readonly #forUs: number;
-  readonly #keepFiringForUs: number;
+export class ThresholdInstance implements RuleInstance {
+  lastUs = Number.NEGATIVE_INFINITY;
+  revision = 0;
 
-  constructor(rule: Pick<Rule, 'above' | 'below' | 'clear' | 'for' | 'keep_firing_for'>) {
-    const limit = rule.above ?? rule.below;
-    if (limit === undefined) throw new RangeError('a threshold needs above or below');
-    this.#above = rule.above !== undefined;
-    this.#limit = limit;
-    this.#clear = rule.clear ?? limit;
-    this.#forUs = rule.for * 1000;
-    this.#keepFiringForUs = rule.keep_firing_for * 1000;
+  readonly #rule: ThresholdRule;
+  readonly #series: SeriesIdentity;
+  readonly #life: Lifecycle;
+  /** What equals, in the column at hand. */
+  #target = Number.NaN;
+
+  constructor(rule: ThresholdRule, series: SeriesIdentity, saved?: SavedInstance) {
+    this.#rule = rule;
+    this.#series = series;
+    this.#life = new Lifecycle(rule.durations);
+    this.#target = rule.target;
+    if (saved === undefined) return;
+    this.#life.restore(saved);
+    this.lastUs = saved.lastUs ?? Number.NEGATIVE_INFINITY;
   }
 
-  evaluate(state: RuleState, readings: ForwardReadings, origin: Origin, out: Transition[]): void {
-    let index = readings.from;
-    while (index < readings.count) {
-      if (state.phase === 'inactive') index = this.#whileInactive(state, readings, index, origin, out);
-      else if (state.phase === 'pending') index = this.#whilePending(state, readings, index, out);
-      else index = this.#whileFiring(state, readings, index, out);
+  get phase(): Phase {
+    return this.#life.phase;
+  }
+
+  get onset(): Onset | undefined {
+    return this.#life.onset;
+  }
+
+  get sinceUs(): number {
+    return this.#life.sinceUs;
+  }
+
+  advance(readings: ForwardReadings, origin: Origin, out: Transition[]): void {
+    const { from, count, values, timesUs, strings } = readings;
+    if (from === count) return;
+    const { text } = this.#rule;
+    if ((strings !== null) !== (text !== undefined)) return;
+    if (strings !== null) this.#target = strings.indexOf(text!);
+    const life = this.#life;
+    const { phase, onset, broken, clearing } = life;
+    let index = from;
+    while (index < count) {
+      if (life.phase === 'inactive') index = this.#whileInactive(readings, index, origin, out);
+      else if (life.phase === 'pending' || life.clearing) index = this.#stepwise(readings, index, out);
+      else index = this.#whileFiring(readings, index, out);
     }
+    this.lastUs = timesUs[count - 1]!;
+    let newest = count - 1;
+    while (newest >= from && Number.isNaN(values[newest]!)) newest -= 1;
+    if (newest >= from) {
+      life.signalUs = timesUs[newest]!;
+      life.broken = false;
+    }
+    // A rule at rest depends on nothing that it has seen.
+    const counts = life.phase === 'pending' || life.clearing;
+    if (counts || clearing || life.phase !== phase || life.onset !== onset || life.broken !== broken)
+      this.revision += 1;
   }
 
-  #whileInactive(state: RuleState, readings: ForwardReadings, from: number, origin: Origin, out: Transition[]): number {
+  advanceMerged(): void {
+    throw new RangeError('a rule over a series takes no readings of others');
+  }
+
+  /** Readings alone are judged. */
+  passTime(): void {}
+
+  heard(): void {}
+
+  interrupt(): void {
+    if (this.#life.broken) return;
+    this.#life.broken = true;
+    this.revision += 1;
+  }
+
+  statusAt(nowUs: number): Phase | 'unknown' {
+    return this.#life.statusAt(nowUs);
+  }
+
+  save(): SavedInstance {
+    return this.#life.save(this.#rule.version, this.lastUs);
+  }
+
+  #whileInactive(readings: ForwardReadings, from: number, origin: Origin, out: Transition[]): number {
     const { values, count, timesUs, rows } = readings;
-    const index = this.#above
-      ? firstAbove(values, from, count, this.#limit)
-      : firstBelow(values, from, count, this.#limit);
+    const { band } = this.#rule;
+    const index =
+      band === undefined
+        ? firstEqual(values, from, count, this.#target)
+        : firstBeyond(values, from, count, band.low, band.high);
     if (index === count) return index;
-    state.phase = 'pending';
-    state.sinceUs = timesUs[index]!;
-    state.onset = { epoch: origin.epoch, sequence: origin.sequence, row: rows === null ? index : rows[index]! };
-    if (this.#forUs === 0) fire(state, readings, index, out);
+    const row = rows === null ? index : rows[index]!;
+    const timeUs = timesUs[index]!;
+    this.#life.begin({ epoch: origin.epoch, sequence: origin.sequence, row, gridUs: 0 }, timeUs);
+    this.#step(Signal.SATISFIED, readings, index, out);
     return index + 1;
   }
 
-  #whilePending(state: RuleState, readings: ForwardReadings, from: number, out: Transition[]): number {
-    const { values, timesUs, count } = readings;
+  #whileFiring(readings: ForwardReadings, from: number, out: Transition[]): number {
+    const { values, count } = readings;
+    const { band } = this.#rule;
+    const index =
+      band === undefined
+        ? firstUnequal(values, from, count, this.#target)
+        : firstWithin(values, from, count, band.clearLow, band.clearHigh);
+    if (index === count) return index;
+    this.#step(Signal.CLEAR, readings, index, out);
+    return index + 1;
+  }
+
+  /** Pending or clearing: the time between readings counts. */
+  #stepwise(readings: ForwardReadings, from: number, out: Transition[]): number {
+    const { values, count } = readings;
+    const life = this.#life;
     for (let index = from; index < count; index += 1) {
-      const value = values[index]!;
-      if (this.#above ? value > this.#limit : value < this.#limit) {
-        if (timesUs[index]! - state.sinceUs < this.#forUs) continue;
-        fire(state, readings, index, out);
-        return index + 1;
-      }
-      if (Number.isNaN(value)) continue;
-      state.phase = 'inactive';
-      state.onset = undefined;
-      return index + 1;
+      const signal = this.#signal(values[index]!);
+      if (signal === Signal.NONE) continue;
+      this.#step(signal, readings, index, out);
+      if (life.phase !== 'pending' && !life.clearing) return index + 1;
     }
     return count;
   }
 
-  #whileFiring(state: RuleState, readings: ForwardReadings, from: number, out: Transition[]): number {
-    const { values, timesUs, count } = readings;
-    let index = from;
-    while (index < count) {
-      if (Number.isNaN(state.clearSinceUs)) {
-        index = this.#above
-          ? firstAtMost(values, index, count, this.#clear)
-          : firstAtLeast(values, index, count, this.#clear);
-        if (index === count) return count;
-        state.clearSinceUs = timesUs[index]!;
-      }
-      const value = values[index]!;
-      if (this.#above ? value <= this.#clear : value >= this.#clear) {
-        if (timesUs[index]! - state.clearSinceUs >= this.#keepFiringForUs) {
-          resolve(state, readings, index, out);
-          return index + 1;
-        }
-      } else if (!Number.isNaN(value)) {
-        state.clearSinceUs = Number.NaN;
-      }
-      index += 1;
-    }
-    return count;
+  #signal(value: number): Signal {
+    const { band } = this.#rule;
+    if (Number.isNaN(value)) return Signal.NONE;
+    if (band === undefined) return value === this.#target ? Signal.SATISFIED : Signal.CLEAR;
+    if (value > band.high || value < band.low) return Signal.SATISFIED;
+    return value <= band.clearHigh && value >= band.clearLow ? Signal.CLEAR : Signal.HELD;
   }
-}
 
-function fire(state: RuleState, readings: ForwardReadings, index: number, out: Transition[]): void {
-  state.phase = 'firing';
-  state.clearSinceUs = Number.NaN;
-  out.push(transition('firing', state, readings, index));
-}
-
-function resolve(state: RuleState, readings: ForwardReadings, index: number, out: Transition[]): void {
-  out.push(transition('resolved', state, readings, index));
-  state.phase = 'inactive';
-  state.onset = undefined;
-  state.clearSinceUs = Number.NaN;
-}
-
-function transition(to: Transition['to'], state: RuleState, readings: ForwardReadings, index: number): Transition {
-  return {
-    to,
-    onset: state.onset!,
-    startedAtUs: state.sinceUs,
-    atUs: readings.timesUs[index]!,
-    value: readings.values[index]!,
-  };
+  #step(signal: Signal, readings: ForwardReadings, index: number, out: Transition[]): void {
+    const life = this.#life;
+    const atUs = readings.timesUs[index]!;
+    const outcome = life.step(signal, atUs);
+    if (outcome === Outcome.NOTHING) return;
+    out.push({
+      to: outcome === Outcome.FIRED ? 'firing' : 'resolved',
+      onset: life.onset!,
+      startedAtUs: life.sinceUs,
+      atUs,
+      value: readings.values[index]!,
+      series: this.#series,
+    });
+    if (outcome === Outcome.RESOLVED) life.end();
+  }
 }
 
 // One plain loop for each comparison: nothing is called or allocated for a reading that changes nothing.
 
-function firstAbove(values: Float64Array, from: number, count: number, limit: number): number {
+function firstBeyond(values: Float64Array, from: number, count: number, low: number, high: number): number {
   let index = from;
-  while (index < count && !(values[index]! > limit)) index += 1;
+  while (index < count && !(values[index]! > high || values[index]! < low)) index += 1;
   return index;
 }
 
-function firstBelow(values: Float64Array, from: number, count: number, limit: number): number {
+function firstWithin(values: Float64Array, from: number, count: number, low: number, high: number): number {
   let index = from;
-  while (index < count && !(values[index]! < limit)) index += 1;
+  while (index < count && !(values[index]! >= low && values[index]! <= high)) index += 1;
   return index;
 }
 
-function firstAtMost(values: Float64Array, from: number, count: number, limit: number): number {
+function firstEqual(values: Float64Array, from: number, count: number, target: number): number {
   let index = from;
-  while (index < count && !(values[index]! <= limit)) index += 1;
+  while (index < count && values[index]! !== target) index += 1;
   return index;
 }
 
-function firstAtLeast(values: Float64Array, from: number, count: number, limit: number): number {
+function firstUnequal(values: Float64Array, from: number, count: number, target: number): number {
   let index = from;
-  while (index < count && !(values[index]! >= limit)) index += 1;
+  while (index < count && (values[index]! === target || Number.isNaN(values[index]!))) index += 1;
   return index;
 }
