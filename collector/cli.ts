@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander';
 import { type CollectorConfig, collectorSchema } from './config/schema.js';
 import { addPkiCommand } from './identity/pki-command.js';
 import { addQueryCommands } from './query/commands.js';
+import { addRulesCommands } from './rules-cli/rules-command.js';
 import { addBackupCommands } from './store/backup-command.js';
 import { commandErrorOf, StoreError } from './store/store-error.js';
 
@@ -42,6 +43,7 @@ program
 addPkiCommand(program);
 addQueryCommands(program);
 addBackupCommands(program);
+addRulesCommands(program);
 
 await runCommand(async () => {
   try {

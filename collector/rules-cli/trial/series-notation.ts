@@ -142,7 +142,10 @@ class Parser {
     const from = this.#take(number)?.[0];
     if (from === undefined) {
       const slot = this.#single(begin);
-      this.#add(begin, Array.from({ length: this.#repeat() ?? 1 }, () => slot));
+      this.#add(
+        begin,
+        Array.from({ length: this.#repeat() ?? 1 }, () => slot),
+      );
       return;
     }
     const by = this.#take(step)?.[0];
