@@ -1,9 +1,43 @@
-import type { Command } from 'commander';
+import { loadConfig } from '@tributary/core/config/load-config';
+import { TributaryError } from '@tributary/core/errors/tributary-error';
+import { type Command, InvalidArgumentError } from 'commander';
+import type { SourceFlags } from './check/known-source.js';
 import type { TestFlags } from './trial/test-command.js';
 
-/** Adds `rules test`. Failures reject with a `TributaryError`. What a command needs is loaded when it runs. */
+interface CheckFlags extends SourceFlags {
+  seriesMax?: number;
+  json?: boolean;
+}
+
+/** Adds `rules check | test`. Failures reject with a `TributaryError`. What a command needs is loaded when it runs. */
 export function addRulesCommands(program: Command): void {
   const rules = program.command('rules').description('check rules, test them, and see what they would have done');
+
+  rules
+    .command('check')
+    .description('say what is wrong with rules; exit status 1 when something is, 2 when the file cannot be read')
+    .argument('[file]', "file of rules; the configuration's when absent")
+    .option('--config <file>', "a collector's configuration: its store says which series are known")
+    .option('--store <file>', 'the SQLite store of a collector, running or not, for the same')
+    .option('--address <host:port>', 'a running collector to ask for the same')
+    .option('--ca <file>', 'CA certificates')
+    .option('--cert <file>', 'certificate of an operator')
+    .option('--key <file>', 'its private key')
+    .option('--series-max <number>', 'warn of rules that watch more series', parseCount)
+    .option('--json', 'one JSON object')
+    .action(async (file: string | undefined, { json, seriesMax, ...source }: CheckFlags) => {
+      const { printCheck, SERIES_MAX_DEFAULT } = await import('./check/check-command.js');
+      const { openKnown } = await import('./check/known-source.js');
+      const rulesFile = file ?? (await rulesFileOf(source.config));
+      const known = await openKnown(source);
+      try {
+        const max = seriesMax ?? SERIES_MAX_DEFAULT;
+        const isInOrder = await printCheck(rulesFile, known?.series, max, json === true, process.stdout);
+        if (!isInOrder) process.exitCode = 1;
+      } finally {
+        await known?.close();
+      }
+    });
 
   rules
     .command('test')
@@ -17,4 +51,18 @@ export function addRulesCommands(program: Command): void {
       const pass = await runTests(files, flags, (text) => process.stdout.write(text));
       if (!pass) process.exitCode = 1;
     });
+}
+
+async function rulesFileOf(configFile: string | undefined): Promise<string> {
+  if (configFile === undefined)
+    throw new TributaryError('usage', 'name a file of rules, or --config FILE that names it');
+  const { collectorSchema } = await import('../config/schema.js');
+  const { rules } = loadConfig(configFile, collectorSchema);
+  if (rules !== undefined) return rules;
+  throw new TributaryError('usage', `${configFile} names no rules; name a file of rules`);
+}
+
+function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,14}$/.test(text)) throw new InvalidArgumentError('a whole number above 0 is needed');
+  return Number(text);
 }
