@@ -1,6 +1,8 @@
+import { parseDurationMs } from '@tributary/core/config/duration';
 import { loadConfig } from '@tributary/core/config/load-config';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { type Command, InvalidArgumentError } from 'commander';
+import { parseInstantUs } from '../query/instant-format.js';
 import type { SourceFlags } from './check/known-source.js';
 import type { TestFlags } from './trial/test-command.js';
 
@@ -9,7 +11,20 @@ interface CheckFlags extends SourceFlags {
   json?: boolean;
 }
 
-/** Adds `rules check | test`. Failures reject with a `TributaryError`. What a command needs is loaded when it runs. */
+interface ReplayFlags {
+  config?: string;
+  store?: string;
+  rules?: string;
+  since: string;
+  until?: string;
+  lead?: string;
+  device: string;
+  rule: string;
+  against?: boolean;
+  json?: boolean;
+}
+
+/** Adds `rules check | test | replay`. Failures reject with a `TributaryError`. What a command needs is loaded when it runs. */
 export function addRulesCommands(program: Command): void {
   const rules = program.command('rules').description('check rules, test them, and see what they would have done');
 
@@ -51,6 +66,64 @@ export function addRulesCommands(program: Command): void {
       const pass = await runTests(files, flags, (text) => process.stdout.write(text));
       if (!pass) process.exitCode = 1;
     });
+
+  rules
+    .command('replay')
+    .description(
+      'say what rules would have done on the readings that are stored, beside a running collector or without',
+    )
+    .option('--config <file>', "a collector's configuration, which names the store and the rules")
+    .option('--store <file>', 'the SQLite store of a collector, running or not')
+    .option('--rules <file>', "file of rules; the configuration's when absent")
+    .option('--since <time>', 'ISO 8601, or how long ago', '7d')
+    .option('--until <time>', 'the same; this instant is not included; now when absent')
+    .option('--lead <duration>', 'how long before the rules begin to look; as long as they remember, up to 7d')
+    .option('--device <pattern>', 'only such devices, * as wildcard', '*')
+    .option('--rule <pattern>', 'only rules of such a name, * as wildcard', '*')
+    .option('--against', 'compare with what really fired')
+    .option('--json', 'one JSON object a line')
+    .action(async (flags: ReplayFlags) => {
+      const { printReplay } = await import('./replay/replay-command.js');
+      const { storePathOf } = await import('./check/known-source.js');
+      const { config, store, lead, device, rule } = flags;
+      if ((config === undefined) === (store === undefined)) {
+        throw new TributaryError('usage', 'write one of --config and --store');
+      }
+      const nowMs = Date.now();
+      await printReplay(
+        {
+          rulesFile: flags.rules ?? (await rulesFileOf(config)),
+          storeFile: store ?? (await storePathOf(config!)),
+          sinceUs: instantOf('--since', flags.since, nowMs),
+          untilUs: flags.until === undefined ? nowMs * 1000 : instantOf('--until', flags.until, nowMs),
+          leadMs: lead === undefined ? undefined : durationOf('--lead', lead),
+          device,
+          rule,
+          isCompared: flags.against === true,
+          json: flags.json === true,
+        },
+        {
+          out: process.stdout,
+          log: (line) => process.stderr.write(`${line}\n`),
+          nowMs: () => performance.now(),
+        },
+      );
+    });
+}
+
+function instantOf(flag: string, text: string, nowMs: number): number {
+  const us = parseInstantUs(text, nowMs);
+  if (us !== undefined) return us;
+  throw new TributaryError(
+    'usage',
+    `${flag} ${text}: write a time such as 2026-03-01T12:00:00Z, or 7d for that long ago`,
+  );
+}
+
+function durationOf(flag: string, text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms !== undefined) return ms;
+  throw new TributaryError('usage', `${flag} ${text}: write a whole number with its unit, such as 30s, 5m, 24h or 7d`);
 }
 
 async function rulesFileOf(configFile: string | undefined): Promise<string> {
