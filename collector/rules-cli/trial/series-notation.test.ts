@@ -6,9 +6,11 @@ import { parseNotation, SLOTS_MAX, type Slot, timedSlots } from './series-notati
 function plain(source: string): unknown[] {
   const result = parseNotation(source);
   if (!result.ok) return [result];
-  return result.notation.segments.flatMap(({ startMs, slots }, index) => [
+  return result.notation.segments.flatMap(({ startMs, runs }, index) => [
     ...(index === 0 ? [] : [`@${startMs}`]),
-    ...slots.map((slot: Slot) => (slot.kind === 'reading' ? slot.value : slot.kind === 'lost' ? 'lost' : '_')),
+    ...runs
+      .flatMap(({ count, slot }) => Array.from({ length: count }, (_, at) => slot(at)))
+      .map((slot: Slot) => (slot.kind === 'reading' ? slot.value : slot.kind === 'lost' ? 'lost' : '_')),
   ]);
 }
 

@@ -5,17 +5,25 @@ export type Slot = { kind: 'missing' } | { kind: 'lost' } | { kind: 'reading'; v
 
 export type NotationType = 'double' | 'boolean' | 'string';
 
+/** Slots of one entry, not written out: few characters stand for many. */
+interface Run {
+  count: number;
+  slot: (index: number) => Slot;
+}
+
 /** Slots that follow one another by the interval, the first of them at `startMs` from the beginning of the trial. */
-export interface Segment {
+interface Segment {
   /** Index of the character that it begins at. */
   at: number;
   startMs: number;
-  slots: Slot[];
+  runs: Run[];
 }
 
 /** A series' readings as they were written: times need the interval, see `timedSlots`. */
 export interface Notation {
   type: NotationType;
+  /** Slots in all. */
+  count: number;
   segments: Segment[];
 }
 
@@ -70,14 +78,18 @@ export interface TimedSlot {
 export function timedSlots({ segments }: Notation, intervalMs: number): TimedSlot[] | NotationProblem {
   const timed: TimedSlot[] = [];
   let lastMs = -1;
-  for (const { at, startMs, slots } of segments) {
+  for (const { at, startMs, runs } of segments) {
     if (startMs <= lastMs) {
       return { at, problem: `this time is not later than the slot before it, at ${lastMs} ms; write a later one` };
     }
-    for (const [index, slot] of slots.entries()) {
-      lastMs = startMs + index * intervalMs;
-      if (slot.kind !== 'missing') timed.push({ offsetMs: lastMs, slot });
+    let nextMs = startMs;
+    for (const { count, slot: slotAt } of runs) {
+      for (let index = 0; index < count; index += 1, nextMs += intervalMs) {
+        const slot = slotAt(index);
+        if (slot.kind !== 'missing') timed.push({ offsetMs: nextMs, slot });
+      }
     }
+    if (nextMs > startMs) lastMs = nextMs - intervalMs;
   }
   return timed;
 }
@@ -97,7 +109,7 @@ class Parser {
   #at = 0;
   #count = 0;
   #type: NotationType | undefined;
-  readonly #segments: Segment[] = [{ at: 0, startMs: 0, slots: [] }];
+  readonly #segments: Segment[] = [{ at: 0, startMs: 0, runs: [] }];
 
   constructor(source: string) {
     this.#source = source;
@@ -114,7 +126,7 @@ class Parser {
     if (this.#count === 0) {
       return { ok: false, at: 0, problem: 'no readings; write values such as 20 21x3 _ 22, or leave the series out' };
     }
-    return { ok: true, notation: { type: this.#type ?? 'double', segments: this.#segments } };
+    return { ok: true, notation: { type: this.#type ?? 'double', count: this.#count, segments: this.#segments } };
   }
 
   #entry(): void {
@@ -135,17 +147,14 @@ class Parser {
     if (startMs === undefined) {
       throw new Blame(begin, `@${digits} is no time; write how long after the beginning, such as @90s or @5m`);
     }
-    this.#segments.push({ at: begin, startMs, slots: [] });
+    this.#segments.push({ at: begin, startMs, runs: [] });
   }
 
   #values(begin: number): void {
     const from = this.#take(number)?.[0];
     if (from === undefined) {
       const slot = this.#single(begin);
-      this.#add(
-        begin,
-        Array.from({ length: this.#repeat() ?? 1 }, () => slot),
-      );
+      this.#add(begin, { count: this.#repeat() ?? 1, slot: () => slot });
       return;
     }
     const by = this.#take(step)?.[0];
@@ -154,7 +163,7 @@ class Parser {
       throw new Blame(begin, `${from}${by} has a step and no count; write ${from}${by}x10 for ten readings`);
     }
     if (!Number.isFinite(Number(from))) throw new Blame(begin, `${from} is beyond what a double holds; write Inf`);
-    this.#add(begin, ramp(from, by ?? '+0', count ?? 1));
+    this.#add(begin, { count: count ?? 1, slot: ramp(from, by ?? '+0') });
   }
 
   #single(begin: number): Slot {
@@ -189,14 +198,12 @@ class Parser {
     return count;
   }
 
-  #add(begin: number, slots: readonly Slot[]): void {
-    this.#count += slots.length;
+  #add(begin: number, run: Run): void {
+    this.#count += run.count;
     if (this.#count > SLOTS_MAX) throw new Blame(begin, `more than ${SLOTS_MAX} slots; make the interval longer`);
-    const [first] = slots;
-    if (first?.kind === 'reading') this.#note(begin, first.value);
-    const segment = this.#segments[this.#segments.length - 1] as Segment;
-    // One by one: spreading so many would exhaust the stack.
-    for (const slot of slots) segment.slots.push(slot);
+    const first = run.slot(0);
+    if (first.kind === 'reading') this.#note(begin, first.value);
+    this.#segments[this.#segments.length - 1]!.runs.push(run);
   }
 
   /** A series has one type. */
@@ -223,15 +230,15 @@ class Parser {
 }
 
 /** The decimal numbers that one would write down: 20+0.1x4 is 20, 20.1, 20.2, 20.3 whatever doubles make of the sum. */
-function ramp(from: string, by: string, count: number): Slot[] {
+function ramp(from: string, by: string): Run['slot'] {
   const start = Number(from);
   const difference = Number(by);
   const decimals = Math.max(decimalsOf(from), decimalsOf(by));
-  return Array.from({ length: count }, (_, index): Slot => {
+  return (index) => {
     if (difference === 0) return { kind: 'reading', value: start };
     const sum = start + index * difference;
     return { kind: 'reading', value: decimals > DECIMALS_MAX ? sum : Number(sum.toFixed(decimals)) };
-  });
+  };
 }
 
 /** A double has no more than this after the point that means anything. */
