@@ -4,6 +4,7 @@ import { type Address, formatAddress } from '@tributary/core/config/address';
 import { loadRules } from '@tributary/core/rules/rule';
 import { AlertServiceService } from '@tributary/proto/gen/tributary/v1/alert';
 import { DeviceServiceService } from '@tributary/proto/gen/tributary/v1/device';
+import { IncidentServiceService } from '@tributary/proto/gen/tributary/v1/incident';
 import { QueryServiceService } from '@tributary/proto/gen/tributary/v1/query';
 import type { Logger } from 'pino';
 import { AlertHub } from './alerts/alert-hub.js';
@@ -13,6 +14,7 @@ import { ingestLimitsOf } from './config/ingest-limits-of.js';
 import type { CollectorConfig } from './config/schema.js';
 import { type HealthServer, type Readiness, startHealthServer } from './health/health-server.js';
 import { collectorMetrics } from './health/metrics.js';
+import { incidentService } from './incidents/incident-service.js';
 import { CommitPump } from './ingest/commit-pump.js';
 import { IngestCore } from './ingest/ingest-core.js';
 import { queryService } from './query/query-service.js';
@@ -140,9 +142,22 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
             store,
             hub: alerts,
             identityOf,
+            clock,
             scheduler,
             logger,
             cursorAhead: () => cursorsAhead++,
+          }),
+        },
+        {
+          definition: IncidentServiceService,
+          implementation: incidentService({
+            store,
+            identityOf,
+            clock,
+            logger,
+            changed: (deviceId) => {
+              if (deviceId !== undefined) alerts.wake(deviceId);
+            },
           }),
         },
         { definition: QueryServiceService, implementation: queryService({ store, identityOf, scheduler, logger }) },

@@ -1,49 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
-import { parseConfig } from '@tributary/core/config/load-config';
-import type { TlsFiles } from '@tributary/core/identity/tls-files';
-import { createLogger } from '@tributary/core/log/logger';
 import { DeferralReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type Collector, startCollector } from './collector.js';
 import { TestClient } from './collector-client.fixture.js';
-import { collectorSchema } from './config/schema.js';
-import { createCa, issueDevice, issueServer } from './identity/pki.js';
 import { batchBody, item } from './ingest/ingest-fixture.js';
 import { SqliteStore } from './store/sqlite/sqlite-store.js';
+import { TestSite } from './test-site.fixture.js';
 
-const root = mkdtempSync(join(tmpdir(), 'tributary-open-'));
-let configText: string;
-let device: TlsFiles;
+let site: TestSite;
 
 beforeAll(async () => {
-  const pki = { dir: join(root, 'pki'), days: 30, nowMs: Date.now() };
-  const ca = await createCa({ ...pki, trustDomain: 'example.org' });
-  const server = await issueServer({ ...pki, hosts: ['127.0.0.1'] });
-  const { cert, key } = await issueDevice({ ...pki, device: 'pump' });
-  device = { ca: ca.cert, cert, key };
-  configText = `
-listen: 127.0.0.1:0
-tls: { ca: ${ca.cert}, cert: ${server.cert}, key: ${server.key} }
-trustDomain: example.org
-health: { listen: 127.0.0.1:0 }
-log: { level: silent }
-`;
+  site = await TestSite.make('open');
 });
 
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-
-const pathOf = (name: string) => join(root, `${name}.db`);
-
-function start(name: string, more = ''): Promise<Collector> {
-  const text = `${configText}store: { sqlite: { path: ${pathOf(name)} } }\n${more}`;
-  const config = parseConfig(text, join(root, 'collector.yaml'), collectorSchema);
-  return startCollector(config, { logger: createLogger('test', 'silent') });
-}
+afterAll(() => site.remove());
 
 function items(epoch: Buffer<ArrayBuffer>, first: number, last: number) {
   return Array.from({ length: last - first + 1 }, (_, at) => {
@@ -53,7 +24,7 @@ function items(epoch: Buffer<ArrayBuffer>, first: number, last: number) {
 }
 
 async function audit(name: string) {
-  const store = await SqliteStore.open({ path: pathOf(name) });
+  const store = await SqliteStore.open({ path: site.storePath(name) });
   const [found] = await store.audit(undefined);
   await store.close();
   return found;
@@ -61,9 +32,9 @@ async function audit(name: string) {
 
 describe('a collector with calls open', () => {
   it('answers uploads when it is told to stop, ends watches and handshakes, and has all that it acknowledged', async () => {
-    const collector = await start('stopping');
+    const collector = await site.start('stopping');
     const { port } = collector.address;
-    const client = new TestClient(port, device);
+    const client = new TestClient(port, site.device);
     const epoch = randomBytes(16);
     const { fencingToken } = await client.register(epoch);
     const header = { epoch, fencingToken };
@@ -105,8 +76,8 @@ describe('a collector with calls open', () => {
   });
 
   it('answers every stream while its connections are ended because of their age', async () => {
-    const collector = await start('ageing', 'limits: { connectionAge: 1s }\n');
-    const client = new TestClient(collector.address.port, device);
+    const collector = await site.start('ageing', 'limits: { connectionAge: 1s }\n');
+    const client = new TestClient(collector.address.port, site.device);
     const epoch = randomBytes(16);
     const { fencingToken } = await client.register(epoch);
     let sequence = 0;

@@ -1,20 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { queryObjects } from 'node:v8';
-import { parseConfig } from '@tributary/core/config/load-config';
-import type { TlsFiles } from '@tributary/core/identity/tls-files';
-import { createLogger } from '@tributary/core/log/logger';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { CallStream } from './alerts/call-stream.js';
-import { startCollector } from './collector.js';
 import { TestClient } from './collector-client.fixture.js';
-import { collectorSchema } from './config/schema.js';
-import { createCa, issueDevice, issueServer } from './identity/pki.js';
 import { batchBody, item } from './ingest/ingest-fixture.js';
 import { UploadStream } from './ingest/upload-stream.js';
+import { TestSite } from './test-site.fixture.js';
 
 /** Connections of one device, each left with an upload and a watch that never end; the collector breaks the oldest. */
 const CONNECTIONS = 100;
@@ -23,35 +15,19 @@ const AT_A_TIME = 5;
 /** The newest connections of a device may still be open, from both ends; what were kept of each would be a hundred more. */
 const SPARE = 20;
 
-const root = mkdtempSync(join(tmpdir(), 'tributary-reconnects-'));
-let configText: string;
-let device: TlsFiles;
+let site: TestSite;
 
 beforeAll(async () => {
-  const pki = { dir: join(root, 'pki'), days: 30, nowMs: Date.now() };
-  const ca = await createCa({ ...pki, trustDomain: 'example.org' });
-  const server = await issueServer({ ...pki, hosts: ['127.0.0.1'] });
-  const { cert, key } = await issueDevice({ ...pki, device: 'pump' });
-  device = { ca: ca.cert, cert, key };
-  configText = `
-listen: 127.0.0.1:0
-tls: { ca: ${ca.cert}, cert: ${server.cert}, key: ${server.key} }
-trustDomain: example.org
-health: { listen: 127.0.0.1:0 }
-log: { level: silent }
-limits: { handshakesPerSecond: 10000 }
-store: { sqlite: { path: ${join(root, 'collector.db')} } }
-`;
+  site = await TestSite.make('reconnects');
 });
 
-afterAll(() => rmSync(root, { recursive: true, force: true }));
+afterAll(() => site.remove());
 
 /** How many of each are on the heap once its garbage is collected. */
 const onHeap = () => new Map([Socket, UploadStream, CallStream].map((kind) => [kind, Number(queryObjects(kind))]));
 
 it('holds nothing of connections, uploads and watches that were broken', async () => {
-  const config = parseConfig(configText, join(root, 'collector.yaml'), collectorSchema);
-  const collector = await startCollector(config, { logger: createLogger('test', 'silent') });
+  const collector = await site.start('collector', 'limits: { handshakesPerSecond: 10000 }');
   const { host, port } = collector.healthAddress;
   const gauge = async (name: string) => {
     // Each scrape on a connection of its own, so that none is on the heap afterwards.
@@ -62,7 +38,7 @@ it('holds nothing of connections, uploads and watches that were broken', async (
   let sequence = 0;
 
   const connect = async () => {
-    const client = new TestClient(collector.address.port, device);
+    const client = new TestClient(collector.address.port, site.device);
     const { fencingToken } = await client.register(epoch);
     const upload = client.open({ epoch, fencingToken });
     sequence++;

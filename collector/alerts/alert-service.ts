@@ -1,5 +1,5 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
-import type { Scheduler } from '@tributary/core/clock/clock';
+import type { Clock, Scheduler } from '@tributary/core/clock/clock';
 import type { Identity } from '@tributary/core/identity/spiffe-id';
 import type {
   Alert,
@@ -20,6 +20,7 @@ export interface AlertServiceOptions {
   hub: AlertHub;
   /** Who calls, from the certificate; throws a `CallError` for nobody. */
   identityOf: (call: AuthenticatedCall) => Identity;
+  clock: Pick<Clock, 'wallUs'>;
   scheduler: Scheduler;
   logger: Logger;
   /** A device's cursor was above every number of the store. */
@@ -31,7 +32,7 @@ const CURSOR_MAX = 2 ** 52;
 
 /** Alerts of the device that calls, and of no other. */
 export function alertService(options: AlertServiceOptions): AlertServiceServer {
-  const { store, hub, scheduler, logger } = options;
+  const { store, hub, clock, scheduler, logger } = options;
 
   async function ownId(call: AuthenticatedCall): Promise<number> {
     const identity = options.identityOf(call);
@@ -64,7 +65,7 @@ export function alertService(options: AlertServiceOptions): AlertServiceServer {
       );
     },
     acknowledgeAlerts: unary('acknowledging alerts', logger, async (call) => {
-      await store.acknowledgeAlerts(await ownId(call), call.request.cursor);
+      await store.acknowledgeAlerts(await ownId(call), call.request.cursor, clock.wallUs());
       return {};
     }),
   };

@@ -8,7 +8,6 @@ import type {
   QueryRollupsRequest,
   QueryServiceServer,
   Series,
-  TimeRange,
 } from '@tributary/proto/gen/tributary/v1/query';
 import type { Logger } from 'pino';
 import { CallStream } from '../alerts/call-stream.js';
@@ -16,6 +15,7 @@ import { CallError, statusOf } from '../server/call-error.js';
 import type { AuthenticatedCall } from '../server/caller.js';
 import { unary } from '../server/unary.js';
 import type { Store, StoredSeries } from '../store/store.js';
+import { isAllTime, pageLimit, span, tokenNumbers } from './page.js';
 import { deviceReference, type NamedDevice, ReadScope } from './read-scope.js';
 import { queryReadings } from './readings.js';
 import { queryRollups } from './rollup-steps.js';
@@ -27,13 +27,6 @@ export interface QueryServiceOptions {
   scheduler: Scheduler;
   logger: Logger;
 }
-
-/** Devices or series with all the labels that they may have, 10 kB each, fit the 4 MiB that clients take by default. */
-const PAGE_MAX = 350;
-const PAGE_DEFAULT = 100;
-
-/** All of time that is exact. */
-const ALL_TIME = { fromUs: Number.MIN_SAFE_INTEGER, untilUs: Number.MAX_SAFE_INTEGER };
 
 /** Reading what is stored: operators read every device, a device itself. */
 export function queryService(options: QueryServiceOptions): QueryServiceServer {
@@ -97,7 +90,7 @@ export function queryService(options: QueryServiceOptions): QueryServiceServer {
       const filter = {
         firingOnly,
         ...(found === undefined ? {} : { deviceId: found.deviceId }),
-        ...(range === undefined || (range.fromUs === 0 && range.untilUs === 0) ? {} : { range: span(range) }),
+        ...(isAllTime(range) ? {} : { range: span(range) }),
       };
       const { alerts, next } = await store.listAlerts(filter, tokenNumbers(pageToken, 1)[0]!, pageLimit(pageSize));
       return { alerts, nextPageToken: next === 0 ? '' : String(next) };
@@ -157,24 +150,4 @@ async function idOf(scope: ReadScope, reference: string): Promise<number> {
 
 function withoutId({ deviceId: _, ...device }: Device & { deviceId: number }): Device {
   return device;
-}
-
-/** An end of 0 is open: nobody means the hours before 1970 by it. */
-function span(range: TimeRange | undefined): { fromUs: number; untilUs: number } {
-  if (range === undefined || (range.fromUs === 0 && range.untilUs === 0)) return ALL_TIME;
-  return { fromUs: range.fromUs, untilUs: range.untilUs === 0 ? ALL_TIME.untilUs : range.untilUs };
-}
-
-function pageLimit(asked: number): number {
-  return asked === 0 ? PAGE_DEFAULT : Math.min(asked, PAGE_MAX);
-}
-
-/** What a page token of ours holds; a token that is not ours is refused. */
-function tokenNumbers(token: string, count: number): number[] {
-  if (token === '') return new Array<number>(count).fill(0);
-  const numbers = token.split(':').map(Number);
-  if (numbers.length !== count || !numbers.every((one) => Number.isSafeInteger(one) && one >= 0)) {
-    throw new CallError('invalid', 'page_token: not one that this collector gave');
-  }
-  return numbers;
 }

@@ -1,4 +1,4 @@
-import type { Scheduler } from '@tributary/core/clock/clock';
+import type { Clock, Scheduler } from '@tributary/core/clock/clock';
 import type { AlertRecord, Store } from '../store/store.js';
 
 /** Alerts of one transaction: enough to be cheap, few enough not to hold up commits. */
@@ -8,6 +8,7 @@ const RETRY_MS = 1000;
 
 export interface AlertOutboxOptions {
   store: Pick<Store, 'appendAlerts'>;
+  clock: Pick<Clock, 'wallUs'>;
   scheduler: Scheduler;
   /** A device has new alerts. */
   wake: (deviceId: number) => void;
@@ -66,7 +67,7 @@ export class AlertOutbox {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.slice(0, APPEND_MAX);
       try {
-        const added = await this.#options.store.appendAlerts(batch);
+        const added = await this.#options.store.appendAlerts(batch, this.#options.clock.wallUs());
         this.#waiting.splice(0, batch.length);
         this.stored += added.length;
         this.#wake(batch);

@@ -94,6 +94,7 @@ export class DerivedPipeline implements Follower {
     this.#limits = { ...DEFAULT_DERIVED_LIMITS, ...options.limits };
     this.#outbox = new AlertOutbox({
       store: options.store,
+      clock: options.clock,
       scheduler: options.scheduler,
       wake: options.wake,
       failed: (error) => options.logger.warn({ err: error }, 'alerts could not be stored; trying again'),

@@ -2,7 +2,9 @@ import { fileURLToPath } from 'node:url';
 import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 
-const files = ['alert', 'device', 'query', 'series', 'telemetry'].map((name) => `tributary/v1/${name}.proto`);
+const files = ['alert', 'device', 'incident', 'query', 'series', 'telemetry'].map(
+  (name) => `tributary/v1/${name}.proto`,
+);
 
 /** The reflection service over the contract's .proto files, which the proto package carries beside its code. */
 export function reflectionService(): ReflectionService {

@@ -2,7 +2,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { describeCopies } from './conformance/copies.js';
 import { register, registration } from './conformance/data.js';
 import { describeDerived } from './conformance/derived.js';
+import { describeIncidents } from './conformance/incidents.js';
 import { describeIngest } from './conformance/ingest.js';
+import { describeNotifications } from './conformance/notifications.js';
 import { describeReads } from './conformance/reads.js';
 import { describeThinned } from './conformance/thinned.js';
 import type { Store } from './store.js';
@@ -28,6 +30,8 @@ export function describeStore(name: string, target: StoreUnderTest): void {
     const under = { store: () => store, reopen: () => target.reopen() };
     describeIngest(under);
     describeDerived(under);
+    describeIncidents(under);
+    describeNotifications(under);
     describeReads(under);
     describeThinned(under);
     describeCopies(under);

@@ -1,5 +1,6 @@
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type { EpochState } from '@tributary/proto/gen/tributary/v1/device';
+import type { IncidentEvent, Silence } from '@tributary/proto/gen/tributary/v1/incident';
 import type { Device, EpochAudit, TimeQuality } from '@tributary/proto/gen/tributary/v1/query';
 import type {
   ClockAnchor,
@@ -11,6 +12,17 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { Lane, LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
+import type {
+  ClaimedNotification,
+  IncidentFilter,
+  IncidentNote,
+  NoteOutcome,
+  NotificationKey,
+  ReceiverState,
+  ResolveOutcome,
+  Settlement,
+  StoredIncident,
+} from './incidents.js';
 
 /**
  * Segments of one epoch at the most: ten boots or suspends a day for four years. All of them are in memory while the device
@@ -172,9 +184,20 @@ export interface RuleStateRow {
  * restart takes up exactly there.
  */
 export interface Derived {
-  marks: readonly { deviceId: number; position: number }[];
+  marks: readonly NewMark[];
   rollups: RollupColumns;
   ruleStates: readonly RuleStateRow[];
+}
+
+/** To where a device's mark moves. */
+export interface NewMark {
+  deviceId: number;
+  position: number;
+  /**
+   * Where it stands, as far as whoever saves knows. If it stands elsewhere, another process has moved it, and nothing of
+   * this device is saved. Where it is absent the mark only never goes back.
+   */
+  from?: number;
 }
 
 /** Up to where what follows from a device's commits is saved. */
@@ -193,6 +216,11 @@ export interface AlertRecord {
   deviceId: number;
   seriesId: number;
   alert: Alert;
+  /**
+   * The device's commit that it follows from. A correction that is known already changes nothing, unless it follows from a
+   * later commit than it did before and the incident shows something else now: an end may move and move back.
+   */
+  position?: number;
 }
 
 /** Committed items of one device, in commit order. */
@@ -228,17 +256,20 @@ export interface Store {
   undigested(): Promise<DerivedMark[]>;
   /** Items after a position, whole commits, about `maxBytes` of them; empty at the end. */
   readAfter(deviceId: number, position: number, maxBytes: number): Promise<StoredItems[]>;
-  saveDerived(derived: Derived): Promise<void>;
+  /** Answers the devices of which nothing was saved, because their mark was not where it was said to be. */
+  saveDerived(derived: Derived): Promise<number[]>;
   loadRuleStates(): Promise<RuleStateRow[]>;
   /** For a rebuild: sets every mark to 0 and forgets the rollups of all time whose readings are still there. */
   clearRollups(): Promise<void>;
 
   /**
-   * Numbers and stores alerts that are not there yet, by incident, state and `late`; answers those, with their numbers.
-   * A late one and a notified one of the same incident and state both stand: the second tells the device what the first
-   * did not.
+   * Numbers and stores transitions that are not there yet; answers those, with their numbers. One that is not late is there
+   * once an incident and state; a late one once an incident, state, beginning, time and `retracted`, and only if the
+   * incident does not show it already. In the same
+   * transaction the incident follows: the earliest beginning counts, the newest word on the end, and a retraction ends it;
+   * and what is not late waits for each receiver. `nowUs` is the collector's clock, for the incident's history.
    */
-  appendAlerts(alerts: readonly AlertRecord[]): Promise<AlertRecord[]>;
+  appendAlerts(alerts: readonly AlertRecord[], nowUs: number): Promise<AlertRecord[]>;
   /** Alerts of a device with a number above the cursor, in order. */
   readAlerts(deviceId: number, cursor: number, limit: number): Promise<Alert[]>;
   /**
@@ -247,13 +278,66 @@ export interface Store {
    * that it misses none. Answers whether that was so.
    */
   resumeAlerts(deviceId: number, cursor: number): Promise<boolean>;
-  acknowledgeAlerts(deviceId: number, cursor: number): Promise<void>;
+  /** The device has all alerts up to there; each is noted as delivered in its incident's history. */
+  acknowledgeAlerts(deviceId: number, cursor: number, nowUs: number): Promise<void>;
   /** In the order in which they were stored; by transition time where a range is given. `next` is 0 at the end. */
   listAlerts(
     filter: { deviceId?: number; range?: { fromUs: number; untilUs: number }; firingOnly: boolean },
     after: number,
     limit: number,
   ): Promise<{ alerts: Alert[]; next: number }>;
+
+  /**
+   * Incidents, those that became known last first. `after` is '' at first and then the last page's `next`, which is '' at
+   * the end; a page may hold fewer than `limit`, even none, and not be the last.
+   */
+  readIncidents(
+    filter: IncidentFilter,
+    after: string,
+    limit: number,
+  ): Promise<{ incidents: StoredIncident[]; next: string }>;
+  findIncident(incidentId: Uint8Array): Promise<StoredIncident | undefined>;
+  /** The history of an incident, in order. */
+  incidentEvents(incidentId: Uint8Array): Promise<IncidentEvent[]>;
+  /** Acknowledges, comments, or notes what became of a notification. */
+  noteIncident(incidentId: Uint8Array, note: IncidentNote): Promise<NoteOutcome>;
+  /**
+   * Ends an incident that fires, whatever the readings say. Its device and the receivers are told if they were told of it;
+   * the rule's own end changes nothing any more.
+   */
+  resolveIncident(incidentId: Uint8Array, by: string, comment: string, nowUs: number): Promise<ResolveOutcome>;
+
+  /** Gives it an id; undefined when there are as many as there may be. */
+  createSilence(silence: Silence): Promise<Silence | undefined>;
+  /** The newest first; those that end after `endAfterUs`. `after` is 0 at first and then `next`, which is 0 at the end. */
+  listSilences(endAfterUs: number, after: number, limit: number): Promise<{ silences: Silence[]; next: number }>;
+  /** Ends a silence now, and releases what it held back. */
+  expireSilence(silenceId: string, nowUs: number): Promise<'expired' | 'over' | 'unknown'>;
+  /** Those that silence now. */
+  activeSilences(nowUs: number): Promise<Silence[]>;
+
+  /**
+   * Who is to be told of incidents. A receiver that is new begins with what is open now. One that nobody has named since
+   * `forgetBeforeUs` is forgotten with all that waits for it: collectors of two configurations may run side by side for as
+   * long as that.
+   */
+  keepReceivers(receivers: readonly string[], nowUs: number, forgetBeforeUs: number): Promise<void>;
+  /**
+   * Transitions that are due for a receiver, the longest due first, at most `limit`. Nobody else gets them until the lease
+   * ends. The end of an incident comes after its beginning is settled as told or skipped. `nextDueUs` is when the next one
+   * is due, undefined when nothing is to come by itself.
+   */
+  claimNotifications(
+    receiver: string,
+    nowUs: number,
+    leaseUs: number,
+    limit: number,
+  ): Promise<{ notifications: ClaimedNotification[]; nextDueUs: number | undefined }>;
+  /** False when the lease had ended and another process has claimed it since: that one settles it. */
+  settleNotification(key: NotificationKey, settlement: Settlement, nowUs: number): Promise<boolean>;
+  /** What is held back is due now: a silence or an inhibition is over. Answers how many. */
+  releaseNotifications(nowUs: number): Promise<number>;
+  receiverStates(): Promise<ReceiverState[]>;
 
   findDevice(name: DeviceName): Promise<number | undefined>;
   listDevices(afterDeviceId: number, limit: number): Promise<(Device & { deviceId: number })[]>;
@@ -282,8 +366,8 @@ export interface Store {
    */
   expire(beforeUs: number): Promise<number>;
   /**
-   * Removes rollups that begin before one time, and alerts whose transition was before another, but no alert that still
-   * fires; answers how many.
+   * Removes rollups that begin before one time, and incidents that ended before another, with their alerts and histories,
+   * but none that still fires; silences that ended before then go too. Answers how many rollups and alerts.
    */
   expireDerived(rollupsBeforeUs: number, alertsBeforeUs: number): Promise<{ rollups: number; alerts: number }>;
   /**

@@ -19,7 +19,7 @@ export function addBufferCommand(program: Command): void {
       .description(description)
       .option('--config <file>', 'configuration of the agent')
       .option('--path <file>', 'the database itself; also one that was moved aside (.damaged-1)');
-  add('status', 'what waits in it; also while the agent runs')
+  add('status', 'what waits in it; also while the agent runs. Exit status 1 when the file is damaged')
     .option('--json', 'one line of JSON')
     .action((options: BufferOptions) => runCommand(() => status(options)));
   add('verify', 'check every row; also while the agent runs. Exit status 1 when something is wrong')
@@ -50,6 +50,7 @@ async function status(options: BufferOptions): Promise<void> {
   const { statusOfBuffer, statusText } = await import('./buffer-status.js');
   const found = statusOfBuffer(bufferOf(options).path);
   process.stdout.write(options.json === true ? `${JSON.stringify(found)}\n` : statusText(found));
+  if (found.damage !== undefined) process.exitCode = 1;
 }
 
 async function verify(options: BufferOptions): Promise<void> {
@@ -85,10 +86,11 @@ async function exportReadings(options: BufferOptions & { format: 'csv' | 'jsonl'
     if (error instanceof ReaderGone) return;
     throw error;
   }
-  const { items, readings, skipped } = written;
+  const { items, readings, skipped, damage } = written;
   const left = skipped === 0 ? '' : `; ${skipped} items were left out: damaged, or of a later form`;
   process.stderr.write(`${readings} readings of ${items} items${left}\n`);
-  if (skipped > 0) process.exitCode = 1;
+  if (damage !== undefined) process.stderr.write(`FOUND: ${damage}\n`);
+  if (skipped > 0 || damage !== undefined) process.exitCode = 1;
 }
 
 async function repair(options: BufferOptions): Promise<void> {

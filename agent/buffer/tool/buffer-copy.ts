@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { ASIDE_SUFFIXES, type OpenedFile, openBufferFile } from '../buffer-file.js';
-import { markPath } from '../high-water-mark.js';
+import { markPath, readMark } from '../high-water-mark.js';
+import { isBuffer } from '../open-check.js';
 import { SqliteItemTable } from '../sqlite-item-table.js';
 
 /** An agent moves its log into the database each few minutes at the most; a copy takes a moment. */
@@ -20,7 +21,7 @@ export interface BufferCopy {
 /**
  * Runs `use` on a copy of a buffer's files, and removes it. The files themselves are only read, never through SQLite: the
  * agent that may be running has them for itself. A damaged file is salvaged, in the copy. Throws a `TributaryError` `usage`
- * when there is no such buffer, and `busy` when the agent kept writing while it was copied.
+ * when there is no such buffer or nothing says that the file is one, and `busy` when the agent kept writing while it was copied.
  */
 export function withCopy<T>(path: string, use: (copy: BufferCopy) => T): T {
   if (!existsSync(path)) {
@@ -35,6 +36,12 @@ export function withCopy<T>(path: string, use: (copy: BufferCopy) => T): T {
     copyBuffer(path, copy);
     const file = openBufferFile(copy, QUOTA_BYTES);
     try {
+      if (file.salvaged?.items === 0 && !isBuffer(path, readMark(liveName(path)))) {
+        throw new TributaryError(
+          'usage',
+          `${path}: nothing says that this is a buffer (${file.check.damage ?? 'it is damaged'}); name the file of an agent`,
+        );
+      }
       return use({ file, table: new SqliteItemTable(file.db) });
     } finally {
       file.db.close();
@@ -47,6 +54,12 @@ export function withCopy<T>(path: string, use: (copy: BufferCopy) => T): T {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Why a file had to be salvaged in its copy, with what came of it; undefined where it is sound. */
+export function damageOf({ check, salvaged }: OpenedFile): string | undefined {
+  if (salvaged === undefined) return undefined;
+  return `${check.damage ?? 'the database is damaged'}; ${salvaged.items} items can be carried over`;
 }
 
 /** The name under which the agent knows the buffer, of which this may be a damaged file that was moved aside. */

@@ -1,4 +1,4 @@
-import { withCopy } from './buffer-copy.js';
+import { damageOf, withCopy } from './buffer-copy.js';
 
 export interface BufferFileStatus {
   path: string;
@@ -17,12 +17,15 @@ export interface BufferFileStatus {
   alertCursor: number;
   series: number;
   isSuspect: boolean;
+  /** What is wrong with the file itself; the counters above are of what can be carried over. */
+  damage?: string;
 }
 
 /** What a buffer's own counters say, at the last commit that is on the disk. */
 export function statusOfBuffer(path: string): BufferFileStatus {
   return withCopy(path, ({ file, table }) => {
     const state = table.state();
+    const damage = damageOf(file);
     return {
       path,
       opened: file.opened,
@@ -38,6 +41,7 @@ export function statusOfBuffer(path: string): BufferFileStatus {
       alertCursor: state?.alertCursor ?? 0,
       series: table.series().length,
       isSuspect: state?.isSuspect ?? false,
+      ...(damage === undefined ? {} : { damage }),
     };
   });
 }

@@ -4,7 +4,7 @@ import { decodeBatch } from '@tributary/proto/batch/decode';
 import type { ClockAnchor, SegmentDeclaration, SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
 import { decodeThinnedBatch, THINNED_BATCH } from '../thinned-batch.js';
-import { type BufferCopy, withCopy } from './buffer-copy.js';
+import { type BufferCopy, damageOf, withCopy } from './buffer-copy.js';
 
 const BATCH = 1;
 const ROWS = 64;
@@ -19,6 +19,8 @@ export interface ExportCounts {
   readings: number;
   /** Items whose checksum fails, or whose form this version does not know. */
   skipped: number;
+  /** What is wrong with the file itself: what it lost is not among those counted. */
+  damage: string | undefined;
 }
 
 /**
@@ -36,11 +38,12 @@ class Export {
   readonly #series: ReadonlyMap<number, SeriesDeclaration>;
   readonly #clocks: SegmentClocks;
   readonly #arena = new DecodeArena();
-  readonly #counts: ExportCounts = { items: 0, readings: 0, skipped: 0 };
+  readonly #counts: ExportCounts;
   #text = '';
 
   constructor(copy: BufferCopy, format: ExportFormat, write: (text: string) => void) {
     this.#copy = copy;
+    this.#counts = { items: 0, readings: 0, skipped: 0, damage: damageOf(copy.file) };
     this.#format = format;
     this.#write = write;
     this.#series = new Map(copy.table.series().map((series) => [series.id, series]));

@@ -146,6 +146,14 @@ describe('the tools of the buffer', () => {
       code: 1,
       out: expect.stringContaining('it is no database'),
     });
+    expect(await run('status', '--path', path)).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('it is no database; 30 items can be carried over'),
+    });
+    expect(await run('export', '--path', path)).toMatchObject({
+      code: 1,
+      error: expect.stringContaining('FOUND: it is no database; 30 items can be carried over'),
+    });
     const repaired = JSON.parse((await run('repair', '--path', path, '--json')).out) as object;
     expect(repaired).toMatchObject({ opened: 'recovered', salvaged: { items: 30, readings: 90, gaps: 0 } });
     expect(readFileSync(`${path}.damaged-1`)).toEqual(bytes);
@@ -193,6 +201,10 @@ describe('the tools of the buffer', () => {
       const bytes = readFileSync(path);
       const refused = await run('repair', '--path', path);
       expect(refused).toMatchObject({ code: 2, error: expect.stringContaining('nothing says that this is a buffer') });
+      for (const command of ['status', 'verify', 'export']) {
+        const looked = await run(command, '--path', path);
+        expect(looked).toMatchObject({ code: 2, error: expect.stringContaining('nothing says that this is a buffer') });
+      }
       expect(readFileSync(path)).toEqual(bytes);
     }
     const refused = await run('repair', '--path', directory);

@@ -3,7 +3,7 @@ import { itemChecksum } from '@tributary/proto/items/item';
 import { ASIDE_SUFFIXES } from '../buffer-file.js';
 import type { BufferState, ItemTable } from '../item-table.js';
 import { isSameEpoch } from '../raw-state.js';
-import { type BufferCopy, liveName, withCopy } from './buffer-copy.js';
+import { type BufferCopy, damageOf, liveName, withCopy } from './buffer-copy.js';
 
 /** Findings that are told in full; the rest is counted. */
 const FINDINGS_MAX = 20;
@@ -36,8 +36,9 @@ function reportOf(path: string, { file, table }: BufferCopy): BufferReport {
   const { check, salvaged } = file;
   const findings = new Findings();
   const notes: string[] = [];
+  const damage = damageOf(file);
+  if (damage !== undefined) findings.add(damage);
   if (salvaged !== undefined) {
-    findings.add(`${check.damage ?? 'the database is damaged'}; ${salvaged.items} items can be carried over`);
     for (const { first, last, readings, bound } of salvaged.declared) {
       findings.add(
         `${first} to ${last} are not there: ${bound ? 'at most ' : ''}${readings} readings, some of which may have gone up`,

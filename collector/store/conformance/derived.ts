@@ -69,6 +69,32 @@ export function describeDerived(under: UnderTest): void {
       expect(await store.undigested()).toMatchObject([{ deviceId, position: 0 }]);
     });
 
+    it('saves nothing of a device whose mark another process has moved, and says so', async () => {
+      const one = await register(store, 'one');
+      const two = await register(store, 'two');
+      for (const device of [one, two]) for (const first of [1, 2, 3]) await commit(store, device, [batch(first)]);
+      const ids = [one.deviceId, two.deviceId] as const;
+      const save = (from: readonly [number, number], position: number) =>
+        store.saveDerived({
+          marks: ids.map((deviceId, at) => ({ deviceId, position, from: from[at] })),
+          rollups: rollups(ids.map((deviceId) => rollupOf(deviceId, 60, [[6e7, 1]]))),
+          ruleStates: ids.map((deviceId) => ({ deviceId, seriesId: 1, rule: 'r', state: String(position) })),
+        });
+      expect(await save([0, 0], 1)).toEqual([]);
+      expect(await save([1, 0], 2)).toEqual([ids[1]]);
+      const marks = (await store.undigested()).map(({ deviceId, position }) => [deviceId, position]);
+      expect(marks).toEqual([
+        [ids[0], 2],
+        [ids[1], 1],
+      ]);
+      expect((await store.loadRuleStates()).map(({ state }) => state)).toEqual(['2', '1']);
+      const counts = await Promise.all(ids.map((deviceId) => store.readRollups(deviceId, 1, 60, 0, 1e15)));
+      expect(counts.map(({ count }) => [...count])).toEqual([[2], [1]]);
+      // Backwards, where whoever begins anew says so.
+      expect(await save([2, 1], 0)).toEqual([]);
+      expect((await store.undigested()).map(({ position }) => position)).toEqual([0, 0]);
+    });
+
     it('removes rollups that are old, however many there are', async () => {
       const { deviceId, epochs } = await register(store, 'd');
       const seriesId = epochs[0].series[1]?.seriesId as number;
@@ -99,13 +125,13 @@ export function describeDerived(under: UnderTest): void {
       const one = (await register(store, 'one')).deviceId;
       const two = (await register(store, 'two')).deviceId;
       const firing = alert(one, 1, AlertState.FIRING);
-      const added = await store.appendAlerts([firing, alert(two, 1, AlertState.FIRING), firing]);
+      const added = await store.appendAlerts([firing, alert(two, 1, AlertState.FIRING), firing], NOW_US);
       expect(added.map(({ deviceId, alert: { number } }) => [deviceId, number])).toEqual([
         [one, 1],
         [two, 1],
       ]);
       const resolved = alert(one, 1, AlertState.RESOLVED);
-      expect(await store.appendAlerts([firing, resolved])).toEqual([
+      expect(await store.appendAlerts([firing, resolved], NOW_US)).toEqual([
         { ...resolved, alert: { ...resolved.alert, number: 2 } },
       ]);
       store = await under.reopen();
@@ -117,32 +143,32 @@ export function describeDerived(under: UnderTest): void {
     it('keeps late ones without a number, beside the one that notifies', async () => {
       const { deviceId } = await register(store, 'd');
       const late = alert(deviceId, 1, AlertState.FIRING, true);
-      expect((await store.appendAlerts([late, late]))[0].alert.number).toBe(0);
-      expect(await store.appendAlerts([late])).toEqual([]);
-      expect((await store.appendAlerts([alert(deviceId, 1, AlertState.FIRING)]))[0].alert.number).toBe(1);
+      expect((await store.appendAlerts([late, late], NOW_US))[0].alert.number).toBe(0);
+      expect(await store.appendAlerts([late], NOW_US)).toEqual([]);
+      expect((await store.appendAlerts([alert(deviceId, 1, AlertState.FIRING)], NOW_US))[0].alert.number).toBe(1);
       expect(await store.readAlerts(deviceId, 0, 10)).toHaveLength(1);
       expect((await store.listAlerts({ firingOnly: false }, 0, 10)).alerts).toHaveLength(2);
     });
 
     it('remembers what a device has acknowledged, and never goes back', async () => {
       const { deviceId } = await register(store, 'd');
-      await store.appendAlerts([alert(deviceId, 1, AlertState.FIRING), alert(deviceId, 2, AlertState.FIRING)]);
-      await store.acknowledgeAlerts(deviceId, 2);
-      await store.acknowledgeAlerts(deviceId, 1);
+      await store.appendAlerts([alert(deviceId, 1, AlertState.FIRING), alert(deviceId, 2, AlertState.FIRING)], NOW_US);
+      await store.acknowledgeAlerts(deviceId, 2, NOW_US);
+      await store.acknowledgeAlerts(deviceId, 1, NOW_US);
       expect((await register(store, 'd')).alertCursor).toBe(2);
-      await store.acknowledgeAlerts(deviceId, 1000);
+      await store.acknowledgeAlerts(deviceId, 1000, NOW_US);
       expect((await register(store, 'd')).alertCursor).toBe(2);
     });
 
     it('goes on above the cursor of a device that has seen more than it has, and loses none', async () => {
       const { deviceId } = await register(store, 'd');
       const records = [1, 2, 3].map((incident) => alert(deviceId, incident, AlertState.FIRING));
-      await store.appendAlerts(records);
-      await store.acknowledgeAlerts(deviceId, 1);
+      await store.appendAlerts(records, NOW_US);
+      await store.acknowledgeAlerts(deviceId, 1, NOW_US);
       expect(await store.resumeAlerts(deviceId, 3)).toBe(false);
       expect(await store.resumeAlerts(deviceId, 70)).toBe(true);
       expect(await store.resumeAlerts(deviceId, 70)).toBe(false);
-      await store.appendAlerts([alert(deviceId, 4, AlertState.FIRING)]);
+      await store.appendAlerts([alert(deviceId, 4, AlertState.FIRING)], NOW_US);
       store = await under.reopen();
       const resumed = await store.readAlerts(deviceId, 70, 10);
       expect(resumed.map(({ number }) => number)).toEqual([71, 72, 73]);
@@ -155,21 +181,21 @@ export function describeDerived(under: UnderTest): void {
     it('removes those that are old, and none that still fires', async () => {
       const { deviceId } = await register(store, 'd');
       const records = [1, 2, 3].map((incident) => alert(deviceId, incident, AlertState.FIRING));
-      await store.appendAlerts([...records, alert(deviceId, 1, AlertState.RESOLVED)]);
+      await store.appendAlerts([...records, alert(deviceId, 1, AlertState.RESOLVED)], NOW_US);
       const beforeUs = NOW_US + 3 * SECOND_US;
       const never = Number.NEGATIVE_INFINITY;
       expect(await store.expireDerived(never, beforeUs)).toEqual({ rollups: 0, alerts: 2 });
       expect((await store.readAlerts(deviceId, 0, 10)).map(({ number }) => number)).toEqual([2, 3]);
       expect(await store.expireDerived(never, beforeUs)).toEqual({ rollups: 0, alerts: 0 });
       // Numbers are not given again.
-      expect((await store.appendAlerts([alert(deviceId, 9, AlertState.FIRING)]))[0].alert.number).toBe(5);
+      expect((await store.appendAlerts([alert(deviceId, 9, AlertState.FIRING)], NOW_US))[0].alert.number).toBe(5);
     });
 
     it('lists by device, time and whether it still fires, in pages', async () => {
       const one = (await register(store, 'one')).deviceId;
       const two = (await register(store, 'two')).deviceId;
       const records = [1, 2, 3].flatMap((at) => [alert(one, at, AlertState.FIRING), alert(two, at, AlertState.FIRING)]);
-      await store.appendAlerts([...records, alert(one, 2, AlertState.RESOLVED)]);
+      await store.appendAlerts([...records, alert(one, 2, AlertState.RESOLVED)], NOW_US);
       const range = { fromUs: NOW_US + 2 * SECOND_US, untilUs: NOW_US + 3 * SECOND_US };
       expect((await store.listAlerts({ range, firingOnly: false }, 0, 10)).alerts).toHaveLength(3);
       expect((await store.listAlerts({ deviceId: one, firingOnly: true }, 0, 10)).alerts).toHaveLength(2);

@@ -1,11 +1,21 @@
 import { Alert, AlertState } from '@tributary/proto/gen/tributary/v1/alert';
+import { IncidentEventKind } from '@tributary/proto/gen/tributary/v1/incident';
 import type Database from 'better-sqlite3';
-import type { AlertRecord } from '../store.js';
+import type { IncidentEvents } from './incident-events.js';
 
 export interface AlertFilter {
   deviceId?: number;
   range?: { fromUs: number; untilUs: number };
   firingOnly: boolean;
+}
+
+/** Alerts whose delivery one transaction notes: some 20 ms during which commits wait. */
+const ACKNOWLEDGE_MAX = 1000;
+
+interface DeliveredRow {
+  number: number;
+  incidentId: Buffer;
+  state: AlertState;
 }
 
 interface AlertRow {
@@ -16,44 +26,23 @@ interface AlertRow {
 
 /** Incident transitions, numbered by their device's own counter. */
 export class AlertTable {
-  readonly #isKnown;
-  readonly #takeNumber;
-  readonly #insert;
   readonly #readAfter;
-  readonly #acknowledge;
   readonly #list;
-  readonly #append;
+  readonly #acknowledge;
   readonly #resume;
 
-  constructor(db: Database.Database) {
-    this.#isKnown = db
-      .prepare<[number, Uint8Array, AlertState, number], number>(
-        'SELECT 1 FROM alerts WHERE device_id = ? AND incident_id = ? AND state = ? AND late = ?',
-      )
-      .pluck();
-    this.#takeNumber = db
-      .prepare<[number], number>(
-        'UPDATE devices SET alert_number = alert_number + 1 WHERE device_id = ? RETURNING alert_number',
-      )
-      .pluck();
-    this.#insert = db.prepare(
-      `INSERT INTO alerts (device_id, number, series_id, incident_id, state, rule, severity, started_at_us,
-         transition_at_us, late, message) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    );
+  constructor(db: Database.Database, events: IncidentEvents) {
     this.#readAfter = db.prepare<[number, number, number], AlertRow>(
       `SELECT alert_id, number, message FROM alerts WHERE device_id = ? AND number > ? AND number > 0
        ORDER BY number LIMIT ?`,
-    );
-    this.#acknowledge = db.prepare(
-      'UPDATE devices SET alert_cursor = max(alert_cursor, min(?, alert_number)) WHERE device_id = ?',
     );
     this.#list = db.prepare<unknown[], AlertRow>(
       `SELECT alert_id, number, message FROM alerts AS a
        WHERE alert_id > :after AND (:deviceId IS NULL OR device_id = :deviceId)
          AND (:fromUs IS NULL OR (transition_at_us >= :fromUs AND transition_at_us < :untilUs))
-         AND (:firingOnly = 0 OR (state = ${AlertState.FIRING} AND late = 0 AND NOT EXISTS (
-           SELECT 1 FROM alerts AS r
-           WHERE r.device_id = a.device_id AND r.incident_id = a.incident_id AND r.state = ${AlertState.RESOLVED})))
+         AND (:firingOnly = 0 OR (state = ${AlertState.FIRING} AND late = 0 AND EXISTS (
+           SELECT 1 FROM incidents AS i
+           WHERE i.device_id = a.device_id AND i.incident_id = a.incident_id AND i.resolved_at_us IS NULL)))
        ORDER BY alert_id LIMIT :limit`,
     );
     const numbers = db.prepare<[number], { alert_number: number; alert_cursor: number }>(
@@ -77,41 +66,25 @@ export class AlertTable {
       raise.run(device.alert_number + shift, cursor, deviceId);
       return true;
     }).immediate;
-    this.#append = db.transaction((records: readonly AlertRecord[]) => this.#appendAll(records)).immediate;
-  }
-
-  /** Stores what is not there yet, by device, incident, state and `late`; answers that, with its numbers. */
-  append(records: readonly AlertRecord[]): AlertRecord[] {
-    return this.#append(records);
-  }
-
-  #appendAll(records: readonly AlertRecord[]): AlertRecord[] {
-    const added: AlertRecord[] = [];
-    for (const record of records) {
-      const { deviceId, seriesId } = record;
-      const { incidentId, state, rule, severity, startedAtUs, transitionAtUs, late } = record.alert;
-      const lateFlag = late ? 1 : 0;
-      if (this.#isKnown.get(deviceId, incidentId, state, lateFlag) !== undefined) continue;
-      const number = late ? 0 : this.#takeNumber.get(deviceId);
-      if (number === undefined) throw new Error(`an alert is about device ${deviceId}, which is not there`);
-      const alert = { ...record.alert, number };
-      const message = Alert.encode(alert).finish();
-      this.#insert.run(
-        deviceId,
-        number,
-        seriesId,
-        incidentId,
-        state,
-        rule,
-        severity,
-        startedAtUs,
-        transitionAtUs,
-        lateFlag,
-        message,
-      );
-      added.push({ deviceId, seriesId, alert });
-    }
-    return added;
+    const delivered = db.prepare<[number, number, number, number], DeliveredRow>(
+      `SELECT number, incident_id AS incidentId, state FROM alerts WHERE device_id = ? AND number > ? AND number <= ?
+       ORDER BY number LIMIT ?`,
+    );
+    const moveCursor = db.prepare(
+      'UPDATE devices SET alert_cursor = max(alert_cursor, min(?, alert_number)) WHERE device_id = ?',
+    );
+    this.#acknowledge = db.transaction((deviceId: number, cursor: number, nowUs: number): boolean => {
+      const device = numbers.get(deviceId);
+      if (device === undefined || cursor <= device.alert_cursor) return true;
+      const rows = delivered.all(deviceId, device.alert_cursor, cursor, ACKNOWLEDGE_MAX);
+      for (const { incidentId, state } of rows) {
+        const text = state === AlertState.FIRING ? 'firing' : 'resolved';
+        events.addOnce(deviceId, incidentId, { kind: IncidentEventKind.DELIVERED, atUs: nowUs, by: '', text });
+      }
+      const isDone = rows.length < ACKNOWLEDGE_MAX;
+      moveCursor.run(isDone ? cursor : rows[rows.length - 1].number, deviceId);
+      return isDone;
+    }).immediate;
   }
 
   /** Alerts of a device with a number above the cursor, in order. */
@@ -127,8 +100,9 @@ export class AlertTable {
     return this.#resume(deviceId, cursor);
   }
 
-  acknowledge(deviceId: number, cursor: number): void {
-    this.#acknowledge.run(cursor, deviceId);
+  /** Notes a bounded number of alerts as delivered; answers whether the cursor has come to where it was to go. */
+  acknowledgeStep(deviceId: number, cursor: number, nowUs: number): boolean {
+    return this.#acknowledge(deviceId, cursor, nowUs);
   }
 
   /** In the order in which they were stored; `next` is 0 at the end. */

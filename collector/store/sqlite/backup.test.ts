@@ -6,10 +6,12 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -73,11 +75,14 @@ describe('a backup', () => {
     const device = await register(store, 'd');
     const { deviceId } = device;
     await commit(store, device, batches(1, 5));
-    await store.appendAlerts([alert(deviceId, 1, AlertState.FIRING)]);
+    await store.appendAlerts([alert(deviceId, 1, AlertState.FIRING)], NOW_US);
     backUp(path, copy);
     // The device is told that 6 to 8 are durable, and deletes them.
     await commit(store, device, batches(6, 8));
-    await store.appendAlerts([2, 3].map((incident) => alert(deviceId, incident, AlertState.FIRING)));
+    await store.appendAlerts(
+      [2, 3].map((incident) => alert(deviceId, incident, AlertState.FIRING)),
+      NOW_US,
+    );
     const later = await register(store, 'd', { startId: bytes16(2) });
     await store.close();
     removeStore();
@@ -94,7 +99,7 @@ describe('a backup', () => {
       { produced: 9 * READINGS, stored: 6 * READINGS, missing: 3 * READINGS, doubled: 0 },
     ]);
     // No number that the device has seen is given to another alert.
-    const [added] = await store.appendAlerts([alert(deviceId, 4, AlertState.FIRING)]);
+    const [added] = await store.appendAlerts([alert(deviceId, 4, AlertState.FIRING)], NOW_US);
     expect(added.alert.number).toBeGreaterThan(3);
     expect(await store.readAlerts(deviceId, 3, 10)).toHaveLength(1);
     await store.close();
@@ -125,6 +130,17 @@ describe('a backup', () => {
     const again = await SqliteStore.open({ path });
     expect((await register(again, 'd')).epochs[0].ranges).toEqual([{ first: 1, last: 1 }]);
     await again.close();
+  });
+
+  it('takes the place of nothing but a file', async () => {
+    const store = await SqliteStore.open({ path });
+    const socket = join(folder, 'socket');
+    const server = createServer().listen(socket);
+    await once(server, 'listening');
+    for (const name of [socket, folder]) expect(() => backUp(path, name)).toThrow('is not a file');
+    expect(statSync(socket).isSocket()).toBe(true);
+    server.close();
+    await store.close();
   });
 
   it('that is damaged is not put back, and one that cannot be made leaves the last one', async () => {

@@ -26,6 +26,9 @@ export interface Copied {
  */
 export function backUp(from: string, to: string): Copied {
   if (isSameFile(from, to)) throw new StoreError('busy', `${to} is the store itself; name another file for the copy`);
+  // Renaming would put a file in the place of a device or a folder.
+  if (statSync(to, { throwIfNoEntry: false })?.isFile() === false)
+    throw new StoreError('busy', `${to} is not a file; name a new file, or an earlier copy to replace`);
   const part = `${to}.part`;
   return attempt(part, () => {
     mkdirSync(dirname(to), { recursive: true });

@@ -3,9 +3,10 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { IncidentEventKind } from '@tributary/proto/gen/tributary/v1/incident';
 import { LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { afterAll, describe, expect, it } from 'vitest';
-import { READINGS, register } from '../conformance/data.js';
+import { bytes16, NOW_US, READINGS, register } from '../conformance/data.js';
 import { SqliteStore } from './sqlite-store.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tributary-points-'));
@@ -28,13 +29,54 @@ const points = [
   ['INSERT', 'ledger', [1, 4]],
   ['INSERT', 'thinned', [1]],
   ['DELETE', 'thinned', [1]],
-  ['INSERT', 'alerts', [2]],
+  ['INSERT', 'receivers', [1]],
+  ['INSERT', 'alerts', [2, 6]],
+  ['INSERT', 'incidents', [2]],
+  ['UPDATE', 'incidents', [1, 8]],
+  ['INSERT', 'incident_events', [1, 4, 7, 11]],
+  ['INSERT', 'notifications', [2, 3]],
+  ['UPDATE', 'notifications', [1, 4]],
+  ['DELETE', 'notifications', [1]],
+  ['DELETE', 'incidents', [1]],
   ['INSERT', 'rollups', [1]],
   ['DELETE', 'chunks', [1, 14]],
   ['answer', 'any', [13, 15]],
 ] as const;
 
 const cases = points.flatMap(([change, table, times]) => times.map((nth) => [change, table, nth] as const));
+
+const TOLD = ['told 1 mail: firing', 'told 1 mail: resolved', 'told 2 mail: firing', 'told 2 mail: resolved'];
+
+/** Whatever happened on the way: each event of an incident stands in its history once, and the ancient one has expired. */
+async function expectIncidents(store: SqliteStore): Promise<void> {
+  const { incidents } = await store.readIncidents({ openOnly: false, withRetracted: true }, '', 10);
+  const kinds = await Promise.all(
+    incidents.map(async ({ incidentId, events }) => {
+      const history = await store.incidentEvents(incidentId);
+      expect(events).toBe(history.length);
+      return history.map(({ kind, text }) => `${IncidentEventKind[kind]} ${text}`.trim()).sort();
+    }),
+  );
+  expect(incidents).toMatchObject([
+    { incidentId: bytes16(2), resolvedBy: 'ada', acknowledgedBy: 'ada' },
+    { incidentId: bytes16(1), resolvedBy: '' },
+  ]);
+  const common = [
+    'DELIVERED firing',
+    'DELIVERED resolved',
+    'FIRED',
+    'NOTIFIED mail: firing',
+    'NOTIFIED mail: resolved',
+  ];
+  expect(kinds).toEqual([
+    ['ACKNOWLEDGED', ...common, 'RESOLVED_BY_HAND'],
+    [`CORRECTED it ended at ${iso(5)}, not at ${iso(1)}`, ...common, 'RESOLVED'],
+  ]);
+}
+
+function iso(seconds: number): string {
+  return new Date(NOW_US / 1000 + seconds * 1000).toISOString();
+}
 
 describe('a store whose process is killed', () => {
   it.each(cases)(
@@ -70,7 +112,12 @@ describe('a store whose process is killed', () => {
       expect(loss(LossReason.EXPIRED)).toBeGreaterThan(0);
       const [device] = await after.listDevices(0, 1);
       expect(device.readingsStored).toBe(audit.stored);
-      expect((await after.readAlerts(device.deviceId, 0, 10)).map(({ number }) => number)).toEqual([1, 2]);
+      expect((await after.readAlerts(device.deviceId, 0, 10)).map(({ number }) => number)).toEqual([1, 2, 3, 4]);
+      await expectIncidents(after);
+      // The receiver was told of each transition, by this process or by the one before, and each was told at all.
+      const told = [...killed.lines, ...again.lines].filter((line) => line.startsWith('told '));
+      expect([...new Set(told)].sort()).toEqual(TOLD);
+      expect(await after.receiverStates()).toEqual([{ receiver: 'mail', length: 0, oldestUs: undefined, dropped: 0 }]);
       expect([...(await after.readRollups(device.deviceId, 1, 60, 0, 1)).count]).toEqual([1]);
       await after.close();
     },

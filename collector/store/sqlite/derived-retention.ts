@@ -1,22 +1,31 @@
-import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
 import type Database from 'better-sqlite3';
+import type { IncidentEvents } from './incident-events.js';
+import type { NotificationQueue } from './notification-queue.js';
 
-/** Rows that one step removes, and series that it looks at: some 20 ms during which commits wait. */
+/** Rows that one step removes, series and incidents that it looks at: some 20 ms during which commits wait. */
 const ROWS_PER_STEP = 5000;
 const SERIES_PER_STEP = 500;
+const INCIDENTS_PER_STEP = 500;
 
-/** Where the next step goes on: the last series, or the last alert, that is dealt with. */
+interface OldIncident {
+  incidentRow: number;
+  deviceId: number;
+  incidentId: Buffer;
+  isOld: number;
+}
+
+/** Where the next step goes on: the last series, or the last incident, that is dealt with. */
 export interface DerivedRetentionStep {
   removed: number;
   next: number | undefined;
 }
 
-/** Removes old rollups and alerts, a bounded number in each transaction. */
+/** Removes old rollups, incidents and silences, a bounded number in each transaction. */
 export class DerivedRetention {
   readonly #rollups;
-  readonly #alerts;
+  readonly #incidents;
 
-  constructor(db: Database.Database) {
+  constructor(db: Database.Database, events: IncidentEvents, queue: NotificationQueue) {
     const series = db.prepare<[number, number], { series_id: number; device_id: number }>(
       'SELECT series_id, device_id FROM series WHERE series_id > ? ORDER BY series_id LIMIT ?',
     );
@@ -38,22 +47,26 @@ export class DerivedRetention {
       }
       return { removed, next: rows.length < SERIES_PER_STEP ? undefined : last };
     }).immediate;
-    const alerts = db
-      .prepare<[number, number], number>(
-        'SELECT alert_id FROM alerts WHERE alert_id > ? ORDER BY alert_id LIMIT 1 OFFSET ?',
-      )
-      .pluck();
-    // What still fires stays, however long it has been firing.
-    const removeAlerts = db.prepare(
-      `DELETE FROM alerts WHERE alert_id > :after AND alert_id <= :until AND transition_at_us < :beforeUs
-         AND NOT (state = ${AlertState.FIRING} AND late = 0 AND NOT EXISTS (
-           SELECT 1 FROM alerts AS r WHERE r.device_id = alerts.device_id AND r.incident_id = alerts.incident_id
-             AND r.state = ${AlertState.RESOLVED}))`,
+    const old = db.prepare<[number, number, number], OldIncident>(
+      `SELECT incident_row AS incidentRow, device_id AS deviceId, incident_id AS incidentId,
+         coalesce(resolved_at_us < ?, 0) AS isOld
+       FROM incidents WHERE incident_row > ? ORDER BY incident_row LIMIT ?`,
     );
-    this.#alerts = db.transaction((beforeUs: number, after: number): DerivedRetentionStep => {
-      const next = alerts.get(after, ROWS_PER_STEP - 1);
-      const until = next ?? Number.MAX_SAFE_INTEGER;
-      return { removed: removeAlerts.run({ after, until, beforeUs }).changes, next };
+    const removeAlerts = db.prepare('DELETE FROM alerts WHERE device_id = ? AND incident_id = ?');
+    const removeIncident = db.prepare('DELETE FROM incidents WHERE incident_row = ?');
+    const removeSilences = db.prepare('DELETE FROM silences WHERE until_us < ?');
+    this.#incidents = db.transaction((beforeUs: number, after: number): DerivedRetentionStep => {
+      if (after === 0) removeSilences.run(beforeUs);
+      const rows = old.all(beforeUs, after, INCIDENTS_PER_STEP);
+      let removed = 0;
+      for (const { incidentRow, deviceId, incidentId, isOld } of rows) {
+        if (isOld === 0) continue;
+        events.remove(deviceId, incidentId);
+        queue.removeIncident(deviceId, incidentId);
+        removed += removeAlerts.run(deviceId, incidentId).changes;
+        removeIncident.run(incidentRow);
+      }
+      return { removed, next: rows.length < INCIDENTS_PER_STEP ? undefined : rows.at(-1)?.incidentRow };
     }).immediate;
   }
 
@@ -62,8 +75,8 @@ export class DerivedRetention {
     return this.#rollups(beforeUs, after);
   }
 
-  /** Alerts whose transition was before this, but not those that still fire. */
-  expireAlertsStep(beforeUs: number, after: number): DerivedRetentionStep {
-    return this.#alerts(beforeUs, after);
+  /** Incidents that ended before this, with their alerts, and silences; answers how many alerts. */
+  expireIncidentsStep(beforeUs: number, after: number): DerivedRetentionStep {
+    return this.#incidents(beforeUs, after);
   }
 }

@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3';
+import { AlertAppend } from './alert-append.js';
 import { AlertTable } from './alerts.js';
 import { Auditor } from './audit.js';
 import { CatalogueTable } from './catalogue.js';
@@ -7,10 +8,17 @@ import { Committer } from './commit.js';
 import { Compaction } from './compaction.js';
 import { DerivedRetention } from './derived-retention.js';
 import { DeviceCache } from './device-cache.js';
+import { IncidentEvents } from './incident-events.js';
+import { IncidentNotes } from './incident-notes.js';
+import { IncidentReads } from './incident-reads.js';
+import { IncidentTable } from './incident-table.js';
+import { NotificationClaims } from './notification-claims.js';
+import { NotificationQueue } from './notification-queue.js';
 import { Quota } from './quota.js';
 import { Registrar } from './registration.js';
 import { Retention } from './retention.js';
 import { DerivedTables } from './rollups.js';
+import { SilenceTable } from './silence-table.js';
 
 /** Whatever changes the store: one transaction a call, in one thread. */
 export function writerOperations(db: Database.Database, bytesMax = Number.POSITIVE_INFINITY) {
@@ -19,22 +27,36 @@ export function writerOperations(db: Database.Database, bytesMax = Number.POSITI
   const registrar = new Registrar(db, cache);
   const committer = new Committer(db, cache);
   const derived = new DerivedTables(db);
-  const alerts = new AlertTable(db);
+  const events = new IncidentEvents(db);
+  const queue = new NotificationQueue(db);
+  const alerts = new AlertTable(db, events);
+  const append = new AlertAppend(db, new IncidentTable(db, events), events, queue);
+  const notes = new IncidentNotes(db, events);
+  const claims = new NotificationClaims(db, queue, events);
+  const silences = new SilenceTable(db, queue);
   const retention = new Retention(db);
-  const derivedRetention = new DerivedRetention(db);
+  const derivedRetention = new DerivedRetention(db, events, queue);
   const compaction = new Compaction(db);
   return {
     register: quota.bound(registrar.register.bind(registrar)),
     commit: quota.bound(committer.commit.bind(committer)),
     saveDerived: derived.save.bind(derived),
     clearRollups: derived.clear.bind(derived),
-    appendAlerts: alerts.append.bind(alerts),
+    appendAlerts: append.append.bind(append),
+    resolveIncident: append.resolve.bind(append),
+    noteIncident: notes.note.bind(notes),
     resumeAlerts: alerts.resume.bind(alerts),
-    acknowledgeAlerts: alerts.acknowledge.bind(alerts),
+    acknowledgeAlertsStep: alerts.acknowledgeStep.bind(alerts),
+    createSilence: silences.create.bind(silences),
+    expireSilence: silences.expire.bind(silences),
+    keepReceiversStep: queue.keepReceiversStep.bind(queue),
+    releaseNotifications: queue.release.bind(queue),
+    claimNotifications: claims.claim.bind(claims),
+    settleNotification: claims.settle.bind(claims),
     probe: quota.probe.bind(quota),
     expireStep: retention.expireStep.bind(retention),
     expireRollupsStep: derivedRetention.expireRollupsStep.bind(derivedRetention),
-    expireAlertsStep: derivedRetention.expireAlertsStep.bind(derivedRetention),
+    expireIncidentsStep: derivedRetention.expireIncidentsStep.bind(derivedRetention),
     compactStep: compaction.compactStep.bind(compaction),
   };
 }
@@ -43,7 +65,11 @@ export function writerOperations(db: Database.Database, bytesMax = Number.POSITI
 export function readerOperations(db: Database.Database) {
   const reads = new ChunkReads(db);
   const derived = new DerivedTables(db);
-  const alerts = new AlertTable(db);
+  const events = new IncidentEvents(db);
+  const queue = new NotificationQueue(db);
+  const alerts = new AlertTable(db, events);
+  const incidents = new IncidentReads(db, events);
+  const silences = new SilenceTable(db, queue);
   const catalogue = new CatalogueTable(db);
   const auditor = new Auditor(db);
   return {
@@ -54,6 +80,12 @@ export function readerOperations(db: Database.Database) {
     readRollups: derived.read.bind(derived),
     readAlerts: alerts.readAfter.bind(alerts),
     listAlerts: alerts.list.bind(alerts),
+    readIncidents: incidents.list.bind(incidents),
+    findIncident: incidents.find.bind(incidents),
+    incidentEvents: incidents.events.bind(incidents),
+    listSilences: silences.list.bind(silences),
+    activeSilences: silences.active.bind(silences),
+    receiverStates: queue.states.bind(queue),
     findDevice: catalogue.findDevice.bind(catalogue),
     listDevices: catalogue.listDevices.bind(catalogue),
     listSeries: catalogue.listSeries.bind(catalogue),

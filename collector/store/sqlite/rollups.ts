@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3';
-import type { RollupColumns, RuleStateRow } from '../store.js';
+import type { NewMark, RollupColumns, RuleStateRow } from '../store.js';
 
 /** Columns of {@link PackedDerived.rollups}, in the order of the table's. */
 export const ROLLUP_WIDTH = 13;
@@ -12,7 +12,7 @@ const KEPT_STEP_US = 900e6;
 
 /** What {@link Derived} says, its rollups as rows in one buffer. */
 export interface PackedDerived {
-  marks: readonly { deviceId: number; position: number }[];
+  marks: readonly NewMark[];
   ruleStates: readonly RuleStateRow[];
   rollups: Float64Array<ArrayBuffer>;
 }
@@ -62,6 +62,7 @@ function orderedColumns(columns: RollupColumns): Float64Array[] {
 export class DerivedTables {
   readonly #upsert;
   readonly #mark;
+  readonly #moveMark;
   readonly #putRuleState;
   readonly #selectRuleStates;
   readonly #selectRollups;
@@ -89,6 +90,7 @@ export class DerivedTables {
          last_us = max(last_us, excluded.last_us)`,
     );
     this.#mark = db.prepare('UPDATE devices SET derived_mark = max(derived_mark, ?) WHERE device_id = ?');
+    this.#moveMark = db.prepare('UPDATE devices SET derived_mark = ? WHERE device_id = ? AND derived_mark = ?');
     this.#putRuleState = db.prepare(
       `INSERT INTO rule_states (device_id, series_id, rule, state) VALUES (?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET state = excluded.state`,
@@ -112,9 +114,15 @@ export class DerivedTables {
       `DELETE FROM rollups WHERE start >= coalesce(
          (SELECT rollups_kept_before FROM devices WHERE devices.device_id = rollups.device_id), start)`,
     );
-    this.#save = db.transaction((derived: PackedDerived) => {
+    this.#save = db.transaction((derived: PackedDerived): number[] => {
       const { rollups } = derived;
+      const refused = new Set<number>();
+      for (const { deviceId, position, from } of derived.marks) {
+        if (from === undefined) this.#mark.run(position, deviceId);
+        else if (this.#moveMark.run(position, deviceId, from).changes === 0) refused.add(deviceId);
+      }
       for (let at = 0; at < rollups.length; at += ROLLUP_WIDTH) {
+        if (refused.has(rollups[at])) continue;
         this.#upsert.run(
           rollups[at],
           rollups[at + 1],
@@ -132,9 +140,9 @@ export class DerivedTables {
         );
       }
       for (const { deviceId, seriesId, rule, state } of derived.ruleStates) {
-        this.#putRuleState.run(deviceId, seriesId, rule, state);
+        if (!refused.has(deviceId)) this.#putRuleState.run(deviceId, seriesId, rule, state);
       }
-      for (const { deviceId, position } of derived.marks) this.#mark.run(position, deviceId);
+      return [...refused];
     }).immediate;
     this.#clear = db.transaction(() => {
       clearMarks.run();
@@ -142,8 +150,9 @@ export class DerivedTables {
     }).immediate;
   }
 
-  save(derived: PackedDerived): void {
-    this.#save(derived);
+  /** Answers the devices of which nothing was saved. */
+  save(derived: PackedDerived): number[] {
+    return this.#save(derived);
   }
 
   clear(): void {

@@ -1,10 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
+import { Alert, AlertState } from '@tributary/proto/gen/tributary/v1/alert';
+import { IncidentEventKind } from '@tributary/proto/gen/tributary/v1/incident';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { alert, batches, commit, NOW_US, part, register, registration } from '../conformance/data.js';
+import { alert, batches, bytes16, commit, NOW_US, part, register, registration } from '../conformance/data.js';
 import { packCommit } from '../packed-commit.js';
 import { writerOperations } from './engine.js';
 import { MIGRATIONS, openReader, openWriter } from './schema.js';
@@ -88,6 +89,48 @@ describe('the SQLite file', () => {
     }
   });
 
+  it('makes incidents of the alerts of an earlier version', async () => {
+    const old = new Database(path);
+    for (const migration of MIGRATIONS.slice(0, 4)) old.exec(migration);
+    old.pragma(`application_id = ${0x54726253}`);
+    old.pragma('user_version = 4');
+    old.exec(`INSERT INTO devices (tenant, device, start_id, fencing_token, agent_version, attributes, alert_number,
+      first_seen_us, last_seen_us) VALUES ('', 'old', x'00', 1, '', '{}', 3, 0, 0)`);
+    const insert = old.prepare('INSERT INTO alerts VALUES (NULL, 1, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?)');
+    // 1 began earlier than was told and is over, 2 fires, 3 was history.
+    const alerts: [number, number, AlertState, number, number, boolean][] = [
+      [1, 1, AlertState.FIRING, 10, 12, false],
+      [2, 2, AlertState.FIRING, 20, 20, false],
+      [0, 1, AlertState.FIRING, 5, 15, true],
+      [0, 3, AlertState.FIRING, 1, 1, true],
+      [0, 3, AlertState.RESOLVED, 1, 2, true],
+      [3, 1, AlertState.RESOLVED, 10, 30, false],
+    ];
+    for (const [number, incident, state, startedAtUs, transitionAtUs, late] of alerts) {
+      const { alert: made } = alert(1, incident, state, late);
+      const message = Alert.encode({ ...made, number, startedAtUs, transitionAtUs }).finish();
+      const { incidentId, rule, severity } = made;
+      insert.run(number, incidentId, state, rule, severity, startedAtUs, transitionAtUs, late ? 1 : 0, message);
+    }
+    old.close();
+    const store = await SqliteStore.open({ path });
+    const { incidents } = await store.readIncidents({ openOnly: false, withRetracted: true }, '', 10);
+    expect(incidents).toMatchObject([
+      { incidentId: bytes16(3), startedAtUs: 1, resolvedAtUs: 2, notified: false, events: 2 },
+      { incidentId: bytes16(2), startedAtUs: 20, resolvedAtUs: undefined, notified: true, alert: { number: 2 } },
+      { incidentId: bytes16(1), startedAtUs: 5, firedAtUs: 12, resolvedAtUs: 30, notified: true, alert: { number: 3 } },
+    ]);
+    expect(await store.incidentEvents(bytes16(1))).toEqual([
+      { kind: IncidentEventKind.FIRED, atUs: 12, by: '', text: '' },
+      { kind: IncidentEventKind.FIRED, atUs: 15, by: '', text: 'late' },
+      { kind: IncidentEventKind.RESOLVED, atUs: 30, by: '', text: '' },
+    ]);
+    expect((await store.readAlerts(1, 0, 10)).map(({ number }) => number)).toEqual([1, 2, 3]);
+    await store.keepReceivers(['mail'], NOW_US, 0);
+    expect((await store.receiverStates())[0].length).toBe(1);
+    await store.close();
+  });
+
   it('fails a commit as a whole at its quota, takes alerts all the same, and takes it again when there is room', () => {
     const db = openWriter(path);
     const operations = writerOperations(db, 400_000);
@@ -108,7 +151,7 @@ describe('the SQLite file', () => {
     const count = db.prepare('SELECT max(last_sequence) FROM chunks').pluck();
     expect(count.get()).toBe(50);
     const records = Array.from({ length: 200 }, (_, at) => alert(1, at, AlertState.FIRING));
-    expect(operations.appendAlerts(records)).toHaveLength(200);
+    expect(operations.appendAlerts(records, NOW_US)).toHaveLength(200);
     operations.saveDerived({
       marks: [{ deviceId: 1, position: 1 }],
       rollups: new Float64Array(0),

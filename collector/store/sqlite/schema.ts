@@ -2,6 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { StoreError } from '../store-error.js';
+import { INCIDENT_MIGRATION } from './incident-migration.js';
 import { toStoreError } from './sqlite-errors.js';
 
 /** "TrbS": tells `file` and us that a database is a Tributary store. */
@@ -204,6 +205,7 @@ CREATE INDEX thinned_by_item ON thinned (device_id, item_epoch_id, item_sequence
 `,
   // What a device had in an epoch when it came with it first: only up to there can it have moved items from another one.
   'ALTER TABLE epochs ADD COLUMN moved_up_to INTEGER NOT NULL DEFAULT 0;',
+  INCIDENT_MIGRATION,
 ];
 
 /** An SQL tool that opens or leaves the file holds it for moments; no longer than this may a commit wait for one. */

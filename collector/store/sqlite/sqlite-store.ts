@@ -1,6 +1,18 @@
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
+import type { IncidentEvent, Silence } from '@tributary/proto/gen/tributary/v1/incident';
 import type { Device, EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
 import { readChunk } from '../chunk.js';
+import type {
+  ClaimedNotification,
+  IncidentFilter,
+  IncidentNote,
+  NoteOutcome,
+  NotificationKey,
+  ReceiverState,
+  ResolveOutcome,
+  Settlement,
+  StoredIncident,
+} from '../incidents.js';
 import { packCommit } from '../packed-commit.js';
 import type {
   AlertRecord,
@@ -139,7 +151,7 @@ export class SqliteStore implements Store {
     return this.#unpack(deviceId, await this.#reader.call('readAfter', [deviceId, position, maxBytes]));
   }
 
-  saveDerived(derived: Derived): Promise<void> {
+  saveDerived(derived: Derived): Promise<number[]> {
     const { marks, ruleStates } = derived;
     const rollups = packRollups(derived.rollups);
     return this.#writer.call('saveDerived', [{ marks, ruleStates, rollups }], [rollups.buffer]);
@@ -153,8 +165,8 @@ export class SqliteStore implements Store {
     return this.#writer.call('clearRollups', []);
   }
 
-  appendAlerts(alerts: readonly AlertRecord[]): Promise<AlertRecord[]> {
-    return this.#writer.call('appendAlerts', [alerts]);
+  appendAlerts(alerts: readonly AlertRecord[], nowUs: number): Promise<AlertRecord[]> {
+    return this.#writer.call('appendAlerts', [alerts, nowUs]);
   }
 
   readAlerts(deviceId: number, cursor: number, limit: number): Promise<Alert[]> {
@@ -165,12 +177,82 @@ export class SqliteStore implements Store {
     return this.#writer.call('resumeAlerts', [deviceId, cursor]);
   }
 
-  acknowledgeAlerts(deviceId: number, cursor: number): Promise<void> {
-    return this.#writer.call('acknowledgeAlerts', [deviceId, cursor]);
+  async acknowledgeAlerts(deviceId: number, cursor: number, nowUs: number): Promise<void> {
+    while (!(await this.#writer.call('acknowledgeAlertsStep', [deviceId, cursor, nowUs])));
   }
 
   listAlerts(filter: AlertFilter, after: number, limit: number): Promise<{ alerts: Alert[]; next: number }> {
     return this.#reader.call('listAlerts', [filter, after, limit]);
+  }
+
+  readIncidents(
+    filter: IncidentFilter,
+    after: string,
+    limit: number,
+  ): Promise<{ incidents: StoredIncident[]; next: string }> {
+    return this.#reader.call('readIncidents', [filter, after, limit]);
+  }
+
+  findIncident(incidentId: Uint8Array): Promise<StoredIncident | undefined> {
+    return this.#reader.call('findIncident', [incidentId]);
+  }
+
+  incidentEvents(incidentId: Uint8Array): Promise<IncidentEvent[]> {
+    return this.#reader.call('incidentEvents', [incidentId]);
+  }
+
+  noteIncident(incidentId: Uint8Array, note: IncidentNote): Promise<NoteOutcome> {
+    return this.#writer.call('noteIncident', [incidentId, note]);
+  }
+
+  resolveIncident(incidentId: Uint8Array, by: string, comment: string, nowUs: number): Promise<ResolveOutcome> {
+    return this.#writer.call('resolveIncident', [incidentId, by, comment, nowUs]);
+  }
+
+  createSilence(silence: Silence): Promise<Silence | undefined> {
+    return this.#writer.call('createSilence', [silence]);
+  }
+
+  listSilences(endAfterUs: number, after: number, limit: number): Promise<{ silences: Silence[]; next: number }> {
+    return this.#reader.call('listSilences', [endAfterUs, after, limit]);
+  }
+
+  expireSilence(silenceId: string, nowUs: number): Promise<'expired' | 'over' | 'unknown'> {
+    return this.#writer.call('expireSilence', [silenceId, nowUs]);
+  }
+
+  activeSilences(nowUs: number): Promise<Silence[]> {
+    return this.#reader.call('activeSilences', [nowUs]);
+  }
+
+  async keepReceivers(receivers: readonly string[], nowUs: number, forgetBeforeUs: number): Promise<void> {
+    while (!(await this.#writer.call('keepReceiversStep', [receivers, nowUs, forgetBeforeUs])));
+  }
+
+  claimNotifications(
+    receiver: string,
+    nowUs: number,
+    leaseUs: number,
+    limit: number,
+  ): Promise<{ notifications: ClaimedNotification[]; nextDueUs: number | undefined }> {
+    return this.#writer.call('claimNotifications', [receiver, nowUs, leaseUs, limit]);
+  }
+
+  settleNotification(key: NotificationKey, settlement: Settlement, nowUs: number): Promise<boolean> {
+    const { receiver, deviceId, incidentId, state, claim } = key;
+    return this.#writer.call('settleNotification', [
+      { receiver, deviceId, incidentId, state, claim },
+      settlement,
+      nowUs,
+    ]);
+  }
+
+  releaseNotifications(nowUs: number): Promise<number> {
+    return this.#writer.call('releaseNotifications', [nowUs]);
+  }
+
+  receiverStates(): Promise<ReceiverState[]> {
+    return this.#reader.call('receiverStates', []);
   }
 
   findDevice(name: DeviceName): Promise<number | undefined> {
@@ -230,10 +312,10 @@ export class SqliteStore implements Store {
 
   async expireDerived(rollupsBeforeUs: number, alertsBeforeUs: number): Promise<{ rollups: number; alerts: number }> {
     const rollups = await this.#expireSteps('expireRollupsStep', rollupsBeforeUs);
-    return { rollups, alerts: await this.#expireSteps('expireAlertsStep', alertsBeforeUs) };
+    return { rollups, alerts: await this.#expireSteps('expireIncidentsStep', alertsBeforeUs) };
   }
 
-  async #expireSteps(operation: 'expireRollupsStep' | 'expireAlertsStep', beforeUs: number): Promise<number> {
+  async #expireSteps(operation: 'expireRollupsStep' | 'expireIncidentsStep', beforeUs: number): Promise<number> {
     let removed = 0;
     let after: number | undefined = 0;
     while (after !== undefined) {

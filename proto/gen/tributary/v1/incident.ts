@@ -65,6 +65,8 @@ export interface Incident {
   /** No reading of its series has come for longer than the rule's `gap`. */
   dataMissing: boolean;
   tenant: string;
+  /** Who ended it by hand; empty when the readings did. */
+  resolvedBy: string;
 }
 
 export interface IncidentEvent {
@@ -73,7 +75,7 @@ export interface IncidentEvent {
   atUs: number;
   /** Who: an operator's SPIFFE id, or empty for the collector itself. */
   by: string;
-  /** A comment, a receiver's name, what was corrected. */
+  /** A comment, a receiver's name, what was corrected. With kind UNSPECIFIED, at the end: how many entries found no room. */
   text: string;
 }
 
@@ -89,8 +91,11 @@ export interface ListIncidentsRequest {
   rule: string;
   pageSize: number;
   pageToken: string;
+  /** The first hexadecimal digits of ids, 8 to 32 of them; empty for all. */
+  idPrefix: string;
 }
 
+/** The newest first. A page may hold fewer than were asked for and not be the last. */
 export interface ListIncidentsResponse {
   incidents: Incident[];
   nextPageToken: string;
@@ -232,6 +237,7 @@ function createBaseIncident(): Incident {
     inhibitedBy: [],
     dataMissing: false,
     tenant: "",
+    resolvedBy: "",
   };
 }
 
@@ -275,6 +281,9 @@ export const Incident: MessageFns<Incident> = {
     }
     if (message.tenant !== "") {
       writer.uint32(106).string(message.tenant);
+    }
+    if (message.resolvedBy !== "") {
+      writer.uint32(114).string(message.resolvedBy);
     }
     return writer;
   },
@@ -396,6 +405,14 @@ export const Incident: MessageFns<Incident> = {
             message.tenant = reader.string();
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.resolvedBy = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -489,7 +506,16 @@ export const IncidentEvent: MessageFns<IncidentEvent> = {
 };
 
 function createBaseListIncidentsRequest(): ListIncidentsRequest {
-  return { device: "", range: undefined, openOnly: false, withRetracted: false, rule: "", pageSize: 0, pageToken: "" };
+  return {
+    device: "",
+    range: undefined,
+    openOnly: false,
+    withRetracted: false,
+    rule: "",
+    pageSize: 0,
+    pageToken: "",
+    idPrefix: "",
+  };
 }
 
 export const ListIncidentsRequest: MessageFns<ListIncidentsRequest> = {
@@ -514,6 +540,9 @@ export const ListIncidentsRequest: MessageFns<ListIncidentsRequest> = {
     }
     if (message.pageToken !== "") {
       writer.uint32(58).string(message.pageToken);
+    }
+    if (message.idPrefix !== "") {
+      writer.uint32(66).string(message.idPrefix);
     }
     return writer;
   },
@@ -585,6 +614,14 @@ export const ListIncidentsRequest: MessageFns<ListIncidentsRequest> = {
             }
 
             message.pageToken = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.idPrefix = reader.string();
             continue;
           }
         }
