@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import { formatUs } from '../../query/instant-format.js';
 import { type Row, RowWriter } from '../../query/row-writer.js';
+import { idOf } from './real-incidents.js';
 import type { Found, ReplayResult } from './replay-rules.js';
 import type { Totals } from './rule-totals.js';
 
@@ -44,7 +45,7 @@ export class JsonPrinter {
   }
 
   async found(found: Found): Promise<void> {
-    await this.#writer.write([{ type: 'incident', ...incidentRow(found), incident: found.incident.id }]);
+    await this.#writer.write([{ type: 'incident', ...incidentRow(found) }]);
   }
 
   async end({ rules, devices, readings, undecodable }: ReplayResult, fromUs: number, untilUs: number): Promise<void> {
@@ -55,25 +56,23 @@ export class JsonPrinter {
 }
 
 function incidentRow(found: Found): Row {
-  const { rule, severity } =
-    found.kind === 'replayed'
-      ? { rule: found.incident.rule.name, severity: found.incident.rule.severity }
-      : found.incident;
-  const really = found.kind === 'replayed' ? found.really : 'only real';
-  const { series, startedUs, firedUs, endedUs, value } = found.incident;
-  return {
-    rule,
-    severity,
-    device: found.device,
-    series: series.name,
-    unit: series.unit,
-    labels: series.labels,
-    started: formatUs(startedUs),
-    fired: formatUs(firedUs),
-    ended: endedUs === undefined ? '' : formatUs(endedUs),
-    value,
-    ...(really !== undefined && { really }),
-  };
+  if (found.kind === 'replayed') {
+    const { device, incident, really } = found;
+    const { rule, series, startedUs, firedUs, endedUs, value, id } = incident;
+    const { name, unit, labels } = series;
+    const about = { rule: rule.name, severity: rule.severity, device, series: name, unit, labels };
+    return { ...about, ...times(startedUs, firedUs, endedUs), value, ...(really && { really }), incident: id };
+  }
+  const { alert, startedAtUs, firedAtUs, resolvedAtUs } = found.incident;
+  const { rule, severity, seriesName, seriesUnit, seriesLabels, value } = alert;
+  const about = { rule, severity, device: found.device, series: seriesName, unit: seriesUnit, labels: seriesLabels };
+  const really = { value, really: 'only real', incident: idOf(found.incident) };
+  return { ...about, ...times(startedAtUs, firedAtUs, resolvedAtUs), ...really };
+}
+
+function times(startedUs: number, firedUs: number, endedUs: number | undefined) {
+  const ended = endedUs === undefined ? '' : formatUs(endedUs);
+  return { started: formatUs(startedUs), fired: formatUs(firedUs), ended };
 }
 
 function ruleRow({ rule, incidents, firingNow, series, firingSeconds, fired, late, onlyReal }: Totals): Row {

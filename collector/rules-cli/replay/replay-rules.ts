@@ -3,14 +3,15 @@ import { glob } from '@tributary/core/rules/glob';
 import type { ColumnType } from '@tributary/proto/batch/batch';
 import { ValueType } from '@tributary/proto/gen/tributary/v1/series';
 import { deviceReference } from '../../query/read-scope.js';
+import type { StoredIncident } from '../../store/incidents.js';
 import type { Store } from '../../store/store.js';
 import { EventOrder } from './event-order.js';
-import { type RealIncident, RealIncidents, type Reality } from './real-incidents.js';
+import { RealIncidents, type Reality } from './real-incidents.js';
 import { ReplayedDevice, type ReplayedIncident, type ReplayedSeries } from './replay-device.js';
 import { RuleTotals, type Totals } from './rule-totals.js';
 
 export interface ReplayOptions {
-  store: Pick<Store, 'listDevices' | 'listSeries' | 'readRange' | 'catalogue' | 'listAlerts'>;
+  store: Pick<Store, 'listDevices' | 'listSeries' | 'readRange' | 'catalogue' | 'readIncidents'>;
   rules: readonly CompiledRule[];
   /** Half open, event time in microseconds since the Unix epoch: incidents that fire in it are told. */
   fromUs: number;
@@ -28,7 +29,7 @@ export interface ReplayOptions {
 /** An incident of a device: replayed, or recorded and not found again. */
 export type Found =
   | { device: string; kind: 'replayed'; incident: ReplayedIncident; really: Reality | undefined }
-  | { device: string; kind: 'only-real'; incident: RealIncident };
+  | { device: string; kind: 'only-real'; incident: StoredIncident };
 
 export interface Progress {
   devices: number;
@@ -112,7 +113,7 @@ class Replay {
     this.#undecodable += order.undecodable;
     await this.#tell(device, ended.splice(0), real);
     for (const incident of real?.unmatched ?? []) {
-      const totals = this.#totals.get(incident.rule);
+      const totals = this.#totals.get(incident.alert.rule);
       if (totals === undefined) continue;
       totals.onlyReal += 1;
       await this.#options.found({ device, kind: 'only-real', incident });

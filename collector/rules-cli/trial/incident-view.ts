@@ -1,5 +1,5 @@
 import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
-import type { RecordedAlert } from './trial-collector.js';
+import type { FiringIncident, RecordedAlert } from './trial-collector.js';
 
 /** An alert in the terms of a trial: times are milliseconds from its beginning. */
 export interface AlertView {
@@ -44,23 +44,17 @@ export function transitionView({ alert, recordedMs, device }: RecordedAlert, sta
   };
 }
 
-/** What fires as the collector knew it at a moment, in the order in which it began to. */
-export function firingAt(records: readonly RecordedAlert[], atMs: number, startUs: number): AlertView[] {
-  const incidents = new Map<string, { view: AlertView; hasEnded: boolean }>();
-  for (const record of records) {
-    if (record.recordedMs > atMs) continue;
-    const { alert, device } = record;
-    const key = `${device}/${Buffer.from(alert.incidentId).toString('hex')}`;
-    const known = incidents.get(key);
-    const { to, at, recordedAt, ...view } = transitionView(record, startUs);
-    if (to === 'firing') {
-      // Late news of an incident that was told of corrects its beginning, and opens none that has ended.
-      const late = view.late && (known?.view.late ?? true);
-      const hasEnded = view.late && (known?.hasEnded ?? false);
-      incidents.set(key, { view: { ...view, late }, hasEnded });
-    } else if (known !== undefined) {
-      known.hasEnded = true;
-    }
-  }
-  return [...incidents.values()].filter(({ hasEnded }) => !hasEnded).map(({ view }) => view);
+/** An incident that fires, as a trial tells of it. */
+export function firingView({ alert, device, startedAtUs, isNotified }: FiringIncident, startUs: number): AlertView {
+  return {
+    rule: alert.rule,
+    device,
+    series: alert.seriesName,
+    severity: alert.severity,
+    value: alert.value,
+    startedAt: (startedAtUs - startUs) / 1000,
+    labels: alert.labels,
+    annotations: alert.annotations,
+    late: !isNotified,
+  };
 }

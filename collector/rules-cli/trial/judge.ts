@@ -1,7 +1,7 @@
 import { formatDurationMs } from '@tributary/core/config/duration';
 import type { Rule } from '@tributary/core/rules/rule';
 import { compare, type DifferenceLine } from './compare.js';
-import { firingAt, type TransitionView, transitionView } from './incident-view.js';
+import { firingView, type TransitionView, transitionView } from './incident-view.js';
 import { runTrial } from './run-trial.js';
 import type { Trial } from './trial-file.js';
 
@@ -21,10 +21,11 @@ export interface Verdict {
 
 /** Runs a trial and compares what happened with what was expected. */
 export async function judge(trial: Trial, rules: readonly Rule[]): Promise<Verdict> {
-  const records = await runTrial(trial, rules);
+  const { records, firing } = await runTrial(trial, rules);
   const differences: Difference[] = [];
-  for (const { at, firing } of trial.expect) {
-    const lines = compare(firing, firingAt(records, at, trial.start));
+  for (const { at, firing: expected } of trial.expect) {
+    const found = (firing.get(at) ?? []).map((incident) => firingView(incident, trial.start));
+    const lines = compare(expected, found);
     if (lines.length > 0) differences.push({ where: `what fires at ${formatDurationMs(at)}`, lines });
   }
   const transitions = records.map((record) => transitionView(record, trial.start));

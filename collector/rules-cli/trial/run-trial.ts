@@ -2,7 +2,7 @@ import { TributaryError } from '@tributary/core/errors/tributary-error';
 import type { Rule } from '@tributary/core/rules/rule';
 import { Lane, type UploadHeader } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { SimulatedTime } from './simulated-time.js';
-import { type RecordedAlert, TrialCollector } from './trial-collector.js';
+import { type FiringIncident, type RecordedAlert, TrialCollector } from './trial-collector.js';
 import { type TimedItem, TrialDevice } from './trial-device.js';
 import type { Trial } from './trial-file.js';
 
@@ -12,34 +12,48 @@ const HEARTBEAT_MS = 30_000;
 /** Items of one stream: far below the mebibyte that a stream may carry. */
 const STREAM_ITEMS_MAX = 512;
 
+/** What a collector did in a trial. */
+export interface TrialRun {
+  /** In the order in which it recorded them. */
+  records: RecordedAlert[];
+  /** What fired at the moments of the trial's `expect`, by their times. */
+  firing: Map<number, FiringIncident[]>;
+}
+
 /**
- * Runs a trial from its beginning to its end, with a collector of its own, and answers what it recorded, in order. Rules that devices evaluate are judged by the
+ * Runs a trial from its beginning to its end, with a collector of its own, and answers what it did. Rules that devices evaluate are judged by the
  * same code on what the device itself sees: without the times when it had no link, and without what was lost later.
  */
-export async function runTrial(trial: Trial, rules: readonly Rule[]): Promise<RecordedAlert[]> {
+export async function runTrial(trial: Trial, rules: readonly Rule[]): Promise<TrialRun> {
   const ofCollector = rules.filter(({ evaluate }) => evaluate === 'collector');
   const ofDevice = rules
     .filter(({ evaluate }) => evaluate === 'device')
     .map((rule): Rule => ({ ...rule, evaluate: 'collector' }));
-  const records = await runOn(trial, ofCollector, false);
-  if (ofDevice.length > 0) records.push(...(await runOn(trial, ofDevice, true)));
-  return records.sort((a, b) => a.recordedMs - b.recordedMs);
+  const run = await runOn(trial, ofCollector, false);
+  if (ofDevice.length === 0) return run;
+  const other = await runOn(trial, ofDevice, true);
+  const records = [...run.records, ...other.records].sort((a, b) => a.recordedMs - b.recordedMs);
+  const firing = new Map([...run.firing].map(([atMs, found]) => [atMs, [...found, ...other.firing.get(atMs)!]]));
+  return { records, firing };
 }
 
-async function runOn(trial: Trial, rules: readonly Rule[], isDevice: boolean): Promise<RecordedAlert[]> {
+async function runOn(trial: Trial, rules: readonly Rule[], isDevice: boolean): Promise<TrialRun> {
   const references = [...new Set(trial.series.map(({ device }) => device))];
   const devices = references.map((reference) => new DeviceRun(new TrialDevice(trial, reference, isDevice)));
   const time = new SimulatedTime(trial.start);
   const collector = await TrialCollector.start(rules, time);
   try {
     const looks = new Set(trial.expect.map(({ at }) => at));
+    const firing = new Map<number, FiringIncident[]>();
     for (const atMs of moments(trial, devices)) {
       await time.passUntil(atMs, () => collector.settle());
       for (const device of devices) await device.act(collector, time);
-      if (looks.has(atMs)) await collector.flush();
+      if (!looks.has(atMs)) continue;
+      await collector.flush();
+      firing.set(atMs, await collector.firing());
     }
     await collector.flush();
-    return collector.records;
+    return { records: collector.records, firing };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     // What the collector would refuse of a real device, such as a label that is too long.

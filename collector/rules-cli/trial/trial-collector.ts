@@ -26,6 +26,20 @@ export interface RecordedAlert {
   recordedMs: number;
 }
 
+/** An incident that fires. */
+export interface FiringIncident {
+  /** Its newest transition. */
+  alert: Alert;
+  /** As a trial names it. */
+  device: string;
+  /** The earliest beginning that is known, event time in microseconds since the Unix epoch. */
+  startedAtUs: number;
+  /** People were told of it, or will be. */
+  isNotified: boolean;
+}
+
+const PAGE = 500;
+
 /** What a collector is made of: ingest, store and rules are the real ones; the store lies in memory, and time is simulated. */
 export class TrialCollector {
   /** Every alert in the order in which the store took it. */
@@ -36,7 +50,9 @@ export class TrialCollector {
   readonly #pipeline: DerivedPipeline;
   readonly #core: IngestCore;
   readonly #devices = new Map<number, string>();
-  #bug: unknown;
+  /** Rejects with what went wrong inside: nothing of it can be tried again. */
+  readonly #broken: Promise<never>;
+  #break: (error: unknown) => void = () => {};
 
   static async start(rules: readonly Rule[], time: SimulatedTime): Promise<TrialCollector> {
     const collector = new TrialCollector(rules, time);
@@ -46,6 +62,11 @@ export class TrialCollector {
 
   private constructor(rules: readonly Rule[], time: SimulatedTime) {
     this.#time = time;
+    this.#broken = new Promise((_, reject) => {
+      this.#break = reject;
+    });
+    // Whoever waits for something is told; when nobody does, nothing has gone wrong.
+    this.#broken.catch(() => {});
     this.#database = openMemory();
     this.#store = SqliteStore.openInMemory(this.#database);
     this.#record();
@@ -62,9 +83,7 @@ export class TrialCollector {
       store: this.#store,
       clock: time,
       observeSeconds: () => {},
-      bug: (error) => {
-        this.#bug ??= error;
-      },
+      bug: (error) => this.#break(error),
       storeChanged: () => {},
     });
     // Half of every jitter: nothing of a trial is left to chance.
@@ -124,16 +143,30 @@ export class TrialCollector {
 
   /** Ends what was begun at this moment: nothing in it waits for anything but the event loop. */
   async settle(): Promise<void> {
-    do await turn();
+    do await Promise.race([turn(), this.#broken]);
     while (!this.#core.idle);
-    await turn();
-    if (this.#bug !== undefined) throw this.#bug;
+    await Promise.race([turn(), this.#broken]);
   }
 
   /** Everything that follows from what has arrived is in the store afterwards. */
   async flush(): Promise<void> {
-    await this.#pipeline.flush();
+    await Promise.race([this.#pipeline.flush(), this.#broken]);
     await this.settle();
+  }
+
+  /** What fires now, as the store knows it; to be called after `flush`. */
+  async firing(): Promise<FiringIncident[]> {
+    const firing: FiringIncident[] = [];
+    let after = '';
+    do {
+      const page = await this.#store.readIncidents({ openOnly: true, withRetracted: false }, after, PAGE);
+      for (const { alert, deviceId, startedAtUs, notified } of page.incidents) {
+        firing.push({ alert, device: this.#nameOf(deviceId, alert), startedAtUs, isNotified: notified });
+      }
+      after = page.next;
+    } while (after !== '');
+    // Those that became known first come first.
+    return firing.reverse();
   }
 
   async stop(): Promise<void> {
@@ -144,13 +177,22 @@ export class TrialCollector {
 
   #record(): void {
     const append = this.#store.appendAlerts.bind(this.#store);
-    this.#store.appendAlerts = async (alerts) => {
-      const added = await append(alerts);
-      const recordedMs = this.#time.nowMs();
-      for (const { alert, deviceId } of added) {
-        this.records.push({ alert, device: this.#devices.get(deviceId) ?? alert.device, recordedMs });
+    this.#store.appendAlerts = async (alerts, nowUs) => {
+      try {
+        const added = await append(alerts, nowUs);
+        const recordedMs = this.#time.nowMs();
+        for (const { alert, deviceId } of added) {
+          this.records.push({ alert, device: this.#nameOf(deviceId, alert), recordedMs });
+        }
+        return added;
+      } catch (error) {
+        this.#break(error);
+        throw error;
       }
-      return added;
     };
+  }
+
+  #nameOf(deviceId: number, alert: Alert): string {
+    return this.#devices.get(deviceId) ?? alert.device;
   }
 }
