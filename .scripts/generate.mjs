@@ -16,6 +16,18 @@ export const generated = [
     command: [process.execPath, 'proto/dist/batch/vectors.js'],
   },
   {
+    what: 'schema of rule files',
+    outputs: ['core/rules/rules.schema.json'],
+    cwd: '.',
+    command: [process.execPath, 'core/dist/rules/generate-schema.js'],
+  },
+  {
+    what: 'table of edge cases of rules',
+    outputs: ['docs/ALERTS.md'],
+    cwd: '.',
+    command: [process.execPath, 'core/dist/rules/generate-case-table.js'],
+  },
+  {
     what: "schema of the agent's configuration",
     outputs: ['agent/config/agent.schema.json'],
     cwd: '.',

@@ -1,5 +1,5 @@
 import type { Clock, Scheduler } from '@tributary/core/clock/clock';
-import { compileRule } from '@tributary/core/rules/compiled-rule';
+import { type CompiledRule, compileRule } from '@tributary/core/rules/compiled-rule';
 import type { Rule } from '@tributary/core/rules/rule';
 import type { Logger } from 'pino';
 import type { CommittedBatch, Follower } from '../ingest/committed.js';
@@ -99,7 +99,7 @@ export class DerivedPipeline implements Follower {
       wake: options.wake,
       failed: (error) => options.logger.warn({ err: error }, 'alerts could not be stored; trying again'),
     });
-    const rules = (options.rules ?? []).map(compileRule).filter(({ authority }) => authority === 'collector');
+    const rules = (options.rules ?? []).map(compileRule).filter(isOverSeries);
     this.#rules = new RuleHost(rules, (record) => this.#outbox.push(record));
     this.#digest = new Digest(this.#rollups, options.rules === undefined ? undefined : this.#rules);
     this.#replay = new Replay(options.store);
@@ -414,4 +414,9 @@ export class DerivedPipeline implements Follower {
     if (page.length === 0 && (newest ?? 0) >= behind.skipped) this.#behind.delete(deviceId);
     this.#scheduleFlush();
   }
+}
+
+/** What is judged here, from the readings of a series. */
+function isOverSeries({ authority, scope }: CompiledRule): boolean {
+  return authority === 'collector' && scope === 'series';
 }

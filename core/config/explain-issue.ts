@@ -13,7 +13,7 @@ type Issue = v.BaseIssue<unknown>;
 export function explainIssues(issues: readonly Issue[], schema: AnySchema, document: YamlDocument): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const lists = new Set<string>();
-  for (const issue of issues) {
+  for (const issue of issues.flatMap(insideUnion)) {
     const path = (issue.path ?? []).map((item) => item.key as PropertyKey);
     const parent = path.slice(0, -1);
     const place = { ...document.locate(path, 'value'), field: fieldName(path) };
@@ -37,6 +37,15 @@ export function explainIssues(issues: readonly Issue[], schema: AnySchema, docum
     }
   }
   return problems;
+}
+
+/** Of a field that may be a value or a group: what is wrong inside the group, where one was written. */
+function insideUnion(issue: Issue): Issue[] {
+  if (issue.type !== 'union' || issue.issues === undefined) return [issue];
+  const inner = issue.issues.filter(({ path }) => path !== undefined);
+  const [first, ...rest] = issue.path ?? [];
+  if (inner.length === 0 || first === undefined) return [issue];
+  return inner.map((one): Issue => ({ ...one, path: [first, ...rest, ...(one.path ?? [])] }));
 }
 
 /** Valibot stops at the first unknown key of an object; a person wants to see them all. */
@@ -160,6 +169,7 @@ function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
 }
 
 function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  // JSON has no word for infinities and NaN.
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
   return text.length > valueCharactersMax ? `${text.slice(0, valueCharactersMax)}...` : text;
 }

@@ -46,13 +46,21 @@ export function descriptionOf(schema: AnySchema | undefined): string | undefined
   return v.getDescription(schema) ?? descriptionOf((schema as unknown as Walkable).wrapped);
 }
 
-/** The schema without the optionals around it, and the chosen branch of a variant. A pipe shows what its first part has. */
+/** The schema without the optionals around it, and the chosen branch of a variant or union. A pipe shows what its first part has. */
 function bare(schema: AnySchema, input: unknown): Walkable {
   const walkable = schema as unknown as Walkable;
   if (walkable.wrapped !== undefined) return bare(walkable.wrapped, input);
+  if (walkable.type === 'union') return groupOf(walkable, input);
   if (walkable.type !== 'variant') return walkable;
   const chosen = branch(walkable, input);
   return chosen === undefined ? walkable : bare(chosen, input);
+}
+
+/** Of a union of a value and a group the group, where a group was written. */
+function groupOf(union: Walkable, input: unknown): Walkable {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) return union;
+  const group = union.options?.find((option) => bare(option, input).entries !== undefined);
+  return group === undefined ? union : bare(group, input);
 }
 
 function branch(variant: Walkable, input: unknown): AnySchema | undefined {

@@ -100,6 +100,22 @@ export class Lifecycle {
     return this.coveredUs < keepFiringForUs ? Outcome.NOTHING : Outcome.RESOLVED;
   }
 
+  /** How often a signal, given once, may be given again at this distance before it makes a transition. */
+  repeatable(signal: Signal, everyUs: number): number {
+    const { gapUs, forUs, keepFiringForUs } = this.#durations;
+    const counting = this.phase === 'pending' ? signal === Signal.SATISFIED : this.clearing && signal === Signal.CLEAR;
+    if (!counting || everyUs > gapUs) return Infinity;
+    const wantedUs = this.phase === 'pending' ? forUs : keepFiringForUs;
+    return Math.ceil((wantedUs - this.coveredUs) / everyUs) - 1;
+  }
+
+  /** A signal is given as often again, which makes no transition. */
+  repeat(times: number, everyUs: number): void {
+    this.signalUs += times * everyUs;
+    const counting = this.phase === 'pending' || this.clearing;
+    if (counting && everyUs <= this.#durations.gapUs) this.coveredUs += times * everyUs;
+  }
+
   fire(): void {
     this.phase = 'firing';
     this.clearing = false;

@@ -4,7 +4,9 @@ import type { Origin } from './rule-instance.js';
 export interface MergedReadings {
   count: number;
   timesUs: Float64Array;
+  /** Numbers, booleans as 0 or 1, and of a series of texts the indexes into `texts`. */
   values: Float64Array;
+  texts: readonly string[] | null;
   /** For each reading, the index that `CompiledRule.join` answered for its series. */
   member: Int32Array;
   origins: readonly Origin[];

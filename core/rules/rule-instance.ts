@@ -41,6 +41,8 @@ export interface RuleInstance {
   readonly lastUs: number;
   /** Grows whenever what `save` would answer has changed in a way that must survive a restart. */
   readonly revision: number;
+  /** Event time from which on `passTime` may find something; Infinity while there is nothing to wait for. */
+  readonly dueUs: number;
   /** Rules over a series: readings in order of time, each later than all before. What happens is appended to `out`. */
   advance(readings: ForwardReadings, origin: Origin, out: Transition[]): void;
   /** Rules over a device: readings of several series in order of time. What happens is appended to `out`. */

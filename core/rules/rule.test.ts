@@ -3,15 +3,6 @@ import { parseRules, ruleVersion } from './rule.js';
 import { compileSelection } from './selection.js';
 import type { SeriesIdentity } from './series-identity.js';
 
-function problem(text: string): string {
-  try {
-    parseRules(text, 'rules.yaml');
-  } catch (error) {
-    return (error as Error).message;
-  }
-  return 'no problem';
-}
-
 const valid = `
 rules:
   - name: too-hot
@@ -35,43 +26,6 @@ describe('a file of rules', () => {
       keep_firing_for: 0,
       evaluate: 'collector',
     });
-  });
-
-  it.each([
-    [
-      'no condition',
-      'rules:\n - {name: a, select: {name: x}}',
-      /rules\.yaml:2:\d+: .*no condition .*; write above, below, outside or equals/,
-    ],
-    ['two conditions', 'rules:\n - {name: a, select: {name: x}, above: 1, below: 2}', /make two rules/],
-    [
-      'clear above the threshold',
-      'rules:\n - name: a\n   select: {name: x}\n   above: 1\n   clear: 2',
-      /rules\.yaml:5:\d+: rules\[0\]\.clear: .*write 1 or less/,
-    ],
-    ['clear below the threshold', 'rules:\n - {name: a, select: {name: x}, below: 1, clear: 0}', /write 1 or more/],
-    [
-      'a name twice',
-      'rules:\n - {name: a, select: {name: x}, above: 1}\n - {name: a, select: {name: x}, above: 1}',
-      /rules\.yaml:3:.*a second rule is named a/,
-    ],
-    ['an unknown key', 'rules:\n - {name: a, select: {name: x}, abvoe: 1}', /did you mean above/],
-    [
-      'an unknown name in a template',
-      'rules:\n - {name: a, select: {name: x}, above: 1, annotations: {s: "{{valeu}}"}}',
-      /unknown name \{\{valeu\}\} .*; known are/,
-    ],
-    [
-      'an open template',
-      'rules:\n - {name: a, select: {name: x}, above: 1, annotations: {s: "{{value"}}',
-      /without its/,
-    ],
-    ['a duration without unit', 'rules:\n - {name: a, select: {name: x}, above: 1, for: 5}', /without a unit/],
-    ['no number', 'rules:\n - {name: a, select: {name: x}, above: hot}', /not a number/],
-    ['an infinite threshold', 'rules:\n - {name: a, select: {name: x}, above: .inf}', /not a finite number/],
-    ['no selection', 'rules:\n - {name: a, above: 1}', /select: missing/],
-  ])('with %s is refused at its place', (_, text, expected) => {
-    expect(problem(text)).toMatch(expected);
   });
 
   it('selects by name, device, unit, labels and attributes', () => {

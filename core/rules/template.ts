@@ -1,3 +1,5 @@
+import { nearest } from '../config/nearest.js';
+
 /** What a template may name. */
 export interface TemplateValues {
   value: number;
@@ -32,7 +34,9 @@ export function compileTemplate(text: string): TemplateResult {
   for (const match of text.matchAll(placeholder)) {
     const part = lookup(match[1] ?? '');
     if (part === undefined) {
-      return { ok: false, problem: `unknown name {{${match[1]}}}; known are ${known}` };
+      const near = nearest(match[1] ?? '', plainNames);
+      const hint = near === undefined ? '' : `did you mean {{${near}}}? `;
+      return { ok: false, problem: `unknown name {{${match[1]}}}; ${hint}known are ${known}` };
     }
     parts.push(text.slice(end, match.index), part);
     end = match.index + match[0].length;
@@ -46,6 +50,14 @@ export function compileTemplate(text: string): TemplateResult {
     ok: true,
     template: (values) => parts.map((part) => (typeof part === 'string' ? part : part(values))).join(''),
   };
+}
+
+/** Labels of the series that a text names: of a series that lacks one it says nothing there. */
+export function labelsNamedIn(text: string): string[] {
+  return [...text.matchAll(placeholder)].flatMap(([, name = '']) => {
+    const [, record, key] = recordForm.exec(name) ?? [];
+    return record === 'labels' && key !== undefined ? [key] : [];
+  });
 }
 
 function lookup(name: string): Template | undefined {

@@ -34,6 +34,8 @@ export function thresholdRule(comparison: Comparison, version: string, durations
 export class ThresholdInstance implements RuleInstance {
   lastUs = Number.NEGATIVE_INFINITY;
   revision = 0;
+  /** Readings alone are judged. */
+  readonly dueUs = Infinity;
 
   readonly #rule: ThresholdRule;
   readonly #series: SeriesIdentity;
@@ -94,7 +96,6 @@ export class ThresholdInstance implements RuleInstance {
     throw new RangeError('a rule over a series takes no readings of others');
   }
 
-  /** Readings alone are judged. */
   passTime(): void {}
 
   heard(): void {}
@@ -171,7 +172,8 @@ export class ThresholdInstance implements RuleInstance {
       onset: life.onset!,
       startedAtUs: life.sinceUs,
       atUs,
-      value: readings.values[index]!,
+      // Which number a text has differs from batch to batch.
+      value: this.#rule.text === undefined ? readings.values[index]! : Number.NaN,
       series: this.#series,
     });
     if (outcome === Outcome.RESOLVED) life.end();
