@@ -79,7 +79,7 @@ export class EventOrder {
   #add(item: CheckedItem, epochId: number, epoch: string, catalogue: readonly (CatalogueSeries | undefined)[]): void {
     // What was later than the collector's clock when it came moves no rule, then and now.
     if (item.quality === TimeQuality.FUTURE) return;
-    if (this.#missing.before(item, epochId)) this.#breaks.push(item.firstUs);
+    this.#breaks.push(...this.#missing.before(item, epochId));
     const { series, range } = this.#options;
     this.#arena.reset();
     try {
@@ -120,7 +120,7 @@ export class EventOrder {
       this.#waiting -= before - pending.count;
       if (taken !== undefined) series.set(seriesId, taken);
     }
-    const breaks = this.#breaks.filter((timeUs) => timeUs < untilUs);
+    const breaks = this.#breaks.filter((timeUs) => timeUs < untilUs).sort((a, b) => a - b);
     this.#breaks = this.#breaks.filter((timeUs) => timeUs >= untilUs);
     return { series, breaks, untilUs };
   }

@@ -62,8 +62,8 @@ export class ReplayedDevice {
         continue;
       }
       const watched = this.#watch(rule, { ...selected[0]!.identity, name: '', unit: '', labels: {} });
-      for (const { seriesId, identity } of selected) {
-        const member = rule.join(watched.instance, identity, attributes);
+      for (const { seriesId, identity, type } of selected) {
+        const member = rule.join(watched.instance, identity, attributes, type);
         if (member >= 0) this.#watchOf(seriesId).memberships.push({ watched, member });
       }
     }
@@ -74,14 +74,16 @@ export class ReplayedDevice {
     return new Set(this.#watches.keys());
   }
 
-  /** The next part of the history. */
-  take({ series, breaks, untilUs }: Stretch): void {
+  /**
+   * The next part of the history. That time passes is told by readings alone, and at the end: what lies behind the newest
+   * reading of a series may be missing, which the next part says.
+   */
+  take({ series, breaks }: Stretch): void {
     const taken = new Map([...series].map(([seriesId]) => [seriesId, 0]));
     for (const breakUs of [...breaks, Number.POSITIVE_INFINITY]) {
       this.#advance(series, taken, breakUs);
       if (Number.isFinite(breakUs)) for (const { instance } of this.#watched) instance.interrupt();
     }
-    if (Number.isFinite(untilUs)) this.#passTime(untilUs - 1);
   }
 
   /** The end: time has passed up to here, and what fires still does. */
@@ -200,15 +202,23 @@ function merge(parts: readonly Part[]): MergedReadings {
   const order = Uint32Array.from({ length: count }, (_, index) => index);
   order.sort((a, b) => unsorted.times[a]! - unsorted.times[b]! || a - b);
   const origins: Origin[] = [];
+  const texts: string[] = [];
+  /** Of each origin, where its dictionary begins in `texts`. */
+  const firstText: number[] = [];
   const firstOrigin = parts.map(({ readings }) => {
     const first = origins.length;
-    for (const { origin } of readings.sources) origins.push(origin);
+    for (const { origin, strings } of readings.sources) {
+      origins.push(origin);
+      firstText.push(texts.length);
+      for (const text of strings ?? []) texts.push(text);
+    }
     return first;
   });
   const merged = {
     count,
     timesUs: new Float64Array(count),
     values: new Float64Array(count),
+    texts,
     member: new Int32Array(count),
     origins,
     originOf: new Int32Array(count),
@@ -218,11 +228,14 @@ function merge(parts: readonly Part[]): MergedReadings {
     const from = order[to]!;
     const part = parts[unsorted.part[from]!]!;
     const index = unsorted.index[from]!;
-    merged.timesUs[to] = part.readings.timesUs[index]!;
-    merged.values[to] = part.readings.values[index]!;
+    const { timesUs, values, rows, sourceOf, sources } = part.readings;
+    const source = sourceOf[index]!;
+    const origin = firstOrigin[unsorted.part[from]!]! + source;
+    merged.timesUs[to] = timesUs[index]!;
+    merged.values[to] = values[index]! + (sources[source]!.strings === null ? 0 : firstText[origin]!);
     merged.member[to] = part.member;
-    merged.originOf[to] = firstOrigin[unsorted.part[from]!]! + part.readings.sourceOf[index]!;
-    merged.rows[to] = part.readings.rows[index]!;
+    merged.originOf[to] = origin;
+    merged.rows[to] = rows[index]!;
   }
   return merged;
 }
