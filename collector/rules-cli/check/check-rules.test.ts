@@ -49,7 +49,11 @@ describe('a check of rules', () => {
     const bad = Array.from({ length: 30 }, (_, index) => `  - { name: r${index}, select: { name: x }, abvoe: 1 }\n`);
     const { problems, rules } = await check(bad.join(''));
     expect(problems).toHaveLength(30);
-    expect(problems[29]).toMatchObject({ line: 31, field: 'rules[29].abvoe', message: /did you mean above\?/ });
+    expect(problems[29]).toMatchObject({
+      line: 31,
+      field: 'rules[29].abvoe',
+      message: expect.stringMatching(/did you mean above\?/),
+    });
     expect(rules).toEqual([]);
   });
 
@@ -104,6 +108,6 @@ describe('a check of rules', () => {
 
   it('says nothing of selections while nothing is known', async () => {
     const { warnings: found } = await check('  - { name: r, select: { name: x }, above: 1 }\n', []);
-    expect(found).toMatchObject([{ message: /no series is known yet/ }]);
+    expect(found).toMatchObject([{ message: expect.stringMatching(/no series is known yet/) }]);
   });
 });

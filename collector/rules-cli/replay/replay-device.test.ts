@@ -99,4 +99,81 @@ describe('a device that is replayed', () => {
     expect(other[0]!.id).not.toBe(one[0]!.id);
     expect(one[0]!.id).toMatch(/^[0-9a-f]{32}$/);
   });
+
+  it('says that nothing came, as far as time has passed for the device', () => {
+    const rule = compileRule(parseRules('rules: [{name: r, select: {name: "*"}, absent: 10s}]', 'r.yaml')[0]!);
+    const run = (rows: readonly (readonly [number, number])[], endSecond: number, breaks: number[] = []) => {
+      const found: ReplayedIncident[] = [];
+      const device = new ReplayedDevice([rule], [{ seriesId: 1, identity, type: 'double' }], {}, (incident) => {
+        found.push(incident);
+      });
+      device.take(stretch(rows, { breaks }));
+      device.end(endSecond * SECOND_US);
+      return story(found);
+    };
+    expect(
+      run(
+        [
+          [0, 1],
+          [30, 2],
+        ],
+        30,
+      ),
+    ).toEqual(['0-10-30 1']);
+    expect(run([[0, 1]], 9)).toEqual([]);
+    expect(run([[0, 1]], 500)).toEqual(['0-10- 1']);
+    // What is missing may have been it.
+    expect(
+      run(
+        [
+          [0, 1],
+          [30, 2],
+        ],
+        30,
+        [30],
+      ),
+    ).toEqual([]);
+  });
+
+  it('judges several series of the device together, numbers and texts', () => {
+    const text = 'rules: [{name: r, all: [{select: {name: pump}, equals: on}, {select: {name: flow}, below: 2}]}]';
+    const rule = compileRule(parseRules(text, 'r.yaml')[0]!);
+    const found: ReplayedIncident[] = [];
+    const device = new ReplayedDevice(
+      [rule],
+      [
+        { seriesId: 1, identity: { ...identity, name: 'flow' }, type: 'double' },
+        { seriesId: 2, identity: { ...identity, name: 'pump' }, type: 'string' },
+        { seriesId: 3, identity: { ...identity, name: 'other' }, type: 'double' },
+      ],
+      {},
+      (incident) => {
+        found.push(incident);
+      },
+    );
+    expect(device.seriesIds).toEqual(new Set([1, 2]));
+    const flow = stretch([
+      [0, 1],
+      [2, 1],
+      [4, 3],
+      [6, 1],
+    ]);
+    // Two batches of one series of texts, each with a dictionary of its own.
+    const pump = stretch(
+      [
+        [1, 0],
+        [3, 0],
+        [7, 1],
+      ],
+      { sequenceOf: (row) => (row < 2 ? 5 : 6) },
+    ).series.get(1)!;
+    const sources = [
+      { ...pump.sources[0]!, strings: ['on'] },
+      { ...pump.sources[1]!, strings: ['on', 'off'] },
+    ];
+    device.take({ ...flow, series: new Map([...flow.series, [2, { ...pump, sources }]]) });
+    device.end(7 * SECOND_US);
+    expect(found.map(({ series }) => series.name)).toEqual(['pump', 'flow']);
+    expect(story(found)).toEqual([expect.stringMatching(/^1-1-4 /), expect.stringMatching(/^6-6-7 /)]);
+  });
 });
