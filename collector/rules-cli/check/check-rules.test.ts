@@ -74,6 +74,24 @@ describe('a check of rules', () => {
     expect(none).toEqual([]);
   });
 
+  it('counts the devices of a rule that watches devices, and the series of one over several', async () => {
+    const { rules, warnings: none } =
+      await check(`  - { name: away, select: { device: kiln-* }, absent: { for: 5m, of: device } }
+  - name: both
+    all: [ { select: { name: door }, equals: true }, { select: { name: temperature }, above: 1 } ]
+`);
+    expect(rules).toMatchObject([
+      { rule: 'away', condition: { absent: { for: '5m', of: 'device' } }, series: 0, devices: 2 },
+      { rule: 'both', series: 3, devices: 2 },
+    ]);
+    expect(none).toEqual([]);
+    const typo =
+      '  - { name: b, any: [ { select: { name: dor }, equals: true }, { select: { name: state }, equals: on } ] }\n';
+    expect(await warnings(typo)).toEqual([
+      '2:41: rules[0].any[0].select.name: no known series matches "dor"; did you mean door?',
+    ]);
+  });
+
   it.each([
     [
       '{ name: temprature }',

@@ -102,15 +102,24 @@ class RuleCheck {
 
   see(series: KnownSeries): void {
     for (const { check } of this.#selections) check.see(series);
-    if (!this.#rule.selects(series.identity, series.attributes)) return;
+    const { identity, attributes } = series;
+    if (this.#rule.watchesDevice) {
+      if (this.#rule.selectsDevice(identity, attributes)) this.#seeDevice(series);
+      return;
+    }
+    if (!this.#rule.selects(identity, attributes)) return;
     const type = COLUMN_TYPES[series.type];
     if (type === undefined || !this.#rule.takes(type)) {
       this.#unfit += 1;
       return;
     }
     this.#series += 1;
+    this.#seeDevice(series);
+  }
+
+  #seeDevice({ identity }: KnownSeries): void {
     // Series come device by device.
-    const device = `${series.identity.tenant}/${series.identity.device}`;
+    const device = `${identity.tenant}/${identity.device}`;
     if (device !== this.#device) this.#devices += 1;
     this.#device = device;
   }
