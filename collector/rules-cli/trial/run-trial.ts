@@ -9,6 +9,12 @@ import type { Trial } from './trial-file.js';
 /** An idle agent tells its watermark so often. */
 const HEARTBEAT_MS = 30_000;
 
+/**
+ * The collector may go on so long after the end, with nothing more to hear: it judges history when its holes are filled, and
+ * where they are not when it has waited for them.
+ */
+const AFTERMATH_MS = 2 * 3_600_000;
+
 /** Items of one stream: far below the mebibyte that a stream may carry. */
 const STREAM_ITEMS_MAX = 512;
 
@@ -52,8 +58,11 @@ async function runOn(trial: Trial, rules: readonly Rule[], isDevice: boolean): P
       await collector.flush();
       firing.set(atMs, await collector.firing());
     }
+    const endUs = time.wallUs();
+    await time.passUntil(time.nowMs() + AFTERMATH_MS, () => collector.settle());
     await collector.flush();
-    return { records: collector.records, firing };
+    // What happens behind the end, such as a device that is away by then, is no part of the trial.
+    return { records: collector.records.filter(({ alert }) => alert.transitionAtUs <= endUs), firing };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     // What the collector would refuse of a real device, such as a label that is too long.

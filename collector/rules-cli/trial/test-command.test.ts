@@ -65,8 +65,8 @@ const table: [about: string, text: string][] = [
     series: [ { device: kiln-1, name: temperature, values: '50x10 95x20 50x20' } ]
     expect: [ { at: 200s, firing: [] }, { at: 400s, firing: [] } ]
     transitions:
-      - { to: firing, at: 130s, rule: too-hot, late: true, recordedAt: 400s }
-      - { to: resolved, at: 300s, rule: too-hot, late: true, recordedAt: 400s }
+      - { to: firing, at: 130s, rule: too-hot, late: true }
+      - { to: resolved, at: 300s, rule: too-hot, late: true }
 `,
   ],
   [
@@ -76,7 +76,7 @@ const table: [about: string, text: string][] = [
     devices: { kiln-1: { offline: [ { from: 90s, until: 400s, backfillAt: 480s } ] } }
     series: [ { device: kiln-1, name: temperature, values: '50x10 95x20 50x20' } ]
     transitions:
-      - { to: firing, at: 130s, rule: too-hot, late: true, recordedAt: 480s }
+      - { to: firing, at: 130s, rule: too-hot, late: true }
       - { to: resolved, at: 300s, rule: too-hot, late: true }
 `,
   ],

@@ -103,9 +103,10 @@ export class TrialCollector {
         clock: this.#time,
         core: this.#core,
         limits: defaultIngestLimits,
-        introduce: (deviceId, device) => {
+        introduce: (...parameters: Parameters<DerivedPipeline['introduce']>) => {
+          const [deviceId, device] = parameters;
           this.#devices.set(deviceId, deviceReference(device));
-          this.#pipeline.introduce(deviceId, device);
+          this.#pipeline.introduce(...parameters);
         },
       },
       name,
