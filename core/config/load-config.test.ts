@@ -32,6 +32,7 @@ const schema = v.pipe(
       v.record(v.pipe(v.string(), v.regex(/^[a-z]+$/, 'not a label name; write letters')), v.string()),
       {},
     ),
+    keep: v.optional(v.union([duration(), v.strictObject({ time: v.optional(duration(), '1s') })])),
     flush: v.optional(v.pipe(duration({ maxMs: 3_600_000 }), v.description('how long a batch may wait')), '5s'),
   }),
   fieldCheck(function* (config): Generator<FieldProblem> {

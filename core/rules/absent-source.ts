@@ -37,6 +37,11 @@ export class AbsentSource implements Source {
     this.dueUs = Infinity;
   }
 
+  /** Not while it is absent already: that lasts until something comes. */
+  resume(fromUs: number): void {
+    if (this.dueUs !== Infinity) this.dueUs = Math.max(this.dueUs, fromUs + this.#forUs);
+  }
+
   save(): SavedSource {
     return Number.isFinite(this.dueUs) ? { dueUs: this.dueUs, value: packDoubles([this.value]) } : {};
   }

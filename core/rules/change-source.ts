@@ -86,6 +86,10 @@ export class ChangeSource implements Source {
     this.#slot = Number.NEGATIVE_INFINITY;
   }
 
+  resume(): void {
+    this.restart();
+  }
+
   save(): SavedSource {
     const order = Array.from({ length: this.#count }, (_, index) => (this.#head + index) % KEPT_MAX);
     if (order.length === 0) return {};

@@ -106,6 +106,10 @@ export class DeviationSource implements Source {
     this.#lastUs = Number.NEGATIVE_INFINITY;
   }
 
+  resume(): void {
+    this.restart();
+  }
+
   save(): SavedSource {
     const common = [this.#lastUs, this.#learntUs, this.#variance, this.#withheldUs];
     return { state: packDoubles([...common, ...this.#means, ...this.#learnt]) };

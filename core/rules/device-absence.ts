@@ -82,6 +82,8 @@ export class DeviceAbsence implements RuleInstance {
 
   interrupt(): void {}
 
+  resume(): void {}
+
   statusAt(): Phase {
     return this.#life.phase;
   }

@@ -142,6 +142,16 @@ export class DeviceInstance implements RuleInstance {
     this.revision += 1;
   }
 
+  resume(fromUs: number, out: Transition[]): void {
+    const from = this.#joined.reduce((earliest, one) => Math.min(earliest, one.interruptedUs), Infinity);
+    if (from === Infinity) return;
+    this.#judgeBefore(from + 1, out);
+    for (const one of this.#joined) one.resume(fromUs);
+    this.#interruptedUs = Infinity;
+    this.#life.broken = true;
+    this.revision += 1;
+  }
+
   statusAt(nowUs: number): Phase | 'unknown' {
     return this.#combined(nowUs) === Signal.UNKNOWN ? 'unknown' : this.#life.phase;
   }

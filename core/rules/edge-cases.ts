@@ -11,6 +11,8 @@ export type CaseEvent =
   | { kind: 'reading'; series: string; timeUs: number; value: number | boolean | string }
   /** Readings are missing here: between what came before and what comes after. */
   | { kind: 'hole' }
+  /** From this time on none are missing again. */
+  | { kind: 'resumed'; timeUs: number }
   /** No reading at or before this time is still to come. */
   | { kind: 'until'; timeUs: number }
   /** The device was heard of. */
@@ -80,6 +82,7 @@ function ruleOf(fields: Readonly<Record<string, unknown>>): Rule {
  *     5=open        a text; true and false are booleans, NaN, inf and -inf numbers
  *     0..60/10=1,2  a reading at 0, 10, ... 60 with the values 1, 2, 1, 2, ...
  *     hole          readings are missing here
+ *     resumed:60    from second 60 on none are missing again
  *     until:60      no reading at or before second 60 is still to come
  *     heard:60      the device was heard of at second 60
  *     status:60=unknown   what the status at second 60 is, asked here
@@ -100,8 +103,10 @@ function parseWord(word: string): CaseEvent[] {
   const head = colon < 0 ? 'x' : before.slice(0, colon);
   const when = before.slice(colon + 1);
   if (after === undefined) {
-    if (head === 'until' || head === 'heard') return [{ kind: head, timeUs: timeOf(when) }];
-    throw new RangeError(`${word} is no event; write TIME=VALUE, hole, until:TIME, heard:TIME or status:TIME=STATUS`);
+    if (head === 'until' || head === 'heard' || head === 'resumed') return [{ kind: head, timeUs: timeOf(when) }];
+    throw new RangeError(
+      `${word} is no event; write TIME=VALUE, hole, resumed:TIME, until:TIME, heard:TIME or status:TIME=STATUS`,
+    );
   }
   if (head === 'status') return [{ kind: 'status', timeUs: timeOf(when), expected: after }];
   const [, first, last, step] = rangeForm.exec(when) ?? [];

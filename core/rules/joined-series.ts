@@ -69,6 +69,14 @@ export class JoinedSeries {
     return this.#say(this.source.take(timeUs, value, firing), timeUs);
   }
 
+  /** From this event time on no readings are missing again. */
+  resume(fromUs: number): void {
+    if (this.interruptedUs === Infinity) return;
+    this.interruptedUs = Infinity;
+    this.broken = true;
+    this.source.resume(Math.max(fromUs, this.readUs));
+  }
+
   pass(): boolean {
     const { dueUs } = this.source;
     return this.#say(this.source.pass(), dueUs);

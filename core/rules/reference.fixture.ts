@@ -11,6 +11,10 @@ interface Reading {
   v: number;
   /** Readings are missing before this one. */
   hole: boolean;
+  /** Time that had passed before they went missing. */
+  passed: number;
+  /** They are missing up to this time only. */
+  resumed: number | undefined;
 }
 
 interface Said {
@@ -23,26 +27,35 @@ interface Said {
 export function reference(rule: Rule, events: readonly CaseEvent[]): string[] {
   const readings: Reading[] = [];
   let hole = false;
+  let passed = Number.NEGATIVE_INFINITY;
+  let resumed: number | undefined;
   let end = Number.NEGATIVE_INFINITY;
   for (const event of events) {
-    if (event.kind === 'hole') hole = true;
+    if (event.kind === 'hole') {
+      if (!hole) passed = end;
+      hole = true;
+      resumed = undefined;
+    } else if (event.kind === 'resumed') resumed = event.timeUs;
     else if (event.kind === 'until') end = event.timeUs;
     else if (event.kind === 'reading' && !Number.isNaN(event.value)) {
-      readings.push({ t: event.timeUs, v: Number(event.value), hole });
+      readings.push({ t: event.timeUs, v: Number(event.value), hole, passed, resumed });
       hole = false;
+      resumed = undefined;
     }
   }
-  const signals = signalsOf(rule, readings, hole ? (readings.at(-1)?.t ?? 0) : end);
-  const gap = rule.gap * 1000;
+  // What time has passed without a reading is like a reading right after it that nobody judges.
+  const tail: Reading = { t: Math.max(end, readings.at(-1)?.t ?? end) + 1, v: Number.NaN, hole, passed, resumed };
+  const all = [...readings, tail];
   const every = rule.window === undefined ? 0 : (rule.window.every ?? rule.window.over / 10) * 1000;
-  return lifecycle(
-    rule,
-    signals,
-    (a, b) => b - a <= Math.max(gap, every) && !readings.some((r) => r.hole && a < r.t && r.t <= b),
+  const gap = Math.max(rule.gap * 1000, every);
+  const holes = all.flatMap((r, i) =>
+    r.hole && i > 0 ? [{ from: Math.max(all[i - 1]!.t, r.passed), to: r.resumed ?? r.t }] : [],
   );
+  const covered = (a: number, b: number) => b - a <= gap && !holes.some(({ from, to }) => from < b && to > a);
+  return lifecycle(rule, signalsOf(rule, readings, tail), covered);
 }
 
-function signalsOf(rule: Rule, readings: readonly Reading[], end: number): Said[] {
+function signalsOf(rule: Rule, readings: readonly Reading[], tail: Reading): Said[] {
   const gap = rule.gap * 1000;
   /** No data is missing between two readings, given by index. */
   const joined = (from: number, to: number, gapMatters = true) => {
@@ -54,10 +67,12 @@ function signalsOf(rule: Rule, readings: readonly Reading[], end: number): Said[
   if (rule.absent !== undefined) {
     const wanted = (rule.absent as number) * 1000;
     return readings.flatMap(({ t }, i): Said[] => {
-      const next = readings[i + 1];
-      const passed = next === undefined ? end >= t + wanted : !next.hole && next.t > t + wanted;
+      const next = readings[i + 1] ?? tail;
+      const known = next.hole && t + wanted <= next.passed;
+      const due = known ? t + wanted : Math.max(t, next.resumed ?? t) + wanted;
+      const passed = known || ((!next.hole || next.resumed !== undefined) && next.t > due);
       const clear: Said = { t, since: t, is: 'clear' };
-      return passed ? [clear, { t: t + wanted, since: t, is: 'satisfied' }] : [clear];
+      return passed ? [clear, { t: due, since: t, is: 'satisfied' }] : [clear];
     });
   }
   const change = rule.rate ?? rule.delta;
@@ -77,14 +92,18 @@ function signalsOf(rule: Rule, readings: readonly Reading[], end: number): Said[
     const counting = rule.window.function === 'count' || rule.window.function === 'sum';
     const said: Said[] = [];
     if (readings.length === 0) return [];
-    const last = Math.max(end, readings.at(-1)!.t - 1);
+    const last = tail.t - 1;
     for (let g = Math.ceil(readings[0]!.t / every) * every; g <= last; g += every) {
       const newest = readings.findLastIndex((r) => r.t <= g);
-      const next = readings[newest + 1];
-      if (next?.hole && g > readings[newest]!.t) continue;
+      const next = readings[newest + 1] ?? tail;
+      const inHole = next.hole && g > Math.max(readings[newest]!.t, next.passed);
+      if (inHole && (!counting || next.resumed === undefined)) continue;
       if (!counting && g - readings[newest]!.t > gap) continue;
-      const oldest = readings.findIndex((_, i) => i <= newest && joined(i, newest, !counting));
-      if (readings[oldest]!.t > g - over) continue;
+      const first = readings.findIndex((_, i) => i <= newest && joined(i, newest, !counting));
+      // Silence after missing readings counts, but not before a series was there.
+      const resumedUs = counting && first > 0 ? readings[first]!.resumed : undefined;
+      const covered = inHole ? next.resumed! : (resumedUs ?? readings[first]!.t);
+      if (covered > g - over) continue;
       const value = aggregate(
         rule.window,
         readings.filter(({ t }) => t > g - over && t <= g).map(({ v }) => v),

@@ -51,8 +51,16 @@ export interface RuleInstance {
   passTime(untilUs: number, out: Transition[]): void;
   /** The device was heard of at this time of the collector's clock; only rules that watch devices ask for it. */
   heard(atUs: number, out: Transition[]): void;
-  /** Readings are missing between the newest one and whatever comes next: not here yet, or lost for ever. */
+  /**
+   * Readings are missing between the newest one and whatever comes next: not here yet, or lost for ever. `passTime` up to the
+   * newest reading of the device before them goes before it: so far all were there, whatever series they are of.
+   */
   interrupt(): void;
+  /**
+   * After `interrupt`: from this event time on no readings are missing again, wherever the next reading of a series may be.
+   * Silence can be told from then on, also of a series that spoke before the interruption only.
+   */
+  resume(fromUs: number, out: Transition[]): void;
   /** `unknown` when data is missing at this event time: interrupted, or nothing for longer than the rule's `gap`. */
   statusAt(nowUs: number): Phase | 'unknown';
   /** Plain JSON. What `restore` makes of it behaves like this instance from then on. */

@@ -48,6 +48,7 @@ export function runEdgeCase(rule: Rule, events: readonly CaseEvent[], options: R
       if (overDevice) advanceMerged(compiled, instance, portion, first, transitions);
       else advance(compiled, instance, portion, first, transitions);
     } else if (event.kind === 'hole') instance.interrupt();
+    else if (event.kind === 'resumed') instance.resume(event.timeUs, transitions);
     else if (event.kind === 'until') instance.passTime(event.timeUs, transitions);
     else if (event.kind === 'heard') instance.heard(event.timeUs, transitions);
     else statuses.push(instance.statusAt(event.timeUs));

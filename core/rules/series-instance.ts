@@ -103,6 +103,15 @@ export class SeriesInstance implements RuleInstance {
     this.revision += 1;
   }
 
+  resume(fromUs: number, out: Transition[]): void {
+    if (this.#interruptedUs === Infinity) return;
+    if (this.#source.dueUs <= this.#interruptedUs) this.#passBefore(this.#interruptedUs + 1, out);
+    this.#interruptedUs = Infinity;
+    this.#life.broken = true;
+    this.#source.resume(Math.max(fromUs, this.#readUs));
+    this.revision += 1;
+  }
+
   statusAt(nowUs: number): Phase | 'unknown' {
     const { signalUs, broken, phase } = this.#life;
     // What is due and was not passed is not known: the readings may be on their way.

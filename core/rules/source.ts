@@ -25,5 +25,7 @@ export interface Source {
   skip(times: number): void;
   /** Readings are missing between the newest one and the next, which follows. */
   restart(): void;
+  /** Readings are missing between the newest one and this time, and none from there on; the next may be far. */
+  resume(fromUs: number): void;
   save(): SavedSource;
 }

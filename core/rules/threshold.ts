@@ -106,6 +106,9 @@ export class ThresholdInstance implements RuleInstance {
     this.revision += 1;
   }
 
+  /** Silence says nothing here. */
+  resume(): void {}
+
   statusAt(nowUs: number): Phase | 'unknown' {
     return this.#life.statusAt(nowUs);
   }

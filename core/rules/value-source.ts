@@ -29,6 +29,8 @@ export class ValueSource implements Source {
 
   restart(): void {}
 
+  resume(): void {}
+
   save(): SavedSource {
     return {};
   }

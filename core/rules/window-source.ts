@@ -52,7 +52,8 @@ export class WindowSource implements Source {
 
   get steadyUs(): number {
     const { overUs, everyUs } = this.#window;
-    return this.#counting && this.#lastUs <= this.dueUs - everyUs - overUs ? everyUs : 0;
+    const fromUs = this.dueUs - everyUs - overUs;
+    return this.#counting && this.#lastUs <= fromUs && this.#coveredFromUs <= fromUs ? everyUs : 0;
   }
 
   take(timeUs: number, value: number): Signal {
@@ -90,6 +91,15 @@ export class WindowSource implements Source {
   restart(): void {
     this.dueUs = Infinity;
     this.#coveredFromUs = Number.NaN;
+  }
+
+  resume(fromUs: number): void {
+    this.restart();
+    // Silence is what counts and sums measure, and it is silent from here on.
+    if (!this.#counting || this.#lastUs === Number.NEGATIVE_INFINITY) return;
+    this.#coveredFromUs = fromUs;
+    this.#panes.clear();
+    this.#open(fromUs);
   }
 
   save(): SavedSource {
