@@ -74,7 +74,8 @@ async function told(device: TestDevice, range: { from?: number; until?: number }
         found.readings.push(`${names.get(seriesId)}@${timesUs[index]! / 1e6}=${values[index]} ${place}`);
       }
     }
-    for (const breakUs of stretch.breaks) {
+    for (const { atUs: breakUs, leftUs } of stretch.breaks) {
+      expect(leftUs).toBeLessThan(breakUs);
       expect(breakUs).toBeGreaterThanOrEqual(untilUs);
       expect(breakUs).toBeLessThan(stretch.untilUs);
       found.breaks.push(breakUs / 1e6);

@@ -5,7 +5,7 @@ import { decodeBatch } from '@tributary/proto/batch/decode';
 import { TimeQuality } from '@tributary/proto/gen/tributary/v1/query';
 import type { CatalogueSeries, CheckedItem, ReadingsRange, Store } from '../../store/store.js';
 import { batchBytes } from '../../store/thinned-item.js';
-import { MissingItems } from './missing-items.js';
+import { type Break, MissingItems } from './missing-items.js';
 import { PendingSeries, type SettledReadings } from './pending-series.js';
 
 /** Bytes of stored items that are read at a time: about half a million readings, and one short read of the store. */
@@ -18,8 +18,8 @@ const WAITING_MAX_DEFAULT = 262_144;
 export interface Stretch {
   /** By the collector's id of the series. */
   series: Map<number, SettledReadings>;
-  /** Event times before which readings are missing, in order; readings at such a time come after it. */
-  breaks: number[];
+  /** Where readings are missing, in order of time; readings at such a time come after it. */
+  breaks: Break[];
   /** Everything earlier than this was read. */
   untilUs: number;
 }
@@ -47,7 +47,7 @@ export class EventOrder {
   readonly #missing = new MissingItems();
   readonly #arena = new DecodeArena();
   readonly #columns = new SeriesReadings();
-  #breaks: number[] = [];
+  #breaks: Break[] = [];
   #waiting = 0;
 
   constructor(options: EventOrderOptions) {
@@ -120,8 +120,8 @@ export class EventOrder {
       this.#waiting -= before - pending.count;
       if (taken !== undefined) series.set(seriesId, taken);
     }
-    const breaks = this.#breaks.filter((timeUs) => timeUs < untilUs).sort((a, b) => a - b);
-    this.#breaks = this.#breaks.filter((timeUs) => timeUs >= untilUs);
+    const breaks = this.#breaks.filter(({ atUs }) => atUs < untilUs).sort((a, b) => a.atUs - b.atUs);
+    this.#breaks = this.#breaks.filter(({ atUs }) => atUs >= untilUs);
     return { series, breaks, untilUs };
   }
 }

@@ -29,7 +29,7 @@ function thinned(sequence: number, first: number, last: number): CheckedItem {
 }
 
 describe('what is missing between items', () => {
-  it.each<[about: string, items: [CheckedItem, epochId: number][], breaks: number[][]]>([
+  it.each<[about: string, items: [CheckedItem, epochId: number][], breaks: [atUs: number, leftUs: number][][]]>([
     [
       'nothing in a line without gaps',
       [
@@ -54,7 +54,7 @@ describe('what is missing between items', () => {
         [item(3), 1],
         [item(4), 1],
       ],
-      [[], [30], []],
+      [[], [[30, 19]], []],
     ],
     [
       'nothing where sequences without readings lie between',
@@ -71,7 +71,13 @@ describe('what is missing between items', () => {
         [item(1, { lastUs: 35 }), 1],
         [item(3), 1],
       ],
-      [[], [30, 36]],
+      [
+        [],
+        [
+          [30, 29],
+          [36, 35],
+        ],
+      ],
     ],
     [
       'whatever lies between two epochs',
@@ -79,7 +85,7 @@ describe('what is missing between items', () => {
         [item(1), 1],
         [item(2, { readingsBefore: 0 }), 2],
       ],
-      [[], [20]],
+      [[], [[20, 19]]],
     ],
     [
       'nothing where items come in another order than their times',
@@ -106,10 +112,11 @@ describe('what is missing between items', () => {
         [item(4), 1],
         [item(6), 1],
       ],
-      [[], [], [60]],
+      [[], [], [[60, 49]]],
     ],
   ])('is %s', (_, items, breaks) => {
     const missing = new MissingItems();
-    expect(items.map(([one, epochId]) => missing.before(one, epochId))).toEqual(breaks);
+    const found = items.map(([one, epochId]) => missing.before(one, epochId));
+    expect(found.map((each) => each.map(({ atUs, leftUs }) => [atUs, leftUs]))).toEqual(breaks);
   });
 });

@@ -2,6 +2,13 @@ import { ItemKind } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { CheckedItem } from '../../store/store.js';
 import { readThinned } from '../../store/thinned-item.js';
 
+/** Readings are missing before an event time. */
+export interface Break {
+  atUs: number;
+  /** Up to here, before `atUs`, nothing was missing: time has passed for rules. */
+  leftUs: number;
+}
+
 /** How far the items of an epoch have come. */
 interface Line {
   sequence: number;
@@ -20,18 +27,16 @@ export class MissingItems {
   readonly #lines = new Map<number, Line>();
   #latestUs = Number.NEGATIVE_INFINITY;
 
-  /**
-   * Event times before which readings are missing, if any are right before this item. To be asked once for each, in order
-   * of the first event time.
-   */
-  before(item: CheckedItem, epochId: number): number[] {
+  /** What is missing right before this item, if anything is. To be asked once for each, in order of the first event time. */
+  before(item: CheckedItem, epochId: number): Break[] {
     const line = this.#lines.get(epochId);
     const isMissing = this.#passes(item, epochId, line);
     const leftUs = line?.lastUs ?? this.#latestUs;
     this.#latestUs = Math.max(this.#latestUs, item.lastUs);
     if (!isMissing) return [];
     // Series differ in how far they had come: for some of them the missing readings are behind the end of the item before.
-    return leftUs < item.firstUs ? [item.firstUs] : [item.firstUs, leftUs + 1];
+    const first = { atUs: item.firstUs, leftUs: Math.min(leftUs, item.firstUs - 1) };
+    return leftUs < item.firstUs ? [first] : [first, { atUs: leftUs + 1, leftUs }];
   }
 
   /** Moves the line of the epoch on; answers whether something is missing. */

@@ -1,3 +1,4 @@
+import type { SeriesIdentity } from '@tributary/core/rules/series-identity';
 import type { StoredIncident } from '../../store/incidents.js';
 import type { Store } from '../../store/store.js';
 import type { ReplayedIncident } from './replay-device.js';
@@ -17,6 +18,11 @@ const PAGE = 500;
 /** What a collector recorded of one device in a time. */
 export class RealIncidents {
   readonly #byId = new Map<string, StoredIncident>();
+  /**
+   * Of each rule and series, and of each rule, in order of their beginnings; those of one series do not overlap, nor those
+   * of a rule over several.
+   */
+  readonly #bySeries = new Map<string, StoredIncident[]>();
   readonly #found = new Set<StoredIncident>();
 
   static async read(
@@ -29,9 +35,10 @@ export class RealIncidents {
     do {
       const filter = { deviceId, range, openOnly: false, withRetracted: false };
       const page = await store.readIncidents(filter, after, PAGE);
-      for (const incident of page.incidents) real.#byId.set(idOf(incident), incident);
+      for (const incident of page.incidents) real.#add(incident);
       after = page.next;
     } while (after !== '');
+    for (const incidents of real.#bySeries.values()) incidents.sort((a, b) => a.startedAtUs - b.startedAtUs);
     return real;
   }
 
@@ -43,8 +50,13 @@ export class RealIncidents {
       return same.notified ? 'same' : 'late';
     }
     let reality: Reality = 'none';
-    for (const real of this.#byId.values()) {
-      if (!isOfSameSeries(real, replayed) || !overlaps(real, replayed)) continue;
+    const { rule, series, startedUs, endedUs = Number.POSITIVE_INFINITY } = replayed;
+    // What completed a rule over several series may be another one each time.
+    const key = rule.scope === 'device' ? keyOf(rule.name) : keyOf(rule.name, series);
+    const ofSeries = this.#bySeries.get(key) ?? [];
+    for (let at = firstEndingAt(ofSeries, startedUs); at < ofSeries.length; at += 1) {
+      const real = ofSeries[at]!;
+      if (real.startedAtUs > endedUs) break;
       this.#found.add(real);
       if (real.notified) reality = 'overlaps';
       else if (reality === 'none') reality = 'late';
@@ -56,6 +68,16 @@ export class RealIncidents {
   get unmatched(): StoredIncident[] {
     return [...this.#byId.values()].filter((incident) => incident.notified && !this.#found.has(incident));
   }
+
+  #add(incident: StoredIncident): void {
+    this.#byId.set(idOf(incident), incident);
+    const { rule, seriesName: name, seriesUnit: unit, seriesLabels: labels } = incident.alert;
+    for (const key of [keyOf(rule, { name, unit, labels }), keyOf(rule)]) {
+      const known = this.#bySeries.get(key);
+      if (known === undefined) this.#bySeries.set(key, [incident]);
+      else known.push(incident);
+    }
+  }
 }
 
 /** As hexadecimal digits. */
@@ -63,16 +85,19 @@ export function idOf({ incidentId }: Pick<StoredIncident, 'incidentId'>): string
   return Buffer.from(incidentId).toString('hex');
 }
 
-function isOfSameSeries({ alert }: StoredIncident, { rule, series }: ReplayedIncident): boolean {
-  if (alert.rule !== rule.name || alert.seriesName !== series.name || alert.seriesUnit !== series.unit) return false;
-  const keys = Object.keys(series.labels);
-  return (
-    keys.length === Object.keys(alert.seriesLabels).length &&
-    keys.every((key) => alert.seriesLabels[key] === series.labels[key])
-  );
+function keyOf(rule: string, series?: Pick<SeriesIdentity, 'name' | 'unit' | 'labels'>): string {
+  if (series === undefined) return JSON.stringify([rule]);
+  return JSON.stringify([rule, series.name, series.unit, Object.entries(series.labels).sort()]);
 }
 
-function overlaps(real: StoredIncident, replayed: ReplayedIncident): boolean {
-  const { startedUs, endedUs = Number.POSITIVE_INFINITY } = replayed;
-  return real.startedAtUs <= endedUs && startedUs <= (real.resolvedAtUs ?? Number.POSITIVE_INFINITY);
+/** The first incident that ends at this time or later. */
+function firstEndingAt(incidents: readonly StoredIncident[], timeUs: number): number {
+  let low = 0;
+  let high = incidents.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((incidents[middle]!.resolvedAtUs ?? Number.POSITIVE_INFINITY) < timeUs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

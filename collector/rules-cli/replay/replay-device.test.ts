@@ -28,9 +28,15 @@ function stretch(
         },
       ],
     ]),
-    breaks: breaks.map((second) => second * SECOND_US),
+    // Everything before the reading after which something is missing is there.
+    breaks: breaks.map((second) => ({ atUs: second * SECOND_US, leftUs: leftOf(rows, second) * SECOND_US })),
     untilUs: Number.POSITIVE_INFINITY,
   };
+}
+
+/** The newest second before another one that has a reading. */
+function leftOf(rows: readonly (readonly [second: number, value: number])[], before: number): number {
+  return Math.max(...rows.map(([second]) => second).filter((second) => second < before));
 }
 
 function replay(fields: string, stretches: readonly Stretch[]): ReplayedIncident[] {

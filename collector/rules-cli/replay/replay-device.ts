@@ -80,10 +80,16 @@ export class ReplayedDevice {
    */
   take({ series, breaks }: Stretch): void {
     const taken = new Map([...series].map(([seriesId]) => [seriesId, 0]));
-    for (const breakUs of [...breaks, Number.POSITIVE_INFINITY]) {
-      this.#advance(series, taken, breakUs);
-      if (Number.isFinite(breakUs)) for (const { instance } of this.#watched) instance.interrupt();
+    for (const { atUs, leftUs } of breaks) {
+      this.#advance(series, taken, atUs);
+      if (Number.isFinite(leftUs)) this.#passTime(leftUs);
+      for (const watched of this.#watched) {
+        watched.instance.interrupt();
+        watched.instance.resume(atUs, this.#transitions);
+        this.#follow(watched);
+      }
     }
+    this.#advance(series, taken, Number.POSITIVE_INFINITY);
   }
 
   /** The end: time has passed up to here, and what fires still does. */
