@@ -15,6 +15,9 @@ const HEARTBEAT_MS = 30_000;
  */
 const AFTERMATH_MS = 2 * 3_600_000;
 
+/** Each device does something at each moment, some 50 microseconds long: two minutes of running. */
+const STEPS_MAX = 2_000_000;
+
 /** Items of one stream: far below the mebibyte that a stream may carry. */
 const STREAM_ITEMS_MAX = 512;
 
@@ -51,7 +54,12 @@ async function runOn(trial: Trial, rules: readonly Rule[], isDevice: boolean): P
   try {
     const looks = new Set(trial.expect.map(({ at }) => at));
     const firing = new Map<number, FiringIncident[]>();
-    for (const atMs of moments(trial, devices)) {
+    const all = moments(trial, devices);
+    if (all.length * devices.length > STEPS_MAX) {
+      const detail = `${all.length} moments of ${devices.length} devices are too many; make it shorter, or with fewer devices`;
+      throw new TributaryError('config', detail);
+    }
+    for (const atMs of all) {
       await time.passUntil(atMs, () => collector.settle());
       for (const device of devices) await device.act(collector, time);
       if (!looks.has(atMs)) continue;
@@ -64,7 +72,7 @@ async function runOn(trial: Trial, rules: readonly Rule[], isDevice: boolean): P
     // What happens behind the end, such as a device that is away by then, is no part of the trial.
     return { records: collector.records.filter(({ alert }) => alert.transitionAtUs <= endUs), firing };
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
+    if (!(error instanceof TributaryError) || error.code !== 'config') throw error;
     // What the collector would refuse of a real device, such as a label that is too long.
     throw new TributaryError('config', `the test "${trial.name}": ${error.message}`, { cause: error });
   } finally {
@@ -96,7 +104,9 @@ class DeviceRun {
   #produced = 0;
   #readingsProduced = 0;
   /** Sequences that the device still holds. */
-  readonly #waiting = new Map<number, number>();
+  readonly #waiting = new Set<number>();
+  #readingsWaiting = 0;
+  #newestSequence = 0;
 
   constructor(device: TrialDevice) {
     this.device = device;
@@ -137,7 +147,9 @@ class DeviceRun {
         header,
         part.map(({ item }) => item),
       );
-      for (const { item } of part) this.#waiting.delete(item.sequence);
+      for (const { item } of part) {
+        if (this.#waiting.delete(item.sequence)) this.#readingsWaiting -= item.readings;
+      }
     }
   }
 
@@ -146,24 +158,24 @@ class DeviceRun {
     for (; this.#produced < items.length && items[this.#produced]!.producedMs <= nowMs; this.#produced += 1) {
       const { item } = items[this.#produced]!;
       this.#readingsProduced = item.readingsBefore + item.readings;
-      this.#waiting.set(item.sequence, item.readings);
+      this.#readingsWaiting += item.readings;
+      this.#newestSequence = item.sequence;
+      this.#waiting.add(item.sequence);
     }
   }
 
   #header(lane: Lane, nowUs: number): UploadHeader {
-    const sequences = [...this.#waiting.keys()];
-    let readingsWaiting = 0;
-    for (const readings of this.#waiting.values()) readingsWaiting += readings;
-    const [first = 0] = sequences;
+    // In the order in which they were produced.
+    const [first] = this.#waiting;
     return {
       epoch: this.device.epoch,
       fencingToken: this.#token,
       lane,
       watermarkUs: nowUs,
       watermarkSegment: 0,
-      backlog: sequences.length === 0 ? undefined : { first, last: sequences[sequences.length - 1]! },
+      backlog: first === undefined ? undefined : { first, last: this.#newestSequence },
       readingsProduced: this.#readingsProduced,
-      readingsWaiting,
+      readingsWaiting: this.#readingsWaiting,
     };
   }
 }

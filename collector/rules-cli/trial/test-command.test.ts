@@ -219,6 +219,10 @@ describe('tests of rules', () => {
       `\n  - name: big\n    expect: [ { at: 1s, firing: [] } ]\n    series:\n${Array.from({ length: 11 }, (_, at) => `      - { name: s${at}, values: '1x99999' }\n`).join('')}`,
       /series: 1099989 slots in one test .*at most 1000000/,
     ],
+    [
+      `\n  - name: long\n    expect: [ { at: 31d, firing: [] } ]\n    series:\n${Array.from({ length: 30 }, (_, at) => `      - { device: d${at}, name: s, values: '1' }\n`).join('')}`,
+      /the test "long": 89281 moments of 30 devices are too many/,
+    ],
     [good.replace('series:', 'start: noon\n    series:'), /start: not a time .*2026-01-05T00:00:00Z/],
     [good.replace('name: temperature, unit', `name: ${'x'.repeat(200)}, unit`), /series\.name: 200 bytes/],
   ])('of a wrong file are refused at their place (%#)', async (text, expected) => {

@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { createLogger } from '@tributary/core/log/logger';
 import type { Rule } from '@tributary/core/rules/rule';
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
@@ -96,6 +97,7 @@ export class TrialCollector {
     pump.drive(this.#core);
   }
 
+  /** Rejects with a `TributaryError` of code `config` where the collector would refuse the device. */
   async register(name: DeviceName, request: RegisterRequest): Promise<RegisterResponse> {
     const result = await register(
       {
@@ -113,7 +115,7 @@ export class TrialCollector {
       request,
     );
     if (result.outcome === 'registered') return result.response;
-    throw new RangeError(result.detail);
+    throw new TributaryError('config', result.detail);
   }
 
   /** One stream. Resolves when everything in it is stored and followed; rejects where a real device would have to act. */
@@ -136,7 +138,7 @@ export class TrialCollector {
     await this.settle();
     const { rejected = [], later = [], forked = [] } = response ?? {};
     const [refused] = rejected;
-    if (refused !== undefined) throw new RangeError(refused.detail);
+    if (refused !== undefined) throw new TributaryError('config', refused.detail);
     if (response === undefined || later.length > 0 || forked.length > 0) {
       throw new Error('the collector of a trial took less than it was sent');
     }
