@@ -107,8 +107,9 @@ class Replay {
         progress({ devices: this.#devices, readings: this.#readings + order.readings, device, atUs });
       }
     }
-    // Time has passed for the device as far as anything came from it: later its link may have been down.
-    replayed.end(order.newestUs);
+    // Time has passed for the device as far as anything came from it: later its link may have been down. Of that very
+    // instant more may come.
+    replayed.end(order.newestUs - 1);
     this.#readings += order.readings;
     this.#undecodable += order.undecodable;
     await this.#tell(device, ended.splice(0), real);
