@@ -6,6 +6,7 @@ import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { Command, CommanderError } from 'commander';
 import { type CollectorConfig, collectorSchema } from './config/schema.js';
 import { addPkiCommand } from './identity/pki-command.js';
+import { addIncidentCommands } from './incidents/incident-commands.js';
 import { addQueryCommands } from './query/commands.js';
 import { addRulesCommands } from './rules-cli/rules-command.js';
 import { addBackupCommands } from './store/backup-command.js';
@@ -41,7 +42,7 @@ program
   });
 
 addPkiCommand(program);
-addQueryCommands(program);
+addIncidentCommands(program, addQueryCommands(program));
 addBackupCommands(program);
 addRulesCommands(program);
 

@@ -66,7 +66,9 @@ const retention = v.strictObject({
   alerts: v.optional(
     v.pipe(
       v.union([v.literal('forever'), duration({ minMs: DAY_MS, maxMs: 36_500 * DAY_MS })]),
-      v.description('alerts that are older are removed, unless they still fire; or forever'),
+      v.description(
+        'incidents that ended before are removed with their alerts and history, and old silences; or forever',
+      ),
     ),
     '400d',
   ),

@@ -9,10 +9,17 @@ const COMMIT_SECONDS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2,
 /** What follows from committed data, in numbers. */
 export interface DerivedCounters {
   devicesBehind: number;
+  devicesLost: number;
+  devicesDirty: number;
+  historyPasses: number;
+  historyPassesFailed: number;
+  rules: number;
+  ruleInstances: number;
+  ruleInstancesRefused: number;
   rollupRowsWaiting: number;
   alertsWaiting: number;
   alertsStored: number;
-  readingsIgnoredByRules: number;
+  readingsPostponedByRules: number;
   readingsFromFuture: number;
   batchesUndecodable: number;
   batchesFailed: number;
@@ -169,9 +176,28 @@ export function collectorMetrics({
   gauge('alerts_waiting', 'Alerts that are not stored yet.', () => derived()?.alertsWaiting ?? 0);
   total('alerts_stored_total', 'Transitions of incidents that were stored.', () => derived()?.alertsStored ?? 0);
   total(
-    'rule_readings_ignored_total',
-    'Readings that rules did not see because later ones had come before.',
-    () => derived()?.readingsIgnoredByRules ?? 0,
+    'rule_readings_postponed_total',
+    'Readings that came out of order, and were left to a pass through history.',
+    () => derived()?.readingsPostponedByRules ?? 0,
+  );
+  gauge('rules', 'Rules in force that the collector evaluates.', () => derived()?.rules ?? 0);
+  gauge('rule_instances', 'Series and devices that rules watch, counted for each rule.', () => derived()?.ruleInstances ?? 0);
+  total(
+    'rule_instances_refused_total',
+    'Series and devices that a rule should watch, and for which there was no room.',
+    () => derived()?.ruleInstancesRefused ?? 0,
+  );
+  gauge('devices_dirty', 'Devices whose history is still to be judged anew.', () => derived()?.devicesDirty ?? 0);
+  total('history_passes_total', 'Times that the history of a device was judged anew.', () => derived()?.historyPasses ?? 0);
+  total(
+    'history_passes_failed_total',
+    'Times that judging history anew failed, and was put off.',
+    () => derived()?.historyPassesFailed ?? 0,
+  );
+  total(
+    'devices_lost_total',
+    'Times that another collector process had digested commits of a device that this one had in memory.',
+    () => derived()?.devicesLost ?? 0,
   );
   total(
     'rule_readings_from_future_total',

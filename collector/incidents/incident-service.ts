@@ -150,13 +150,13 @@ export function incidentService(options: IncidentServiceOptions): IncidentServic
       const pattern = checkPattern('rule', call.request.rule) ?? '*';
       const found = await scope.one(call.request.device);
       if (options.rules === undefined) throw new CallError('unavailable', 'this collector evaluates no rules');
-      const states = matchingStates(options.rules.ruleStates(found.deviceId), pattern);
+      const standing = options.rules.ruleStates(found.deviceId);
+      const states = matchingStates(standing, pattern, deviceReference(found.name));
       if (states.length > RULE_STATES_MAX) {
         const detail = `${states.length} states; at most ${RULE_STATES_MAX} are answered, ask for fewer rules`;
         throw new CallError('exhausted', `rule: ${detail}`);
       }
-      const device = deviceReference(found.name);
-      return { states: states.map((state) => ({ ...state, device })) };
+      return { states };
     }),
   };
 }

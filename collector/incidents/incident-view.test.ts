@@ -38,13 +38,11 @@ const silence: Silence = {
 
 const unknown: StandingRule = {
   rule: 'too-warm',
-  ruleVersion: '1',
-  seriesName: 'temperature',
-  seriesUnit: 'Cel',
-  seriesLabels: {},
-  state: AlertState.UNKNOWN,
+  version: '1',
+  series: { tenant: 'acme', device: 'd', name: 'temperature', unit: 'Cel', labels: {} },
+  state: 'unknown',
   sinceUs: undefined,
-  lastReadingUs: undefined,
+  lastUs: undefined,
   incidentId: bytes16(1),
 };
 

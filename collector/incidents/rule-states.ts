@@ -1,9 +1,21 @@
 import { glob } from '@tributary/core/rules/glob';
+import type { SeriesIdentity } from '@tributary/core/rules/series-identity';
 import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
 import type { RuleState } from '@tributary/proto/gen/tributary/v1/incident';
 
-/** Where one rule stands for one series, or for the device. */
-export type StandingRule = Omit<RuleState, 'device'>;
+/** Where one rule stands for one series, or for a device. */
+export interface StandingRule {
+  rule: string;
+  version: string;
+  /** Its name is empty for a rule that is about the device. */
+  series: SeriesIdentity;
+  state: 'inactive' | 'pending' | 'firing' | 'unknown';
+  /** Event times, microseconds since the Unix epoch: since when it is pending or firing, and of the newest reading. */
+  sinceUs: number | undefined;
+  lastUs: number | undefined;
+  /** Of the incident that fires. */
+  incidentId: Uint8Array | undefined;
+}
 
 /** Whoever evaluates rules in this process. */
 export interface RuleStateSource {
@@ -17,21 +29,46 @@ export interface RuleStateSource {
  */
 export const RULE_STATES_MAX = 8000;
 
-/** States of rules whose names match, in order of rule and series. */
-export function matchingStates(states: readonly StandingRule[], pattern: string): StandingRule[] {
+const STATES: Readonly<Record<StandingRule['state'], AlertState>> = {
+  inactive: AlertState.UNSPECIFIED,
+  pending: AlertState.PENDING,
+  firing: AlertState.FIRING,
+  unknown: AlertState.UNKNOWN,
+};
+
+/** States of a device's rules whose names match, in order of rule and series. `device` is how the device is named. */
+export function matchingStates(standing: readonly StandingRule[], pattern: string, device: string): RuleState[] {
   const matches = glob(pattern);
-  return states
+  return standing
     .filter(({ rule }) => matches(rule))
+    .map((one): RuleState => {
+      const { rule, version, series, state, sinceUs, lastUs, incidentId = new Uint8Array(0) } = one;
+      return {
+        rule,
+        ruleVersion: version,
+        device,
+        seriesName: series.name,
+        seriesUnit: series.unit,
+        seriesLabels: { ...series.labels },
+        state: STATES[state],
+        sinceUs,
+        lastReadingUs: lastUs,
+        incidentId,
+      };
+    })
     .sort((a, b) => compare(a.rule, b.rule) || compare(a.seriesName, b.seriesName) || compare(labels(a), labels(b)));
 }
 
 /** Ids of incidents, in hexadecimal, whose series have had no reading for too long to say how it goes on. */
-export function incidentsWithoutData(states: readonly StandingRule[]): Set<string> {
-  const missing = states.filter(({ state, incidentId }) => state === AlertState.UNKNOWN && incidentId.length > 0);
-  return new Set(missing.map(({ incidentId }) => Buffer.from(incidentId).toString('hex')));
+export function incidentsWithoutData(standing: readonly StandingRule[]): Set<string> {
+  const ids = new Set<string>();
+  for (const { state, incidentId } of standing) {
+    if (state === 'unknown' && incidentId !== undefined) ids.add(Buffer.from(incidentId).toString('hex'));
+  }
+  return ids;
 }
 
-function labels({ seriesLabels }: StandingRule): string {
+function labels({ seriesLabels }: RuleState): string {
   return JSON.stringify(Object.entries(seriesLabels).sort());
 }
 

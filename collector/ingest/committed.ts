@@ -1,5 +1,5 @@
 import type { Batch } from '@tributary/proto/batch/batch';
-import type { Lane } from '@tributary/proto/gen/tributary/v1/telemetry';
+import type { Lane, LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { CatalogueSeries, Quality } from '../store/store.js';
 
 /** A batch that was stored just now: not a duplicate, not a fork. Its columns are valid until `follow` returns. */
@@ -11,17 +11,44 @@ export interface CommittedBatch {
   /** The device's commit position; several batches of one commit share it. */
   readonly position: number;
   readonly sequence: number;
-  /** Where it stands in the device's history: its sequence, or of a thinned one the first that it replaces. */
-  readonly lineSequence: number;
+  /** Readings that it adds to what the epoch produced (a thinned one: none), and those before it. */
+  readonly readings: number;
+  readonly readingsBefore: number;
+  /** What a thinned one replaces; empty for all others. */
+  readonly replaced: readonly LedgerEntry[];
   /** To add to the batch's times, in microseconds, to have microseconds since the Unix epoch; 0 in the absolute segment. */
   readonly offsetUs: number;
-  /** Event time of the latest reading, microseconds since the Unix epoch. */
+  /** Event times of the earliest and the latest reading, microseconds since the Unix epoch. */
+  readonly firstUs: number;
   readonly lastUs: number;
   readonly quality: Quality;
   readonly lane: Lane;
   /** The epoch's catalogue by the device's id: `batch.groups[].columns[].seriesId` is an index into it. */
   readonly series: readonly (CatalogueSeries | undefined)[];
   readonly batch: Batch;
+}
+
+/** An item without readings that was stored just now: a declaration, or a transition. */
+export interface CommittedNote {
+  readonly deviceId: number;
+  readonly position: number;
+  /** 16 bytes. */
+  readonly epoch: Uint8Array;
+  readonly sequence: number;
+  /** What it declares lost. */
+  readonly declared: readonly LedgerEntry[];
+}
+
+/** What the header of a live stream promised, once everything that the stream brought is stored. */
+export interface Watermark {
+  readonly deviceId: number;
+  /** Microseconds since the Unix epoch. */
+  readonly untilUs: number;
+  /** Of the stream, 16 bytes, and how many readings the device had produced in it when the stream began. */
+  readonly epoch: Uint8Array;
+  readonly readingsProduced: number;
+  /** The collector's wall clock when it came. */
+  readonly nowUs: number;
 }
 
 /** What follows from committed data: rollups, rules, alerts. */
@@ -32,11 +59,13 @@ export interface Follower {
    * not throw; the batches' memory is handed out again when it returns.
    */
   follow(batches: readonly CommittedBatch[], nowUs: number): void;
+  /** Items without readings of the commits whose batches are followed next; otherwise as `follow`. */
+  note?(notes: readonly CommittedNote[]): void;
   /**
-   * No live reading of this device older than `watermarkUs` (microseconds since the Unix epoch) will come. Called after
+   * No live reading of the device older than `untilUs` will come. Called after
    * the batches that came before it were followed; it never goes back for one device.
    */
-  watermark?(deviceId: number, watermarkUs: number, nowUs: number): void;
+  watermark?(watermark: Watermark): void;
   /**
    * The device has committed up to `position`, whether or not anything of that commit was a batch: a mark may be saved
    * up to it once what `follow` was given is saved.

@@ -1,6 +1,7 @@
 import { type DeviceCommitOutcome, ItemOutcome } from '../store/store.js';
+import { hasReadings } from '../store/thinned-item.js';
 import type { CommitGroup, DevicePart } from './commit-group.js';
-import type { Follower } from './committed.js';
+import type { Follower, Watermark } from './committed.js';
 import type { PendingItem } from './pending-item.js';
 
 /**
@@ -28,7 +29,7 @@ type Waiting =
   | CommittedSlice
   /** Everything that was decoded into the group's memory was followed. */
   | { kind: 'release'; group: CommitGroup }
-  | { kind: 'watermark'; deviceId: number; watermarkUs: number; nowUs: number };
+  | { kind: 'watermark'; watermark: Watermark };
 
 export interface FollowQueueOptions {
   follower: Follower;
@@ -71,8 +72,8 @@ export class FollowQueue {
   }
 
   /** Passes a watermark on when the batches that came before it were followed. */
-  watermark(deviceId: number, watermarkUs: number, nowUs: number): void {
-    this.#add({ kind: 'watermark', deviceId, watermarkUs, nowUs });
+  watermark(watermark: Watermark): void {
+    this.#add({ kind: 'watermark', watermark });
   }
 
   /** Follows what one turn has time for; asks for another when something is left. */
@@ -86,7 +87,7 @@ export class FollowQueue {
         if (waiting.next < waiting.slice.length) break;
         this.#commits--;
       } else if (waiting.kind === 'release') this.#options.release(waiting.group);
-      else this.#passWatermark(waiting.deviceId, waiting.watermarkUs, waiting.nowUs);
+      else this.#passWatermark(waiting.watermark);
       done++;
     }
     this.#waiting.splice(0, done);
@@ -103,6 +104,7 @@ export class FollowQueue {
     const { slice, outcomes, nowUs } = commit;
     const { follower, bug } = this.#options;
     const batches: PendingItem[] = [];
+    const notes: PendingItem[] = [];
     const from = commit.next;
     let readings = 0;
     while (commit.next < slice.length && readings < READINGS_PER_TURN) {
@@ -112,13 +114,16 @@ export class FollowQueue {
       const { items } = slice[at];
       for (let index = 0; index < items.length; index++) {
         const item = items[index];
-        if (outcome.items[index] !== ItemOutcome.Stored || item.decoded === undefined) continue;
+        if (outcome.items[index] !== ItemOutcome.Stored) continue;
         item.position = outcome.position;
+        if (!hasReadings(item.kind)) notes.push(item);
+        if (item.decoded === undefined) continue;
         batches.push(item);
         readings += item.readings + item.kept;
       }
     }
     try {
+      if (notes.length > 0) follower.note?.(notes);
       if (batches.length > 0) follower.follow(batches, nowUs);
       for (let at = from; at < commit.next; at++) {
         const outcome = outcomes[at];
@@ -131,10 +136,10 @@ export class FollowQueue {
     return readings;
   }
 
-  #passWatermark(deviceId: number, watermarkUs: number, nowUs: number): void {
+  #passWatermark(watermark: Watermark): void {
     const { follower, bug } = this.#options;
     try {
-      follower.watermark?.(deviceId, watermarkUs, nowUs);
+      follower.watermark?.(watermark);
     } catch (error) {
       bug(error, 'following a watermark');
     }

@@ -2,7 +2,7 @@ import { DeferralReason, RejectionReason } from '@tributary/proto/gen/tributary/
 import { type DeviceCommit, type DeviceCommitOutcome, ItemOutcome } from '../store/store.js';
 import { StoreError } from '../store/store-error.js';
 import { CommitGroup, type DevicePart } from './commit-group.js';
-import type { Follower } from './committed.js';
+import type { Follower, Watermark } from './committed.js';
 import type { DeviceSession, EpochSession } from './device-session.js';
 import { FollowQueue } from './follow-queue.js';
 import type { IngestCounters } from './ingest-counters.js';
@@ -108,8 +108,8 @@ export class GroupCommitter {
   }
 
   /** No live reading of the device older than this will come; passed on behind the batches that came before it. */
-  watermark(deviceId: number, watermarkUs: number, nowUs: number): void {
-    this.#followed.watermark(deviceId, watermarkUs, nowUs);
+  watermark(watermark: Watermark): void {
+    this.#followed.watermark(watermark);
   }
 
   /** Begins a commit when none runs and there is something to commit, and follows a little of what is committed. */

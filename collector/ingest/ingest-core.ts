@@ -1,6 +1,6 @@
 import type { Random } from '@tributary/core/clock/random';
 import { type BatchLimits, DEFAULT_BATCH_LIMITS } from '@tributary/proto/batch/batch-limits';
-import { DeferralReason, Lane } from '@tributary/proto/gen/tributary/v1/telemetry';
+import { DeferralReason, Lane, type UploadHeader } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { DeviceCommitOutcome, DeviceName, RegisteredDevice } from '../store/store.js';
 import type { Follower } from './committed.js';
 import { type DeviceSession, SessionTable } from './device-session.js';
@@ -73,7 +73,7 @@ export class IngestCore {
       delayMs: (reason) => this.#delayMs(reason),
       take: (session, bytes) => this.#take(session, bytes),
       release: (session, bytes) => this.#release(session, bytes),
-      watermark: (session, watermarkUs) => this.#watermark(session, watermarkUs),
+      watermark: (session, header, watermarkUs) => this.#watermark(session, header, watermarkUs),
       closed: (stream) => this.#closed(stream),
     };
   }
@@ -205,11 +205,17 @@ export class IngestCore {
     this.#pausedStreams = paused;
   }
 
-  #watermark(session: DeviceSession, saidUs: number): void {
-    const watermarkUs = Math.min(saidUs, session.committingFromUs);
-    if (watermarkUs <= session.watermarkUs) return;
-    session.watermarkUs = watermarkUs;
-    this.#committer.watermark(session.deviceId, watermarkUs, this.#nowUs);
+  #watermark(session: DeviceSession, { epoch, readingsProduced }: UploadHeader, saidUs: number): void {
+    const untilUs = Math.min(saidUs, session.committingFromUs);
+    if (untilUs <= session.watermarkUs) return;
+    session.watermarkUs = untilUs;
+    this.#committer.watermark({
+      deviceId: session.deviceId,
+      untilUs,
+      epoch,
+      readingsProduced,
+      nowUs: this.#nowUs,
+    });
   }
 
   #closed(stream: UploadStream): void {

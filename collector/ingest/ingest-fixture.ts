@@ -181,8 +181,8 @@ export class Bench {
       follow: (batches) => {
         for (const batch of batches) this.followed.push(remember(batch));
       },
-      watermark: (_deviceId, watermarkUs) => {
-        this.watermarks.push(watermarkUs);
+      watermark: ({ untilUs }) => {
+        this.watermarks.push(untilUs);
       },
       uncertain: (deviceId) => {
         this.uncertain.push(deviceId);

@@ -9,8 +9,7 @@ import {
 } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
 import type { CatalogueSeries, CheckedItem, Quality } from '../store/store.js';
-import { lineSequence } from '../store/thinned-item.js';
-import type { CommittedBatch } from './committed.js';
+import type { CommittedBatch, CommittedNote } from './committed.js';
 import type { DeviceSession, EpochSession } from './device-session.js';
 
 /** Who is told what became of an item: once, and exactly one of these. */
@@ -27,7 +26,7 @@ const NO_ENTRIES: readonly LedgerEntry[] = [];
  * An item on its way through a commit: what the store takes and what follows the commit, in one object, because there is
  * one for each item.
  */
-export class PendingItem implements CheckedItem, CommittedBatch {
+export class PendingItem implements CheckedItem, CommittedBatch, CommittedNote {
   readonly sequence: number;
   readonly kind: ItemKind;
   readonly checksum: number;
@@ -76,8 +75,12 @@ export class PendingItem implements CheckedItem, CommittedBatch {
     this.series = epochSession.series;
   }
 
-  get lineSequence(): number {
-    return lineSequence(this, this.epoch);
+  get replaced(): readonly LedgerEntry[] {
+    return this.kind === ItemKind.THINNED_BATCH ? this.entries : NO_ENTRIES;
+  }
+
+  get declared(): readonly LedgerEntry[] {
+    return this.kind === ItemKind.DECLARATION ? this.entries : NO_ENTRIES;
   }
 
   get batch(): Batch {

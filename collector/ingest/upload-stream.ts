@@ -48,7 +48,7 @@ export interface StreamContext {
   /** Counts bytes in flight; whether the stream may go on reading. */
   take(session: DeviceSession, bytes: number): boolean;
   release(session: DeviceSession, bytes: number): void;
-  watermark(session: DeviceSession, watermarkUs: number): void;
+  watermark(session: DeviceSession, header: UploadHeader, watermarkUs: number): void;
   closed(stream: UploadStream): void;
 }
 
@@ -301,7 +301,7 @@ export class UploadStream implements ItemOwner {
     const { watermarkSegment, watermarkUs } = header;
     const clock = watermarkSegment === 0 ? undefined : epoch.clockAt(watermarkSegment, watermarkUs);
     if (watermarkSegment !== 0 && clock === undefined) return;
-    this.#context.watermark(session, Math.min(watermarkUs + (clock?.offsetUs ?? 0), this.#nowUs));
+    this.#context.watermark(session, header, Math.min(watermarkUs + (clock?.offsetUs ?? 0), this.#nowUs));
   }
 
   #fail(message: string): void {

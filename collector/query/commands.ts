@@ -3,12 +3,12 @@ import { loadConfig } from '@tributary/core/config/load-config';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { createLogger } from '@tributary/core/log/logger';
 import type { AuditResponse, EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Command } from 'commander';
 import type { Store } from '../store/store.js';
-import { parseInstantUs } from './instant-format.js';
 import type { Answer } from './query-answers.js';
 import type { ClientFlags } from './query-client.js';
-import { FORMATS, type Format } from './row-writer.js';
+import { connection, device, format, parseCount, range } from './question-flags.js';
+import type { Format } from './row-writer.js';
 
 interface QueryFlags extends ClientFlags {
   format: Format;
@@ -28,10 +28,10 @@ interface AuditFlags extends ClientFlags {
 }
 
 /**
- * Adds `query devices | series | readings | rollups | alerts`, `audit` and `rebuild-rollups`. Failures reject with a
- * `TributaryError`. What a command needs is loaded when it runs.
+ * Adds `query devices | series | readings | rollups | alerts`, `audit` and `rebuild-rollups`; answers `query`, for further
+ * questions. Failures reject with a `TributaryError`. What a command needs is loaded when it runs.
  */
-export function addQueryCommands(program: Command): void {
+export function addQueryCommands(program: Command): Command {
   const query = program.command('query').description('read what a collector has stored, as an operator or a device');
 
   answering(query.command('devices').description('devices and what is stored of them'), (answers) => answers.devices);
@@ -88,6 +88,7 @@ export function addQueryCommands(program: Command): void {
       await withStore(path, (store) => rebuildRollups(store, createLogger('rebuild-rollups', log.level)));
       process.stdout.write(`${path}: the rollups were made anew\n`);
     });
+  return query;
 }
 
 /** An operator names the device; the readings and rollups of a device are asked for one at a time. */
@@ -97,42 +98,19 @@ function ofSeries(command: Command): Command {
     .option('--series <pattern>', 'pattern of series names');
 }
 
-function device(command: Command, what: string): Command {
-  return command.option('--device <name>', what);
-}
-
-function range(command: Command): Command {
-  return command
-    .option('--from <time>', 'ISO 8601, or how long ago, such as 15m', parseTime)
-    .option('--until <time>', 'the same; this instant is not included', parseTime);
-}
-
-function connection(command: Command): Command {
-  return command
-    .option('--config <file>', 'YAML file with address, ca, cert and key')
-    .option('--address <host:port>', 'collector to ask')
-    .option('--ca <file>', 'CA certificates')
-    .option('--cert <file>', 'certificate of an operator')
-    .option('--key <file>', 'its private key');
-}
-
 function answering(command: Command, pick: (answers: typeof import('./query-answers.js')) => Answer): void {
-  connection(command)
-    .addOption(
-      new Option('--format <format>', 'how to print; json is one object a line').choices(FORMATS).default('table'),
-    )
-    .action(async (flags: QueryFlags) => {
-      const answers = await import('./query-answers.js');
-      const { connectQueryClient } = await import('./query-client.js');
-      const client = await connectQueryClient(flags);
-      try {
-        await pick(answers)(client, questionOf(flags), process.stdout, flags.format);
-      } catch (error) {
-        throw TributaryError.from(error);
-      } finally {
-        client.close();
-      }
-    });
+  format(connection(command)).action(async (flags: QueryFlags) => {
+    const answers = await import('./query-answers.js');
+    const { connectQueryClient } = await import('./query-client.js');
+    const client = await connectQueryClient(flags);
+    try {
+      await pick(answers)(client, questionOf(flags), process.stdout, flags.format);
+    } catch (error) {
+      throw TributaryError.from(error);
+    } finally {
+      client.close();
+    }
+  });
 }
 
 function questionOf(flags: QueryFlags) {
@@ -184,16 +162,4 @@ async function withStore<T>(path: string, use: (store: Store) => Promise<T>): Pr
     if (!(error instanceof StoreError)) throw error;
     throw commandErrorOf(error, path);
   }
-}
-
-function parseTime(text: string): number {
-  const us = parseInstantUs(text, Date.now());
-  if (us === undefined)
-    throw new InvalidArgumentError('a time such as 2026-03-01T12:00:00Z, or 15m for that long ago, is needed');
-  return us;
-}
-
-function parseCount(text: string): number {
-  if (!/^[1-9]\d{0,14}$/.test(text)) throw new InvalidArgumentError('a whole number above 0 is needed');
-  return Number(text);
 }

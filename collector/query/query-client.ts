@@ -1,4 +1,4 @@
-import type { ServiceError } from '@grpc/grpc-js';
+import type { ChannelCredentials, ChannelOptions, Client, ServiceError } from '@grpc/grpc-js';
 import { address, formatAddress, parseAddress } from '@tributary/core/config/address';
 import { filePath } from '@tributary/core/config/file-path';
 import { loadConfig } from '@tributary/core/config/load-config';
@@ -27,10 +27,18 @@ export interface ClientFlags {
 /** TCP, TLS and HTTP/2 together; gRPC itself would wait for ever. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
+/** Asks `QueryService`; see {@link connectClient}. */
+export function connectQueryClient(flags: ClientFlags): Promise<QueryServiceClient> {
+  return connectClient(QueryServiceClient, flags);
+}
+
 /** Connects; rejects with a `TributaryError` that says what is wrong. Close the client at the end. */
-export async function connectQueryClient(flags: ClientFlags): Promise<QueryServiceClient> {
+export async function connectClient<C extends Client>(
+  Service: new (address: string, credentials: ChannelCredentials, options: Partial<ChannelOptions>) => C,
+  flags: ClientFlags,
+): Promise<C> {
   const { target, files } = settings(flags);
-  const client = new QueryServiceClient(target, clientCredentials(loadTlsFiles(files)), {
+  const client = new Service(target, clientCredentials(loadTlsFiles(files)), {
     'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 10_000,
   });

@@ -1,23 +1,88 @@
+import type { LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { describe, expect, it } from 'vitest';
-import { DeviceLine, type Hole } from './device-line.js';
+import { DeviceLine, Place } from './device-line.js';
 
-describe("a device's line", () => {
-  it('remembers so many epochs and holes, however many a device opens, and hands back each hole that it forgets', () => {
+const bytes = (fill: number) => new Uint8Array(16).fill(fill);
+const hex = (fill: number) => Buffer.from(bytes(fill)).toString('hex');
+
+function place(line: DeviceLine, sequence: number, epoch = 1, nowMs = 0, replaced: readonly LedgerEntry[] = []): Place {
+  const readings = replaced.length > 0 ? 0 : 10;
+  const item = { sequence, readings, readingsBefore: (sequence - 1) * 10, replaced, lastUs: sequence * 1e6 };
+  return line.place(hex(epoch), bytes(epoch), item, false, nowMs);
+}
+
+const lost = (first: number, last: number, epoch = 1): LedgerEntry => ({
+  epoch: bytes(epoch),
+  first,
+  last,
+  readings: 0,
+  bound: false,
+  reason: 1,
+});
+
+describe('the line of a device', () => {
+  it('sees what is jumped over, and when all of it has come', () => {
     const line = new DeviceLine();
-    const evicted: Hole[] = [];
-    for (let epochId = 1; epochId <= 1000; epochId += 1) {
-      expect(line.place(epochId, 3, true, (hole) => evicted.push(hole)).kind).toBe('forward');
-    }
-    expect(line.frontier.size).toBe(32);
-    expect(line.holes.length).toBeLessThanOrEqual(64);
-    expect(evicted.length + line.holes.length).toBe(line.generation);
-    // Work for each new epoch is bounded too: two holes, its own beginning and the rest of the one before it.
-    expect(line.generation).toBeLessThan(3000);
+    expect([place(line, 1), place(line, 2), place(line, 6)]).toEqual([Place.Jump, Place.Next, Place.Jump]);
+    expect(line.holes.map(({ first, last }) => [first, last])).toEqual([[3, 5]]);
+    expect([place(line, 3), place(line, 7), place(line, 5)]).toEqual([Place.Past, Place.Next, Place.Past]);
+    expect(line.settle(() => false)).toBe(0);
+    place(line, 4, 1, 70);
+    expect(line.settle(() => false)).toBe(1);
+    expect(line.holes).toEqual([]);
   });
 
-  it('takes what comes late of a forgotten epoch as history', () => {
+  it('takes a hole for done when what did not come was declared, and waits for what nobody speaks of', () => {
     const line = new DeviceLine();
-    for (let epochId = 1; epochId <= 40; epochId += 1) line.place(epochId, 1, true, () => {});
-    expect(line.place(1, 2, false, () => {}).kind).toBe('history');
+    place(line, 1);
+    place(line, 6);
+    place(line, 3, 1, 20);
+    line.note(hex(1), { sequence: 7, declared: [lost(2, 2), lost(4, 4)] }, 30);
+    expect(line.settle(() => false)).toBe(0);
+    expect(line.holes[0]).toMatchObject({ foundMs: 0, newsMs: 30 });
+    line.note(hex(2), { sequence: 1, declared: [lost(5, 5)] }, 40);
+    expect(line.settle(() => false)).toBe(1);
+  });
+
+  it('finds out at the next item with readings what is missing before it', () => {
+    const line = new DeviceLine();
+    place(line, 1);
+    line.note(hex(1), { sequence: 4, declared: [lost(2, 3)] }, 0);
+    expect([place(line, 5), line.holes]).toEqual([Place.Jump, []]);
+  });
+
+  it('waits for a hole no longer than it is told to', () => {
+    const line = new DeviceLine();
+    place(line, 1);
+    place(line, 6, 1, 100);
+    expect(line.settle(({ newsMs }) => newsMs + 50 < 120)).toBe(0);
+    expect(line.settle(({ newsMs }) => newsMs + 50 < 160)).toBe(1);
+  });
+
+  it('lets a thinned batch fill the hole that it stands for', () => {
+    const line = new DeviceLine();
+    place(line, 1);
+    place(line, 8);
+    expect(place(line, 9, 1, 0, [lost(2, 7)])).toBe(Place.Past);
+    expect(line.settle(() => false)).toBe(1);
+    expect(place(line, 10)).toBe(Place.Next);
+  });
+
+  it('takes the past of a device that nobody remembers for known', () => {
+    const line = new DeviceLine();
+    line.assumesPast = true;
+    expect(place(line, 500)).toBe(Place.Next);
+    expect(line.holes).toEqual([]);
+  });
+
+  it('is as it was when it comes back from JSON', () => {
+    const line = new DeviceLine();
+    for (const sequence of [1, 2, 6, 4]) place(line, sequence);
+    place(line, 3, 2);
+    const back = DeviceLine.restore(JSON.parse(JSON.stringify(line.save())), 0);
+    expect(back.save()).toEqual(line.save());
+    for (const one of [line, back]) {
+      expect([place(one, 7), place(one, 5), one.holes.length]).toEqual([Place.Next, Place.Past, 2]);
+    }
   });
 });

@@ -1,103 +1,168 @@
-/** Sequences that live data has jumped over, and that may still come as backfill. */
+import type { LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
+import { EpochLine, type LineItem, type LinePoint, lineRange, pass, type SavedEpochLine } from './epoch-line.js';
+
+/** Sequences that were jumped over, and of some of which nobody has said yet what became of them. */
 export interface Hole {
-  epochId: number;
+  epoch: string;
   first: number;
   last: number;
-  /** Holes of a device are numbered in the order in which they were found. */
-  generation: number;
-  /** History of an epoch that began before anything that is known: nothing of the state then is known either. */
-  fresh: boolean;
+  /** When it was found, and when something of it came last: of a clock that only goes on, milliseconds. */
+  foundMs: number;
+  newsMs: number;
 }
 
-/** Where a batch stands in a device's history. */
-export type Place =
-  /** Ahead of all before it: it moves the state of rules forward. */
-  | { kind: 'forward' }
-  /** Older than the state: it is judged in a pass of its own. `complete` are holes that nothing more will come for. */
-  | { kind: 'history'; hole: Hole; complete: readonly Hole[] };
+/** What the order of a device's items must know of one without readings. */
+export interface NotedItem {
+  readonly sequence: number;
+  readonly declared: readonly LedgerEntry[];
+}
 
-/**
- * Holes that are remembered for a device. A lost range stays a hole for ever, and a device that loses more ranges than
- * this during one backfill has its oldest history judged as it stands.
- */
+/** Where an item stands in its device's history. */
+export enum Place {
+  /** Right behind what came before it in its epoch. */
+  Next = 0,
+  /** Ahead of all before it, and readings are missing in between. */
+  Jump = 1,
+  /** Behind what its epoch has come to: history. */
+  Past = 2,
+}
+
+/** Holes of a device that are waited for. One that loses more ranges than this at once has its history judged as it stands. */
 const HOLES_MAX = 64;
 
 /**
  * Epochs that are remembered for a device. It writes one at a time and still holds items of a few after mishaps; what comes
- * of an older one is judged as history of an epoch that is new.
+ * of an older one is judged as the first that is heard of it.
  */
 const EPOCHS_MAX = 32;
 
-const FORWARD: Place = { kind: 'forward' };
+export interface SavedDeviceLine {
+  epochs: [string, SavedEpochLine][];
+  holes: { epoch: string; first: number; last: number }[];
+}
 
-/** The order of one device's batches, from sequences alone. Plain data, so that it can be written down. */
+/**
+ * The order of one device's items: what follows on what, what is missing, and of which holes nothing more will come. Nothing
+ * here depends on a clock but how long a hole is waited for.
+ */
 export class DeviceLine {
-  /** Highest sequence that moved the state forward, by epoch. */
-  readonly frontier = new Map<number, number>();
-  readonly holes: Hole[] = [];
-  /** Of the newest hole. */
-  generation = 0;
+  readonly epochs = new Map<string, EpochLine>();
+  holes: Hole[] = [];
   changed = false;
+  /** Where its epoch had come to before the newest item that jumped. */
+  beforeJump: LinePoint & { epoch: string } = { epoch: '', sequence: 0, readingsEnd: 0, lastUs: Number.NEGATIVE_INFINITY };
+  /** What the device sent before is not known to this line, and counts as here: see {@link EpochLine.assumeBefore}. */
+  assumesPast = false;
 
-  /** Places a batch. `evicted` gets holes that had to be forgotten. */
-  place(epochId: number, sequence: number, live: boolean, evicted: (hole: Hole) => void): Place {
-    const frontier = this.frontier.get(epochId);
+  /**
+   * Places an item with readings. `epoch` is in hexadecimal digits. What is from the future is passed like an item without
+   * readings: no rule judges it.
+   */
+  place(epoch: string, epochBytes: Uint8Array, item: LineItem, isFuture: boolean, nowMs: number): Place {
+    const isThinned = item.replaced.length > 0;
+    const line = this.#lineOf(epoch, item.sequence);
+    line.take(item.sequence, isThinned || isFuture);
+    if (isFuture) return this.#placeAt(epoch, line, outOfTime(item), item.sequence, item.sequence, nowMs);
+    if (!isThinned) return this.#placeAt(epoch, line, item, item.sequence, item.sequence, nowMs);
+    for (const { epoch: bytes, first, last } of item.replaced) {
+      this.#otherLine(Buffer.from(bytes).toString('hex'))?.replace(first, last);
+    }
+    this.#news(epoch, item.sequence, nowMs);
+    const { first, last } = lineRange(item, epochBytes);
+    return this.#placeAt(epoch, line, item, first, last, nowMs);
+  }
+
+  /**
+   * Notes an item without readings, and what it declares lost, in whatever epoch. The next item with readings will find
+   * whether something is missing before it.
+   */
+  note(epoch: string, { sequence, declared }: NotedItem, nowMs: number): void {
     this.changed = true;
-    if (frontier === undefined) return this.#placeInNewEpoch(epochId, sequence, live, evicted);
-    if (sequence <= frontier || !live) {
-      const hole = this.holes.findLast((h) => h.epochId === epochId && h.first <= sequence && sequence <= h.last);
-      if (hole !== undefined) return this.#fill(hole, sequence);
+    for (const { epoch: bytes, first, last } of declared) {
+      const lost = Buffer.from(bytes).toString('hex');
+      this.#otherLine(lost)?.lose(first, last);
+      this.#news(lost, first, nowMs);
     }
-    if (sequence > frontier) {
-      if (live && sequence > frontier + 1) this.#open(epochId, frontier + 1, sequence - 1, false, evicted);
-      this.frontier.set(epochId, sequence);
-    }
-    return FORWARD;
+    this.#lineOf(epoch, sequence).take(sequence, true);
+    this.#news(epoch, sequence, nowMs);
   }
 
-  #placeInNewEpoch(epochId: number, sequence: number, live: boolean, evicted: (hole: Hole) => void): Place {
-    if (this.frontier.size >= EPOCHS_MAX) this.#forgetEpoch(evicted);
-    this.frontier.set(epochId, sequence);
-    const known = this.frontier.size > 1;
-    if (!live) {
-      if (!known) return FORWARD;
-      const hole = this.#open(epochId, 1, Number.MAX_SAFE_INTEGER, true, evicted);
-      return { kind: 'history', hole, complete: [] };
-    }
-    // A device writes one epoch at a time: what is left of the others is history from now on.
-    for (const [other, frontier] of this.frontier) {
-      const last = Number.MAX_SAFE_INTEGER;
-      if (other === epochId || this.holes.some((hole) => hole.epochId === other && hole.last === last)) continue;
-      this.#open(other, frontier + 1, last, false, evicted);
-    }
-    if (sequence > 1) this.#open(epochId, 1, sequence - 1, !known, evicted);
-    return FORWARD;
+  /** Takes away the holes of which everything is known, or that were waited for long enough; answers how many those are. */
+  settle(isDue: (hole: Hole) => boolean): number {
+    const before = this.holes.length;
+    this.holes = this.holes.filter((hole) => !this.isComplete(hole) && !isDue(hole));
+    if (this.holes.length !== before) this.changed = true;
+    return before - this.holes.length;
   }
 
-  /** Forgets the epoch that was seen first. */
-  #forgetEpoch(evicted: (hole: Hole) => void): void {
-    const [oldest] = this.frontier.keys();
-    this.frontier.delete(oldest!);
-    for (const hole of this.holes.filter(({ epochId }) => epochId === oldest)) {
-      this.holes.splice(this.holes.indexOf(hole), 1);
-      evicted(hole);
+  isComplete({ epoch, first, last }: Hole): boolean {
+    return this.epochs.get(epoch)?.isSettled(first, last) ?? true;
+  }
+
+  save(): SavedDeviceLine {
+    return {
+      epochs: [...this.epochs].map(([epoch, line]) => [epoch, line.save()]),
+      holes: this.holes.map(({ epoch, first, last }) => ({ epoch, first, last })),
+    };
+  }
+
+  /** Holes are waited for anew: a device comes back after the collector does. */
+  static restore(saved: SavedDeviceLine, nowMs: number): DeviceLine {
+    const line = new DeviceLine();
+    for (const [epoch, one] of saved.epochs) line.epochs.set(epoch, EpochLine.restore(one));
+    line.holes = saved.holes.map((hole) => ({ ...hole, foundMs: nowMs, newsMs: nowMs }));
+    return line;
+  }
+
+  #placeAt(epoch: string, line: EpochLine, item: LineItem, first: number, last: number, nowMs: number): Place {
+    this.changed = true;
+    let place = Place.Past;
+    if (first > line.sequence) {
+      // An epoch begins because something happened, and who knows what was lost with the one before: a jump, too.
+      place = line.continues(line, first, item.readingsBefore) ? Place.Next : Place.Jump;
+      const { sequence, readingsEnd, lastUs } = line;
+      if (place === Place.Jump) this.beforeJump = { epoch, sequence, readingsEnd, lastUs };
+      if (place === Place.Jump && !line.isSettled(sequence + 1, first - 1)) {
+        this.#dig({ epoch, first: sequence + 1, last: first - 1, foundMs: nowMs, newsMs: nowMs });
+      }
+    } else this.#news(epoch, first, nowMs);
+    pass(line, item, last, item.replaced.length > 0);
+    return place;
+  }
+
+  /** The line of an epoch, made where there is none when something of it comes that stands at `sequence`. */
+  #lineOf(epoch: string, sequence: number): EpochLine {
+    const known = this.epochs.get(epoch);
+    if (known !== undefined) return known;
+    if (this.epochs.size >= EPOCHS_MAX) {
+      const [oldest] = this.epochs.keys();
+      this.epochs.delete(oldest!);
+      this.holes = this.holes.filter((hole) => hole.epoch !== oldest);
     }
+    const line = new EpochLine();
+    if (this.assumesPast) line.assumeBefore(sequence);
+    this.epochs.set(epoch, line);
+    return line;
   }
 
-  #fill(hole: Hole, sequence: number): Place {
-    // Order holds within a lane, so earlier holes of this epoch get nothing more.
-    const complete = this.holes.filter(
-      (h) => h.epochId === hole.epochId && (h.last < hole.first || (h === hole && sequence === hole.last)),
-    );
-    for (const done of complete) this.holes.splice(this.holes.indexOf(done), 1);
-    return { kind: 'history', hole, complete };
+  /** The line of an epoch that is only spoken of: for it no other one is forgotten. */
+  #otherLine(epoch: string): EpochLine | undefined {
+    return this.epochs.size < EPOCHS_MAX ? this.#lineOf(epoch, 1) : this.epochs.get(epoch);
   }
 
-  #open(epochId: number, first: number, last: number, fresh: boolean, evicted: (hole: Hole) => void): Hole {
-    this.generation += 1;
-    const hole = { epochId, first, last, generation: this.generation, fresh };
+  #dig(hole: Hole): void {
     this.holes.push(hole);
-    if (this.holes.length > HOLES_MAX) evicted(this.holes.shift()!);
-    return hole;
+    if (this.holes.length > HOLES_MAX) this.holes.shift();
   }
+
+  #news(epoch: string, sequence: number, nowMs: number): void {
+    for (const hole of this.holes) {
+      if (hole.epoch === epoch && hole.first <= sequence && sequence <= hole.last) hole.newsMs = nowMs;
+    }
+  }
+}
+
+/** An item that says nothing of any time. */
+function outOfTime({ sequence, readings, readingsBefore }: Pick<LineItem, 'sequence' | 'readings' | 'readingsBefore'>) {
+  return { sequence, readings, readingsBefore, replaced: [], lastUs: Number.NEGATIVE_INFINITY };
 }

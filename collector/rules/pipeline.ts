@@ -1,16 +1,25 @@
 import type { Clock, Scheduler } from '@tributary/core/clock/clock';
 import { type CompiledRule, compileRule } from '@tributary/core/rules/compiled-rule';
 import type { Rule } from '@tributary/core/rules/rule';
+import type { Attributes } from '@tributary/core/rules/selection';
 import type { Logger } from 'pino';
-import type { CommittedBatch, Follower } from '../ingest/committed.js';
+import type { CommittedBatch, CommittedNote, Follower, Watermark } from '../ingest/committed.js';
 import { RollupBuffer } from '../rollups/rollup-buffer.js';
-import type { Derived, DerivedMark, DeviceName, RuleStateRow, Store, StoredSeries } from '../store/store.js';
+import type { DerivedMark, DeviceName, RuleStateRow, Store } from '../store/store.js';
+import { AlertMaker } from './alert-maker.js';
 import { AlertOutbox } from './alert-outbox.js';
-import { portionsOf } from './derived-portions.js';
+import { DEFAULT_DERIVED_LIMITS, type DerivedLimits } from './derived-limits.js';
+import { DerivedSaver } from './derived-saver.js';
+import { DeviceLoader } from './device-loader.js';
+import { DeviceWatch } from './device-watch.js';
 import { Digest } from './digest.js';
+import { LiveEvaluator } from './live-evaluator.js';
+import { Rejudge } from './rejudge.js';
+import { RejudgeSchedule } from './rejudge-schedule.js';
 import { Replay } from './replay.js';
 import { RuleHost } from './rule-host.js';
-import { changedRows, restoreRows } from './rule-rows.js';
+import { changedRows } from './rule-rows.js';
+import { type RuleStanding, standingsOf } from './rule-standings.js';
 
 export interface DerivedPipelineOptions {
   store: Store;
@@ -24,44 +33,23 @@ export interface DerivedPipelineOptions {
   limits?: Partial<DerivedLimits>;
 }
 
-export interface DerivedLimits {
-  /** Derived data waits at most this long: what a dashboard may lag, and what a restart has to replay. */
-  flushIntervalMs: number;
-  /** Minutes that are open before they are saved early. A row takes 104 B, and saving 50,000 about a second. */
-  rollupRowsMax: number;
-  /** Alerts that wait for the store; about 1 kB each. */
-  alertsMax: number;
-  /** Bytes of stored items that one step of a replay decodes: at most some 150,000 readings at 2 B. */
-  replayBytes: number;
-}
-
-export const DEFAULT_DERIVED_LIMITS: DerivedLimits = {
-  flushIntervalMs: 5000,
-  rollupRowsMax: 50_000,
-  alertsMax: 10_000,
-  replayBytes: 256 * 1024,
-};
-
-/** A store that is away is asked again about this often. */
-const RETRY_MS = 1000;
-const DEVICES_PAGE = 1000;
-
-/** Rows of one transaction: some 10 ms in which no reading is committed and nobody is answered. */
-const PORTION_ROWS = 500;
-
 /** A device whose commits are not digested as they come but read back from the store. */
 interface Behind {
-  /** Undefined where only the store knows. */
+  /** Undefined where only the store knows: the device is loaded first. */
   digested: number | undefined;
   /** The newest commit that was passed by. */
   skipped: number;
-  kept?: DerivedMark['kept'];
+  kept: DerivedMark['kept'];
+  /** Its history is judged anew: nothing else may touch its rules meanwhile. */
+  isHeld: boolean;
+  /** The newest watermark that came meanwhile. */
+  watermark: Watermark | undefined;
 }
 
 /**
  * What follows from committed data: rollups, rule states and alerts. Commits are digested as they come. Where saving cannot
- * keep up, or a device is new to this process, its commits are read back from the store instead: memory stays bounded, and
- * each commit is digested once.
+ * keep up, a device is new to this process, another process has digested commits of it, or its history is judged anew, its
+ * commits are read back from the store instead: memory stays bounded, and each commit is digested once.
  *
  * A mark is saved with everything that follows from the commits up to it, after their alerts are stored. A crash at any
  * point therefore repeats commits, never skips them; repeated alerts have the same ids and are dropped by the store.
@@ -70,65 +58,88 @@ export class DerivedPipeline implements Follower {
   readonly #options: DerivedPipelineOptions;
   readonly #limits: DerivedLimits;
   readonly #rollups = new RollupBuffer();
-  readonly #rules: RuleHost;
+  readonly #host: RuleHost;
+  readonly #live: LiveEvaluator;
+  readonly #maker: AlertMaker;
   readonly #digest: Digest;
   readonly #replay: Replay;
   readonly #outbox: AlertOutbox;
+  readonly #saver: DerivedSaver;
+  readonly #loader: DeviceLoader;
+  readonly #watch: DeviceWatch;
+  readonly #schedule: RejudgeSchedule;
   readonly #behind = new Map<number, Behind>();
   /** The newest digested commit of each device seen in this process. */
   readonly #digested = new Map<number, number>();
-  #marks = new Map<number, number>();
-  #saving: Promise<void> | undefined;
-  /** What a save had taken is lost to this process. Whatever is saved behind it would move the marks past it. */
-  #saveFailed: unknown;
   #batchesFailed = 0;
+  #devicesLost = 0;
   #catchingUp: Promise<void> | undefined;
-  #cancelTimer: (() => void) | undefined;
-  /** The time has come to save everything. */
-  #flushDue = false;
   #stopped = false;
-  readonly #endPauses = new Set<() => void>();
 
   constructor(options: DerivedPipelineOptions) {
     this.#options = options;
+    const { store, clock, scheduler, logger, wake } = options;
     this.#limits = { ...DEFAULT_DERIVED_LIMITS, ...options.limits };
     this.#outbox = new AlertOutbox({
-      store: options.store,
-      clock: options.clock,
-      scheduler: options.scheduler,
-      wake: options.wake,
-      failed: (error) => options.logger.warn({ err: error }, 'alerts could not be stored; trying again'),
+      store,
+      clock,
+      scheduler,
+      wake,
+      failed: (error) => logger.warn({ err: error }, 'alerts could not be stored; trying again'),
     });
-    const rules = (options.rules ?? []).map(compileRule).filter(isOverSeries);
-    this.#rules = new RuleHost(rules, (record) => this.#outbox.push(record));
-    this.#digest = new Digest(this.#rollups, options.rules === undefined ? undefined : this.#rules);
-    this.#replay = new Replay(options.store);
+    this.#host = new RuleHost((options.rules ?? []).map(compileRule));
+    this.#maker = new AlertMaker((record) => this.#outbox.push(record));
+    const nowMs = () => scheduler.nowMs();
+    this.#live = new LiveEvaluator(this.#host, this.#maker, nowMs);
+    this.#digest = new Digest(this.#rollups, options.rules === undefined ? undefined : this.#live);
+    this.#replay = new Replay(store);
+    const { flushIntervalMs, rollupRowsMax } = this.#limits;
+    this.#saver = new DerivedSaver({
+      ...{ store, clock, scheduler, logger, flushIntervalMs, rollupRowsMax },
+      rollups: this.#rollups,
+      outbox: this.#outbox,
+      rowsOf: (deviceId) => this.#rowsOf(deviceId),
+      refused: (deviceIds) => this.#lose(deviceIds),
+    });
+    this.#loader = new DeviceLoader({ store, host: this.#host, outbox: this.#outbox, clock, nowMs });
+    this.#watch = new DeviceWatch({
+      ...{ host: this.#host, maker: this.#maker, clock, scheduler },
+      changed: (deviceId) => this.#touch(deviceId),
+    });
+    const rejudge = new Rejudge({ store, host: this.#host, maker: this.#maker, limits: this.#limits });
+    this.#schedule = new RejudgeSchedule({
+      ...{ host: this.#host, scheduler, logger, limits: this.#limits },
+      judge: (deviceId) => this.#rejudge(rejudge, deviceId),
+    });
   }
 
   /** Takes up where the last process stopped, and replays what it had not digested. To be awaited before serving. */
   async start(): Promise<void> {
-    const { store } = this.#options;
-    await this.#introduceAll();
-    for (const [deviceId, rows] of await this.#ruleStates()) {
-      if (!this.#rules.knows(deviceId)) continue;
-      const series = new Map<number, StoredSeries>();
-      for (const one of await store.listSeries(deviceId)) series.set(one.seriesId, one);
-      for (const record of restoreRows(this.#rules, deviceId, rows, series)) this.#outbox.push(record);
-    }
-    for (const { deviceId, position, kept } of await store.undigested()) {
-      this.#behind.set(deviceId, { digested: position, skipped: position, kept });
+    const { store, rules } = this.#options;
+    await this.#loader.introduceAll();
+    const undigested = new Set((await store.undigested()).map(({ deviceId }) => deviceId));
+    const states = rules === undefined ? new Map<number, RuleStateRow[]>() : await this.#loader.allStates();
+    for (const mark of await store.derivedMarks()) {
+      const { deviceId, position, kept } = mark;
+      if (!this.#host.knows(deviceId)) continue;
+      if (rules !== undefined) await this.#loader.restore(deviceId, states.get(deviceId) ?? [], position);
+      this.#loaded(mark);
+      if (undigested.has(deviceId)) this.#fallBehind(deviceId, position, position, kept);
     }
     await this.#catchUp();
     // A process that ends soon again has then not repeated this for nothing.
     await this.flush();
+    this.#watch.start();
+    for (const deviceId of this.#host.devices.keys()) this.#schedule.look(deviceId);
   }
 
-  /** Tells who a device is as soon as it registers, which saves reading its first commits back. */
-  introduce(deviceId: number, name: DeviceName): void {
-    this.#rules.introduce(deviceId, name);
+  /** Tells who a device is as soon as it registers. */
+  introduce(deviceId: number, name: DeviceName, attributes: Attributes = {}): void {
+    this.#host.introduce(deviceId, name, attributes);
+    this.#watch.heard(deviceId);
   }
 
-  follow(batches: readonly CommittedBatch[], nowUs: number): void {
+  follow(batches: readonly CommittedBatch[]): void {
     let deviceId = Number.NaN;
     let position = Number.NaN;
     let passed = false;
@@ -139,47 +150,101 @@ export class DerivedPipeline implements Follower {
         passed = this.#passBy(deviceId, position);
         if (!passed) this.#mark(deviceId, position);
       }
-      if (!passed) this.#take(batch, nowUs);
+      if (passed) continue;
+      this.#take(batch);
+      this.#schedule.look(deviceId);
     }
-    if (this.#behind.size > 0) void this.#catchUp();
-    this.#scheduleFlush();
+    this.#goOn();
+  }
+
+  note(notes: readonly CommittedNote[]): void {
+    if (this.#options.rules === undefined) return;
+    for (const note of notes) {
+      const { deviceId, position } = note;
+      const digested = this.#digested.get(deviceId);
+      // What is read back, or not loaded yet, comes by with its commit.
+      if (digested === undefined ? position !== 1 || !this.#host.knows(deviceId) : position <= digested) continue;
+      if (this.#behind.has(deviceId)) continue;
+      this.#live.note(note);
+      this.#schedule.look(deviceId);
+    }
   }
 
   committed(deviceId: number, position: number): void {
     if (!this.#passBy(deviceId, position)) this.#mark(deviceId, position);
-    if (this.#behind.size > 0) void this.#catchUp();
-    this.#scheduleFlush();
+    this.#watch.heard(deviceId);
+    this.#goOn();
+  }
+
+  watermark(watermark: Watermark): void {
+    const { deviceId } = watermark;
+    if (this.#options.rules === undefined || !this.#host.knows(deviceId)) return;
+    this.#watch.heard(deviceId);
+    const behind = this.#behind.get(deviceId);
+    if (behind !== undefined) behind.watermark = watermark;
+    else if (this.#digested.has(deviceId)) this.#passTime(watermark);
+  }
+
+  heard(deviceId: number): void {
+    this.#watch.heard(deviceId);
   }
 
   uncertain(deviceId: number): void {
     if (this.#behind.has(deviceId)) return;
     const digested = this.#digested.get(deviceId);
-    this.#behind.set(deviceId, { digested, skipped: digested ?? 0 });
+    this.#fallBehind(deviceId, digested, digested ?? 0);
     void this.#catchUp();
   }
 
   /** Saving does not keep up with what is committed. */
   busy(): boolean {
     return (
-      (this.#saving !== undefined && this.#rollups.length >= this.#limits.rollupRowsMax) ||
+      (this.#saver.saving && this.#rollups.length >= this.#limits.rollupRowsMax) ||
       this.#outbox.length >= this.#limits.alertsMax
     );
   }
 
   /** Saves everything that is digested now. Rejects when the store fails and the pipeline is being stopped. */
-  async flush(): Promise<void> {
-    // Nothing less is begun while this waits for the save that runs.
-    this.#flushDue = true;
-    while (this.#saving !== undefined) await this.#saving;
-    await this.#save();
+  flush(): Promise<void> {
+    return this.#saver.flush();
+  }
+
+  /** Judges the history of all devices anew that must be, without waiting for what is missing. */
+  async settle(): Promise<void> {
+    await this.#catchUp();
+    await this.#schedule.runAll();
+    await this.#catchUp();
+    await this.flush();
+  }
+
+  /**
+   * Puts other rules in force. What an unchanged rule knows stays. Incidents of rules that are gone or changed end now, with
+   * the reason among their annotations; new rules begin with what comes.
+   */
+  replaceRules(rules: readonly Rule[]): void {
+    const compiled = rules.map(compileRule);
+    const names = new Set(compiled.map(({ name }) => name));
+    for (const { device, cell } of this.#host.replace(compiled)) {
+      const reason = names.has(cell.rule.name) ? 'the rule was changed' : 'the rule was removed';
+      this.#maker.abandon(device, cell, reason);
+    }
+    for (const deviceId of this.#host.devices.keys()) this.#touch(deviceId);
+    this.#watch.start();
+  }
+
+  /** Where each rule stands for each series of a device, and for the device itself. */
+  ruleStates(deviceId: number): RuleStanding[] {
+    const device = this.#host.devices.get(deviceId);
+    return device === undefined ? [] : standingsOf(device, this.#options.clock.wallUs());
   }
 
   /** Saves what it can and ends. What could not be saved is replayed at the next start. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#cancelTimer?.();
+    this.#watch.stop();
+    this.#saver.stop();
     this.#outbox.lastAttempt();
-    for (const end of this.#endPauses) end();
+    await this.#schedule.stop();
     await this.#catchingUp;
     try {
       await this.flush();
@@ -191,14 +256,29 @@ export class DerivedPipeline implements Follower {
   get counters() {
     return {
       devicesBehind: this.#behind.size,
+      devicesLost: this.#devicesLost,
       rollupRowsWaiting: this.#rollups.length,
       alertsWaiting: this.#outbox.length,
       alertsStored: this.#outbox.stored,
-      readingsIgnoredByRules: this.#rules.readingsIgnored,
+      readingsPostponedByRules: this.#live.readingsPostponed,
       readingsFromFuture: this.#digest.readingsFromFuture,
       batchesUndecodable: this.#replay.undecodable,
       batchesFailed: this.#batchesFailed,
+      rules: this.#host.rules.length,
+      ruleInstances: this.#host.instances,
+      ruleInstancesRefused: this.#host.instancesRefused,
+      ...this.#schedule.counters,
     };
+  }
+
+  #rowsOf(deviceId: number): RuleStateRow[] {
+    const device = this.#options.rules === undefined ? undefined : this.#host.devices.get(deviceId);
+    return device === undefined ? [] : changedRows(device);
+  }
+
+  #loaded({ deviceId, position }: DerivedMark): void {
+    this.#saver.loaded(deviceId, position);
+    this.#digested.set(deviceId, position);
   }
 
   /** Whether a commit is not to be digested now: it was, or it will be read back. */
@@ -208,17 +288,29 @@ export class DerivedPipeline implements Follower {
       behind.skipped = Math.max(behind.skipped, position);
       return true;
     }
-    const digested = this.#digested.get(deviceId);
+    const digested = this.#digested.get(deviceId) ?? this.#firstOf(deviceId, position);
     if (digested !== undefined && position <= digested) return true;
-    if (this.#rules.knows(deviceId) && !this.busy()) return false;
-    this.#behind.set(deviceId, { digested: digested ?? position - 1, skipped: position });
+    // Positions count up by one: where one is missing another process has committed for the device.
+    if (digested !== undefined && position === digested + 1 && this.#host.knows(deviceId) && !this.busy()) return false;
+    this.#fallBehind(deviceId, digested, position);
     return true;
   }
 
+  /** A device whose first commit this is has nothing in the store that would have to be loaded. */
+  #firstOf(deviceId: number, position: number): number | undefined {
+    if (position !== 1 || !this.#host.knows(deviceId)) return undefined;
+    this.#loaded({ deviceId, position: 0, kept: undefined });
+    return 0;
+  }
+
+  #fallBehind(deviceId: number, digested: number | undefined, skipped: number, kept?: DerivedMark['kept']): void {
+    this.#behind.set(deviceId, { digested, skipped, kept, isHeld: false, watermark: undefined });
+  }
+
   /** A bug that one batch meets hurts no other, and is not met again for ever when the batch is read back. */
-  #take(batch: CommittedBatch, nowUs: number): void {
+  #take(batch: CommittedBatch): void {
     try {
-      this.#digest.take(batch, nowUs);
+      this.#digest.take(batch);
     } catch (error) {
       this.#batchesFailed += 1;
       const { deviceId, sequence } = batch;
@@ -231,133 +323,62 @@ export class DerivedPipeline implements Follower {
 
   #mark(deviceId: number, position: number): void {
     this.#digested.set(deviceId, position);
-    this.#marks.set(deviceId, position);
+    this.#saver.mark(deviceId, position);
   }
 
-  #scheduleFlush(): void {
-    if (this.#stopped || this.#saving !== undefined) return;
-    if (this.#flushDue || this.#rollups.length >= this.#limits.rollupRowsMax) {
-      this.#cancelTimer?.();
-      this.#cancelTimer = undefined;
-      this.#saveInBackground();
-    } else if (this.#rollups.heavy !== undefined && this.#marks.has(this.#rollups.heavy)) {
-      // A device that catches up: what it brings is saved as it comes, not in one transaction that everybody waits for.
-      this.#saveInBackground(this.#rollups.heavy);
-    } else if (this.#cancelTimer === undefined && this.#marks.size > 0) {
-      this.#cancelTimer = this.#options.scheduler.setTimer(this.#limits.flushIntervalMs, () => {
-        this.#cancelTimer = undefined;
-        // After the save that runs everything has its turn, however many devices are heavy.
-        this.#flushDue = true;
-        this.#scheduleFlush();
-      });
+  /** Something of a device's rules has changed without a commit. */
+  #touch(deviceId: number): void {
+    const digested = this.#digested.get(deviceId);
+    if (digested !== undefined) this.#saver.mark(deviceId, digested);
+    this.#saver.schedule();
+  }
+
+  #passTime(watermark: Watermark): void {
+    this.#live.watermark(watermark);
+    if (this.#host.device(watermark.deviceId).changed) this.#touch(watermark.deviceId);
+  }
+
+  #goOn(): void {
+    if (this.#behind.size > 0) void this.#catchUp();
+    this.#saver.schedule();
+  }
+
+  /** Another process has digested commits of these devices: it is loaded what that one has saved. */
+  #lose(deviceIds: readonly number[]): void {
+    for (const deviceId of deviceIds) {
+      const device = this.#host.devices.get(deviceId);
+      if (device === undefined) continue;
+      this.#devicesLost += 1;
+      const skipped = Math.max(this.#digested.get(deviceId) ?? 0, this.#behind.get(deviceId)?.skipped ?? 0);
+      this.#schedule.forget(deviceId);
+      this.#host.forget(deviceId);
+      this.#host.introduce(deviceId, device.name, device.attributes);
+      this.#saver.forget(deviceId);
+      this.#digested.delete(deviceId);
+      this.#rollups.takeOf(deviceId);
+      this.#fallBehind(deviceId, undefined, skipped);
     }
+    void this.#catchUp();
   }
 
-  #saveInBackground(only?: number): void {
-    this.#save(only).then(
-      () => this.#scheduleFlush(),
-      // Only when stopping: `stop` reports it.
-      () => {},
-    );
-  }
-
-  /** Takes what is digested, of all devices or of one, and saves it, however often the store must be asked. */
-  #save(only?: number): Promise<void> {
-    if (this.#saveFailed !== undefined) return Promise.reject(this.#saveFailed);
-    if (this.#marks.size === 0) {
-      this.#flushDue = false;
-      return this.#outbox.drained();
-    }
-    const derived = this.#handOver(only);
-    const saving = this.#saveInPortions(derived)
-      .catch((error: unknown) => {
-        this.#saveFailed = error;
-        throw error;
-      })
-      .finally(() => {
-        this.#saving = undefined;
-      });
-    this.#saving = saving;
-    return saving;
-  }
-
-  #handOver(only: number | undefined): Derived {
-    const ruleStates = changedRows(this.#rules, only);
-    if (only !== undefined) {
-      const position = this.#marks.get(only)!;
-      this.#marks.delete(only);
-      return { marks: [{ deviceId: only, position }], rollups: this.#rollups.takeOf(only), ruleStates };
-    }
-    this.#flushDue = false;
-    const marks = [...this.#marks].map(([deviceId, position]) => ({ deviceId, position }));
-    this.#marks = new Map();
-    return { marks, rollups: this.#rollups.take(), ruleStates };
-  }
-
-  /** Rejects only when it is being stopped. */
-  async #saveInPortions(derived: Derived): Promise<void> {
-    await this.#outbox.drained();
-    // The store commits readings between two portions.
-    for (const portion of portionsOf(derived, PORTION_ROWS)) await this.#saveDerived(portion);
-  }
-
-  async #saveDerived(derived: Derived): Promise<void> {
-    for (let failed = false; ; failed = true) {
-      try {
-        if (failed && (await this.#isSaved(derived))) return;
-        await this.#options.store.saveDerived(derived);
-        return;
-      } catch (error) {
-        if (this.#stopped) throw error;
-        this.#options.logger.warn({ err: error }, 'derived data could not be saved; trying again');
-        await this.#pause();
-      }
-    }
-  }
-
-  /** Whether a save that failed was done all the same, and only its answer was lost: rollups would be counted twice. */
-  async #isSaved({ marks: [first] }: Derived): Promise<boolean> {
-    const saved = first && (await this.#savedMark(first.deviceId));
-    return saved === undefined || saved >= first!.position;
-  }
-
-  /** Up to where a device's commits are digested, as the store has it; undefined when all are. */
-  async #savedMark(deviceId: number): Promise<number | undefined> {
-    const undigested = await this.#options.store.undigested();
-    return undigested.find((mark) => mark.deviceId === deviceId)?.position;
-  }
-
-  #pause(): Promise<void> {
-    if (this.#stopped) return Promise.resolve();
-    return new Promise((resolve) => {
-      const end = () => {
-        cancel();
-        this.#endPauses.delete(end);
-        resolve();
-      };
-      const cancel = this.#options.scheduler.setTimer(RETRY_MS, end);
-      this.#endPauses.add(end);
-    });
-  }
-
-  async #ruleStates(): Promise<Map<number, RuleStateRow[]>> {
-    const states = new Map<number, RuleStateRow[]>();
-    if (this.#options.rules === undefined) return states;
-    for (const row of await this.#options.store.loadRuleStates()) {
-      const rows = states.get(row.deviceId);
-      if (rows === undefined) states.set(row.deviceId, [row]);
-      else rows.push(row);
-    }
-    return states;
-  }
-
-  async #introduceAll(): Promise<void> {
-    let after = 0;
-    for (;;) {
-      const page = await this.#options.store.listDevices(after, DEVICES_PAGE);
-      for (const { deviceId, tenant, device } of page) this.#rules.introduce(deviceId, { tenant, device });
-      if (page.length < DEVICES_PAGE) return;
-      after = page[page.length - 1]!.deviceId;
+  /** Holds a device back while its history is judged anew; what it commits meanwhile is read back afterwards. */
+  async #rejudge(rejudge: Rejudge, deviceId: number): Promise<void> {
+    const digested = this.#digested.get(deviceId);
+    // Commits that wait to be read back come first: they may bring what is missing.
+    if (digested === undefined || this.#behind.has(deviceId)) return;
+    this.#fallBehind(deviceId, digested, digested);
+    const behind = this.#behind.get(deviceId)!;
+    behind.isHeld = true;
+    try {
+      // What was told so far is then told for ever, and a restart begins right here.
+      await this.#saver.flushDevice(deviceId);
+      const isDone = await rejudge.run(deviceId, digested, () => this.#behind.get(deviceId) === behind);
+      if (!isDone) return;
+      this.#touch(deviceId);
+      await this.#saver.flushDevice(deviceId);
+    } finally {
+      behind.isHeld = false;
+      void this.#catchUp();
     }
   }
 
@@ -366,19 +387,19 @@ export class DerivedPipeline implements Follower {
     this.#catchingUp ??= this.#catchUpAll().finally(() => {
       this.#catchingUp = undefined;
       // A device may have fallen behind since the last one was looked at.
-      if (this.#behind.size > 0 && !this.#stopped) void this.#catchUp();
+      if (!this.#stopped && [...this.#behind.values()].some(({ isHeld }) => !isHeld)) void this.#catchUp();
     });
     return this.#catchingUp;
   }
 
   async #catchUpAll(): Promise<void> {
     for (const [deviceId, behind] of this.#behind) {
-      while (!this.#stopped && this.#behind.has(deviceId)) {
+      while (!this.#stopped && this.#behind.get(deviceId) === behind && !behind.isHeld) {
         try {
           await this.#step(deviceId, behind);
         } catch (error) {
           this.#options.logger.warn({ err: error }, 'commits could not be read back; trying again');
-          await this.#pause();
+          await this.#saver.pause();
         }
       }
     }
@@ -387,32 +408,41 @@ export class DerivedPipeline implements Follower {
   /** One page of a device's commits; the device is no longer behind when there is none. */
   async #step(deviceId: number, behind: Behind): Promise<void> {
     const { store } = this.#options;
-    if (!this.#rules.knows(deviceId)) {
-      const [found] = await store.listDevices(deviceId - 1, 1);
-      if (found?.deviceId !== deviceId)
-        throw new Error(`the store has commits of device ${deviceId}, but not the device`);
-      this.#rules.introduce(deviceId, { tenant: found.tenant, device: found.device });
+    if (behind.digested === undefined) {
+      const mark = await this.#loader.load(deviceId, this.#options.rules !== undefined);
+      this.#loaded(mark);
+      behind.digested = mark.position;
+      behind.kept = mark.kept;
     }
     const { kept, skipped: skippedBefore } = behind;
-    const digested = behind.digested ?? (await this.#savedMark(deviceId));
-    const page = digested === undefined ? [] : await store.readAfter(deviceId, digested, this.#limits.replayBytes);
+    const page = await store.readAfter(deviceId, behind.digested, this.#limits.replayBytes);
     const catalogues = await this.#replay.catalogues(page);
     if (this.busy()) await this.flush();
+    if (this.#behind.get(deviceId) !== behind) return;
     // From here to the end nothing waits: what is digested and what is marked stay together.
-    const nowUs = this.#options.clock.wallUs();
-    let newest = digested;
+    let newest = behind.digested;
     for (const stored of page) {
       if (kept !== undefined && stored.position <= kept.position) this.#rollups.fromUs = kept.beforeUs;
-      this.#replay.decode(stored, catalogues.get(stored.epochId) ?? [], (batch) => this.#take(batch, nowUs));
+      const catalogue = catalogues.get(stored.epochId) ?? [];
+      this.#replay.decode(
+        stored,
+        catalogue,
+        (batch) => this.#take(batch),
+        (note) => this.#live.note(note),
+      );
       this.#rollups.fromUs = Number.NEGATIVE_INFINITY;
-      newest = Math.max(newest ?? 0, stored.position);
+      newest = Math.max(newest, stored.position);
     }
     // Commits that hold nothing readable any more (expired, damaged) are behind us as well.
-    if (page.length === 0 && skippedBefore > (newest ?? 0)) newest = skippedBefore;
+    if (page.length === 0 && skippedBefore > newest) newest = skippedBefore;
     behind.digested = newest;
-    if (newest !== undefined) this.#mark(deviceId, newest);
-    if (page.length === 0 && (newest ?? 0) >= behind.skipped) this.#behind.delete(deviceId);
-    this.#scheduleFlush();
+    this.#mark(deviceId, newest);
+    if (page.length === 0 && newest >= behind.skipped) {
+      this.#behind.delete(deviceId);
+      if (behind.watermark !== undefined) this.#passTime(behind.watermark);
+    }
+    this.#schedule.look(deviceId);
+    this.#saver.schedule();
   }
 }
 

@@ -1,258 +1,269 @@
-import { alertOf } from '@tributary/core/rules/alert-of';
 import type { CompiledRule } from '@tributary/core/rules/compiled-rule';
-import { Forward } from '@tributary/core/rules/forward';
-import type { Onset } from '@tributary/core/rules/incident-id';
-import type { Transition } from '@tributary/core/rules/rule-instance';
+import type { Attributes } from '@tributary/core/rules/selection';
 import type { SeriesIdentity } from '@tributary/core/rules/series-identity';
-import type { SeriesReadings } from '@tributary/core/rules/series-readings';
-import type { SeriesDeclaration } from '@tributary/proto/gen/tributary/v1/series';
-import { Lane } from '@tributary/proto/gen/tributary/v1/telemetry';
-import type { CommittedBatch } from '../ingest/committed.js';
-import type { AlertRecord, DeviceName } from '../store/store.js';
-import { DeviceLine, type Hole, type Place } from './device-line.js';
-import { type Cell, type HistoryPass, newCell, newPass, type SeriesTrack, snapshot } from './series-track.js';
-
-export interface DeviceTrack {
-  name: DeviceName;
-  line: DeviceLine;
-  /** Tracks of series that some rule watches. */
-  tracks: SeriesTrack[];
-}
+import type { ColumnType } from '@tributary/proto/batch/batch';
+import { type SeriesDeclaration, ValueType } from '@tributary/proto/gen/tributary/v1/series';
+import type { DeviceName } from '../store/store.js';
+import { DeviceLine } from './device-line.js';
+import { RuleIndex } from './rule-index.js';
+import { type Cell, cellsOf, type DeviceTrack, frontierOf, newCell, type SeriesTrack } from './tracks.js';
 
 /**
- * Evaluates rules over committed batches. Synchronous and without I/O: batches go in, alerts come out of `emit`.
- *
- * What is ahead of everything before it, by sequence, moves the state of a series forward. What live data has jumped over
- * is judged in passes of their own when it comes; their incidents are late. Backfill never notifies anybody, but the end
- * of an incident that a device was told of is always told.
+ * Rules of one series or device that this process keeps in memory at the most: 300 B to 12 kB each, so some gigabytes at the
+ * worst. A rule file that matches more is a mistake; what is beyond is not judged, counted and logged.
  */
+export const INSTANCES_MAX = 1_000_000;
+
+/** Which rules are in force, and what they know of each series and device. Series are matched with rules once. */
 export class RuleHost {
-  /** Readings that rules did not see because later ones had come before. */
-  readingsIgnored = 0;
-
   readonly devices = new Map<number, DeviceTrack>();
-  readonly series = new Map<number, SeriesTrack>();
-  readonly #rules: readonly CompiledRule[];
-  readonly #emit: (record: AlertRecord) => void;
-  readonly #forward = new Forward();
-  readonly #transitions: Transition[] = [];
-  readonly #origin = { epoch: '', sequence: 0 };
-  #device: DeviceTrack | undefined;
-  #place: Place = { kind: 'forward' };
-  #live = true;
+  instances = 0;
+  /** Rules for a series or device that found no room. */
+  instancesRefused = 0;
 
-  constructor(rules: readonly CompiledRule[], emit: (record: AlertRecord) => void) {
-    this.#rules = rules;
-    this.#emit = emit;
+  #index: RuleIndex;
+  readonly #instancesMax: number;
+  /** Counts how often other rules were put in force. */
+  #generation = 0;
+
+  /** Rules that devices evaluate are none of its business. */
+  constructor(rules: readonly CompiledRule[], instancesMax = INSTANCES_MAX) {
+    this.#index = new RuleIndex(ofCollector(rules));
+    this.#instancesMax = instancesMax;
+  }
+
+  /** Grows when other rules are put in force. */
+  get generation(): number {
+    return this.#generation;
   }
 
   get rules(): readonly CompiledRule[] {
-    return this.#rules;
+    return this.#index.rules;
   }
 
   knows(deviceId: number): boolean {
     return this.devices.has(deviceId);
   }
 
-  /** Names a device; needed before its first batch. */
-  introduce(deviceId: number, name: DeviceName): DeviceTrack {
-    let device = this.devices.get(deviceId);
-    if (device === undefined) {
-      device = { name, line: new DeviceLine(), tracks: [] };
-      this.devices.set(deviceId, device);
-    }
+  /** The device; it must have been introduced. */
+  device(deviceId: number): DeviceTrack {
+    const device = this.devices.get(deviceId);
+    if (device === undefined) throw new RangeError(`device ${deviceId} was not introduced`);
     return device;
   }
 
-  /** Takes up a batch; its columns follow by `evaluate`, then `close`. */
-  open(batch: CommittedBatch): void {
-    const device = this.devices.get(batch.deviceId);
-    if (device === undefined) throw new RangeError(`device ${batch.deviceId} was not introduced`);
-    this.#device = device;
-    this.#live = batch.lane !== Lane.BACKFILL;
-    this.#origin.epoch = Buffer.from(batch.epoch).toString('hex');
-    this.#origin.sequence = batch.sequence;
-    this.#place = device.line.place(batch.epochId, batch.lineSequence, this.#live, (hole) =>
-      this.#finish(device, hole),
-    );
-  }
-
-  evaluate(deviceId: number, seriesId: number, declaration: SeriesDeclaration, readings: SeriesReadings): void {
-    const track = this.series.get(seriesId) ?? this.track(deviceId, seriesId, declaration);
-    if (track.cells.length === 0) return;
-    if (this.#place.kind === 'forward') {
-      this.#evaluateForward(track, readings, true);
-      return;
+  /** Names a device; needed before its first batch. Other attributes than before may have other rules watch it. */
+  introduce(deviceId: number, name: DeviceName, attributes: Attributes): DeviceTrack {
+    const known = this.devices.get(deviceId);
+    if (known !== undefined) {
+      if (!isSame(known.attributes, attributes)) {
+        known.attributes = attributes;
+        this.match(known);
+      }
+      return known;
     }
-    const { hole } = this.#place;
-    // A series that has had nothing since the hole opened: what fills the hole is ahead of its state.
-    if (!hole.fresh && track.generation < hole.generation) this.#evaluateForward(track, readings, false);
-    else this.#evaluateHistory(track, hole, readings);
-  }
-
-  /** Ends a batch. */
-  close(): void {
-    if (this.#place.kind !== 'history') return;
-    for (const hole of this.#place.complete) this.#finish(this.#device!, hole);
-  }
-
-  /** The track of a series, made at first sight: only then is it matched with the rules. */
-  track(
-    deviceId: number,
-    seriesId: number,
-    declaration: Pick<SeriesDeclaration, 'name' | 'unit' | 'labels'>,
-  ): SeriesTrack {
-    const device = this.devices.get(deviceId)!;
-    const { name, unit, labels } = declaration;
-    const identity: SeriesIdentity = { tenant: device.name.tenant, device: device.name.device, name, unit, labels };
-    const track: SeriesTrack = {
+    const device: DeviceTrack = {
       deviceId,
-      seriesId,
-      identity,
-      timeUs: Number.NEGATIVE_INFINITY,
-      generation: 0,
-      cells: this.#rules.filter((rule) => rule.selects(identity, {})).map((rule) => newCell(rule, identity)),
-      passes: [],
+      name,
+      attributes,
+      line: new DeviceLine(),
+      tracks: new Map(),
+      deviceCells: [],
+      timeCells: [],
+      watchCells: [],
+      unwatched: new Map(),
+      reloadedUs: Number.NEGATIVE_INFINITY,
+      toldUs: Number.NEGATIVE_INFINITY,
+      heardUs: Number.NEGATIVE_INFINITY,
+      position: 0,
+      dirt: undefined,
+      checkpoints: [],
+      newCheckpoints: new Map(),
+      gone: new Map(),
       changed: false,
     };
-    this.series.set(seriesId, track);
-    if (track.cells.length > 0) device.tracks.push(track);
+    this.devices.set(deviceId, device);
+    this.#watchDevice(device);
+    return device;
+  }
+
+  /** Forgets what is in memory of a device. */
+  forget(deviceId: number): void {
+    const device = this.devices.get(deviceId);
+    if (device === undefined) return;
+    for (const _ of cellsOf(device)) this.instances -= 1;
+    this.devices.delete(deviceId);
+  }
+
+  /** The track of a series, made at first sight; undefined when no rule watches it. */
+  trackOf(
+    device: DeviceTrack,
+    seriesId: number,
+    declaration: Pick<SeriesDeclaration, 'name' | 'unit' | 'labels' | 'type'>,
+  ): SeriesTrack | undefined {
+    const known = device.tracks.get(seriesId);
+    if (known !== undefined) return known;
+    const asked = device.unwatched.get(seriesId);
+    if (asked === this.#generation) return undefined;
+    const { name, unit, labels, type } = declaration;
+    const { tenant, device: deviceName } = device.name;
+    const track: SeriesTrack = {
+      deviceId: device.deviceId,
+      seriesId,
+      identity: { tenant, device: deviceName, name, unit, labels },
+      type: columnTypeOf(type),
+      cells: [],
+      memberships: [],
+      watchesTime: false,
+      timeUs: Number.NEGATIVE_INFINITY,
+      epoch: '',
+      isLive: false,
+      changed: true,
+    };
+    // Where the rules were others when the series was first asked about, they begin with what comes.
+    const beginUs = asked === undefined ? Number.NEGATIVE_INFINITY : device.reloadedUs;
+    this.#matchTrack(device, track, beginUs, beginUs);
+    if (track.cells.length === 0 && track.memberships.length === 0) {
+      device.unwatched.set(seriesId, this.#generation);
+      return undefined;
+    }
+    device.unwatched.delete(seriesId);
+    device.tracks.set(seriesId, track);
     return track;
   }
 
-  #evaluateForward(track: SeriesTrack, readings: SeriesReadings, ahead: boolean): void {
-    const forward = this.#forward;
-    this.readingsIgnored += forward.admit(readings, track.timeUs);
-    const { from, count } = forward;
-    if (from === count) return;
-    const { line } = this.#device!;
-    const afterHole = ahead && track.generation !== line.generation;
-    if (afterHole) {
-      for (const hole of line.holes) {
-        if (hole.generation > track.generation && !hole.fresh) snapshot(track, hole.generation);
+  /**
+   * Puts other rules in force. What an unchanged rule knows stays; a new one begins with what comes. Answers what rules that
+   * are gone or changed have left behind.
+   */
+  replace(rules: readonly CompiledRule[]): { device: DeviceTrack; cell: Cell }[] {
+    const compiled = ofCollector(rules);
+    const before = new Map(this.rules.map((rule) => [rule.name, rule]));
+    // The compiled rule of a version stays the same object: cells refer to it.
+    const kept = compiled.map((rule) => {
+      const old = before.get(rule.name);
+      return old?.version === rule.version ? old : rule;
+    });
+    this.#index = new RuleIndex(kept);
+    this.#generation += 1;
+    const left: { device: DeviceTrack; cell: Cell }[] = [];
+    for (const device of this.devices.values()) {
+      device.reloadedUs = frontierOf(device);
+      for (const cell of this.match(device)) left.push({ device, cell });
+    }
+    return left;
+  }
+
+  /** Matches all that is known of a device with the rules anew; answers the cells that no longer belong to it. */
+  match(device: DeviceTrack): Cell[] {
+    const left = new Set(cellsOf(device));
+    const inForce = new Set(this.rules);
+    const frontierUs = frontierOf(device);
+    device.deviceCells = device.deviceCells.filter(({ rule }) => inForce.has(rule));
+    for (const track of device.tracks.values()) {
+      const { identity } = track;
+      track.cells = track.cells.filter(({ rule }) => inForce.has(rule) && rule.selects(identity, device.attributes));
+      track.memberships = [];
+      this.#matchTrack(device, track, track.timeUs, frontierUs);
+    }
+    for (const [seriesId, track] of device.tracks) {
+      if (track.cells.length > 0 || track.memberships.length > 0) continue;
+      device.tracks.delete(seriesId);
+      device.unwatched.set(seriesId, this.#generation);
+    }
+    this.#watchDevice(device);
+    const members = new Set([...device.tracks.values()].flatMap((track) => track.memberships.map(({ cell }) => cell)));
+    device.deviceCells = device.deviceCells.filter((cell) =>
+      cell.rule.watchesDevice ? cell.rule.selectsDevice(cell.identity, device.attributes) : members.has(cell),
+    );
+    const cells = [...cellsOf(device)];
+    device.timeCells = cells.filter(watchesTime);
+    device.watchCells = cells.filter(({ rule }) => rule.watchesDevice);
+    for (const cell of cells) left.delete(cell);
+    for (const { seriesId, rule } of left) device.gone.set(`${seriesId}/${rule.name}`, { seriesId, rule: rule.name });
+    this.instances -= left.size;
+    device.changed = true;
+    return [...left];
+  }
+
+  /** The instance of a rule over a device was replaced: what it calls the series is asked anew. */
+  rejoin(device: DeviceTrack, cell: Cell): void {
+    for (const track of device.tracks.values()) {
+      const at = track.memberships.findIndex((membership) => membership.cell === cell);
+      if (at < 0) continue;
+      const member = cell.rule.join(cell.instance, track.identity, device.attributes, track.type);
+      if (member >= 0) track.memberships[at] = { cell, member };
+      else track.memberships.splice(at, 1);
+    }
+  }
+
+  #matchTrack(device: DeviceTrack, track: SeriesTrack, beginUs: number, deviceBeginUs: number): void {
+    const { identity, type } = track;
+    for (const rule of this.#index.candidates(identity.name)) {
+      if (!rule.selects(identity, device.attributes) || !rule.takes(type)) continue;
+      if (rule.scope === 'device') this.#joinDevice(device, track, rule, deviceBeginUs);
+      else if (!track.cells.some((cell) => cell.rule === rule) && this.#hasRoom()) {
+        const cell = newCell(rule, track.seriesId, identity, beginUs);
+        track.cells.push(cell);
+        if (watchesTime(cell)) device.timeCells.push(cell);
       }
-      track.generation = line.generation;
     }
-    for (const cell of track.cells) this.#moveCell(track, cell, from, count, afterHole);
-    track.timeUs = forward.timesUs[count - 1]!;
-    track.changed = true;
+    track.watchesTime =
+      track.cells.some(({ rule }) => rule.watchesTime) || track.memberships.some(({ cell }) => cell.rule.watchesTime);
   }
 
-  #moveCell(track: SeriesTrack, cell: Cell, from: number, count: number, afterHole: boolean): void {
-    const { state } = cell;
-    const { phase, onset, revision } = state;
-    if (afterHole && phase === 'inactive') {
-      this.#move(track, cell, from, from + 1);
-      cell.touch = state.onset && { generation: track.generation, onset: state.onset, fired: state.phase === 'firing' };
-      this.#move(track, cell, from + 1, count);
-      cell.changed = true;
-    } else if (phase === 'firing' && !cell.notified && this.#live) {
-      // Decided by one reading, so that it does not matter where the batch was cut.
-      this.#move(track, cell, from, from + 1);
-      if (state.onset === onset) this.#notify(track, cell, from);
-      this.#move(track, cell, from + 1, count);
-      cell.changed = true;
-    } else {
-      this.#move(track, cell, from, count);
-      if (state.revision !== revision) cell.changed = true;
+  #joinDevice(device: DeviceTrack, track: SeriesTrack, rule: CompiledRule, beginUs: number): void {
+    let cell = device.deviceCells.find((one) => one.rule === rule);
+    if (cell === undefined) {
+      if (!this.#hasRoom()) return;
+      cell = newCell(rule, 0, deviceIdentity(device.name), beginUs);
+      device.deviceCells.push(cell);
+      if (watchesTime(cell)) device.timeCells.push(cell);
     }
+    const member = rule.join(cell.instance, track.identity, device.attributes, track.type);
+    if (member >= 0) track.memberships.push({ cell, member });
   }
 
-  #move(track: SeriesTrack, cell: Cell, from: number, count: number): void {
-    const forward = this.#forward;
-    const transitions = this.#transitions;
-    forward.from = from;
-    forward.count = count;
-    cell.state.advance(forward, this.#origin, transitions);
-    if (transitions.length === 0) return;
-    for (const transition of transitions) {
-      if (transition.to === 'firing') {
-        cell.notified = this.#live;
-        if (cell.touch !== undefined && sameOnset(cell.touch.onset, transition.onset)) cell.touch.fired = true;
-      }
-      this.#emitAlert(track, cell, transition, !cell.notified);
-      if (transition.to === 'resolved') cell.notified = false;
-    }
-    transitions.length = 0;
-  }
-
-  /** An incident that began in backfill goes on now: the device is told, under the id that it has. */
-  #notify(track: SeriesTrack, cell: Cell, index: number): void {
-    const { onset, sinceUs } = cell.state;
-    const { timesUs, values } = this.#forward;
-    cell.notified = true;
-    const transition: Transition = {
-      to: 'firing',
-      onset: onset!,
-      startedAtUs: sinceUs,
-      atUs: timesUs[index]!,
-      value: values[index]!,
-      series: track.identity,
-    };
-    this.#emitAlert(track, cell, transition, false);
-  }
-
-  #evaluateHistory(track: SeriesTrack, hole: Hole, readings: SeriesReadings): void {
-    let pass = track.passes.find(({ generation }) => generation === hole.generation);
-    if (pass === undefined) {
-      pass = newPass(hole.generation, track);
-      track.passes.push(pass);
-    }
-    const forward = this.#forward;
-    this.readingsIgnored += forward.admit(readings, pass.timeUs);
-    const { from, count } = forward;
-    if (from === count) return;
-    const transitions = this.#transitions;
-    for (const [index, cell] of track.cells.entries()) {
-      forward.from = from;
-      forward.count = count;
-      pass.states[index]!.advance(forward, this.#origin, transitions);
-      for (const transition of transitions) {
-        // The end of an incident that the device knows of is for the live state to tell.
-        if (!pass.inherited[index]) this.#emitAlert(track, cell, transition, true);
-        pass.inherited[index] = false;
-      }
-      transitions.length = 0;
-    }
-    pass.timeUs = forward.timesUs[count - 1]!;
-    pass.value = forward.values[count - 1]!;
-    track.changed = true;
-  }
-
-  /** Nothing more comes for a hole: history ends there. */
-  #finish(device: DeviceTrack, hole: Hole): void {
-    for (const track of device.tracks) {
-      const at = track.passes.findIndex(({ generation }) => generation === hole.generation);
-      const [pass] = at < 0 ? [] : track.passes.splice(at, 1);
-      for (const [index, cell] of track.cells.entries()) {
-        if (pass !== undefined) this.#finishPass(track, cell, pass, index);
-        if (cell.touch?.generation === hole.generation) {
-          cell.touch = undefined;
-          cell.changed = true;
-        }
-      }
-      if (pass !== undefined) track.changed = true;
+  #watchDevice(device: DeviceTrack): void {
+    const identity = deviceIdentity(device.name);
+    for (const rule of this.#index.ofDevices) {
+      if (!rule.selectsDevice(identity, device.attributes)) continue;
+      if (device.deviceCells.some((cell) => cell.rule === rule) || !this.#hasRoom()) continue;
+      const cell = newCell(rule, 0, identity);
+      device.deviceCells.push(cell);
+      device.watchCells.push(cell);
     }
   }
 
-  #finishPass(track: SeriesTrack, cell: Cell, pass: HistoryPass, index: number): void {
-    const state = pass.states[index]!;
-    if (state.onset === undefined || pass.inherited[index] || !Number.isFinite(pass.timeUs)) return;
-    if (cell.state.onset !== undefined && sameOnset(cell.state.onset, state.onset)) return;
-    const end = { startedAtUs: state.sinceUs, atUs: pass.timeUs, value: pass.value, series: track.identity };
-    if (cell.touch?.generation === pass.generation && cell.touch.fired) {
-      // The two are one: the id that the device knows began earlier than it was told.
-      this.#emitAlert(track, cell, { to: 'firing', onset: cell.touch.onset, ...end }, true);
+  #hasRoom(): boolean {
+    if (this.instances < this.#instancesMax) {
+      this.instances += 1;
+      return true;
     }
-    if (state.phase === 'firing') this.#emitAlert(track, cell, { to: 'resolved', onset: state.onset, ...end }, true);
-  }
-
-  #emitAlert(track: SeriesTrack, cell: Cell, transition: Transition, late: boolean): void {
-    const { deviceId, seriesId } = track;
-    this.#emit({ deviceId, seriesId, alert: alertOf(cell.rule, transition, late) });
+    this.instancesRefused += 1;
+    return false;
   }
 }
 
-function sameOnset(a: Onset, b: Onset): boolean {
-  return a.sequence === b.sequence && a.row === b.row && a.epoch === b.epoch;
+function ofCollector(rules: readonly CompiledRule[]): CompiledRule[] {
+  return rules.filter(({ authority }) => authority === 'collector');
+}
+
+function watchesTime({ rule }: Cell): boolean {
+  return rule.watchesTime && !rule.watchesDevice;
+}
+
+/** What a rule over a device is about: no series. */
+function deviceIdentity({ tenant, device }: DeviceName): SeriesIdentity {
+  return { tenant, device, name: '', unit: '', labels: {} };
+}
+
+function columnTypeOf(type: ValueType): ColumnType {
+  if (type === ValueType.STRING) return 'string';
+  return type === ValueType.BOOLEAN ? 'boolean' : 'double';
+}
+
+function isSame(a: Attributes, b: Attributes): boolean {
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
 }

@@ -1,213 +1,224 @@
-import { incidentId } from '@tributary/core/rules/incident-id';
-import { savedInstanceSchema, savedOnsetSchema } from '@tributary/core/rules/saved-instance';
-import { AlertState, RuleAuthority } from '@tributary/proto/gen/tributary/v1/alert';
 import * as v from 'valibot';
-import type { AlertRecord, RuleStateRow, StoredSeries } from '../store/store.js';
-import type { DeviceTrack, RuleHost } from './rule-host.js';
-import { newPass, type SeriesTrack } from './series-track.js';
+import type { RuleStateRow, StoredSeries } from '../store/store.js';
+import { cellBodySchema, restoreIncident, saveCell, takeCheckpoint } from './checkpoint.js';
+import { DeviceLine, type SavedDeviceLine } from './device-line.js';
+import type { RuleHost } from './rule-host.js';
+import { type Cell, cellsOf, type DeviceTrack, frontierOf, type OpenIncident, soil } from './tracks.js';
 
 /*
- * How the rules' state lies in the store, one text a row:
- *   series 0, rule ''   the order of a device's batches: frontiers and holes
- *   series s, rule ''   how far the series has come, and the passes over its history
- *   series s, rule r    one rule's state for the series
+ * How what rules know lies in the store, one text a row:
+ *   series 0, rule ''    of the device: the order of its items, what must be judged anew, its checkpoints' heads
+ *   series 0, rule '#n'  the body of checkpoint n; empty for none. Rules have no such names
+ *   series s, rule ''    how far the series has come
+ *   series s, rule r     one rule's state for the series; series 0 for a rule over the device
  */
 
 const NO_SERIES = 0;
 const NO_RULE = '';
+const CHECKPOINT_MARK = '#';
 
-const lineSchema = v.object({
-  frontier: v.array(v.tuple([v.number(), v.number()])),
-  holes: v.array(
-    v.object({ epochId: v.number(), first: v.number(), last: v.number(), generation: v.number(), fresh: v.boolean() }),
+/**
+ * Regular checkpoints are this far apart in event time. What comes late without having left a hole before it (from a clock
+ * that went back, or from another copy of a buffer) is judged from the last of them: some 20,000 readings of a series that has
+ * one a second.
+ */
+const CHECKPOINT_EVERY_US = 6 * 3600e6;
+
+const pairs = v.array(v.tuple([v.number(), v.number()]));
+
+const deviceSchema = v.object({
+  line: v.object({
+    epochs: v.array(
+      v.tuple([
+        v.string(),
+        v.object({
+          sequence: v.number(),
+          readingsEnd: v.nullable(v.number()),
+          lastUs: v.nullable(v.number()),
+          here: pairs,
+          empty: pairs,
+          lost: pairs,
+        }),
+      ]),
+    ),
+    holes: v.array(v.object({ epoch: v.string(), first: v.number(), last: v.number() })),
+  }),
+  toldUs: v.nullable(v.number()),
+  heardUs: v.nullable(v.number()),
+  reloadedUs: v.nullable(v.number()),
+  /** What is later than this must be judged anew; absent where nothing must. */
+  dirtyAfterUs: v.optional(v.nullable(v.number())),
+  checkpoints: v.array(
+    v.object({ number: v.number(), timeUs: v.number(), readFromUs: v.number(), bytes: v.number() }),
   ),
-  generation: v.number(),
 });
 
-const passSchema = v.object({
-  generation: v.number(),
+const trackSchema = v.object({
   timeUs: v.nullable(v.number()),
-  value: v.nullable(v.number()),
-  cells: v.array(
-    v.object({ rule: v.string(), version: v.string(), inherited: v.boolean(), state: savedInstanceSchema }),
-  ),
+  epoch: v.optional(v.string(), ''),
+  isLive: v.optional(v.boolean(), false),
 });
 
-const trackSchema = v.object({ timeUs: v.nullable(v.number()), generation: v.number(), passes: v.array(passSchema) });
+const cellSchema = v.intersect([
+  cellBodySchema,
+  v.object({ beginUs: v.optional(v.number()), isLive: v.optional(v.boolean(), false) }),
+]);
 
-const cellSchema = v.object({
-  version: v.string(),
-  severity: v.string(),
-  notified: v.boolean(),
-  touch: v.optional(
-    v.object({
-      generation: v.number(),
-      onset: savedOnsetSchema,
-      fired: v.boolean(),
-    }),
-  ),
-  state: savedInstanceSchema,
-});
+/** An incident whose rule is gone or was changed while no collector ran: nothing else would end it. */
+export interface LeftIncident {
+  incident: OpenIncident;
+  /** How far its series has come, microseconds. */
+  timeUs: number;
+}
 
-/** What has changed since the last call: of all devices, or of one. */
-export function changedRows(host: RuleHost, only?: number): RuleStateRow[] {
+export function checkpointRow(number: number): string {
+  return `${CHECKPOINT_MARK}${number}`;
+}
+
+/** What has changed of a device since the last call. */
+export function changedRows(device: DeviceTrack): RuleStateRow[] {
+  const { deviceId } = device;
   const rows: RuleStateRow[] = [];
-  if (only === undefined) for (const [deviceId, device] of host.devices) addChangedRows(deviceId, device, rows);
-  else {
-    const device = host.devices.get(only);
-    if (device !== undefined) addChangedRows(only, device, rows);
+  const row = (seriesId: number, rule: string, state: object) =>
+    rows.push({ deviceId, seriesId, rule, state: JSON.stringify(state) });
+  if (device.tracks.size > 0 && device.dirt === undefined) {
+    const frontierUs = frontierOf(device);
+    const lastUs = device.checkpoints.at(-1)?.timeUs ?? Number.NEGATIVE_INFINITY;
+    if (Number.isFinite(frontierUs) && frontierUs - lastUs >= CHECKPOINT_EVERY_US) takeCheckpoint(device, frontierUs);
   }
+  if (device.changed || device.line.changed) {
+    row(NO_SERIES, NO_RULE, savedDevice(device));
+    device.changed = false;
+    device.line.changed = false;
+  }
+  for (const [number, state] of device.newCheckpoints) {
+    rows.push({ deviceId, seriesId: NO_SERIES, rule: checkpointRow(number), state });
+  }
+  device.newCheckpoints.clear();
+  for (const track of device.tracks.values()) {
+    if (!track.changed) continue;
+    const { timeUs, epoch, isLive } = track;
+    row(track.seriesId, NO_RULE, { timeUs: finite(timeUs), epoch, isLive });
+    track.changed = false;
+  }
+  for (const cell of cellsOf(device)) {
+    const { instance, beginUs, isLive } = cell;
+    if (!cell.changed && instance.revision === cell.savedRevision) continue;
+    const body = saveCell(cell, instance.save());
+    row(cell.seriesId, cell.rule.name, { ...body, ...(Number.isFinite(beginUs) && { beginUs }), isLive });
+    cell.savedRevision = instance.revision;
+    cell.changed = false;
+    device.gone.delete(`${cell.seriesId}/${cell.rule.name}`);
+  }
+  for (const { seriesId, rule } of device.gone.values()) rows.push({ deviceId, seriesId, rule, state: '' });
+  device.gone.clear();
   return rows;
 }
 
-function addChangedRows(deviceId: number, { line, tracks }: DeviceTrack, rows: RuleStateRow[]): void {
-  if (line.changed) {
-    const { holes, generation } = line;
-    rows.push(row(deviceId, NO_SERIES, NO_RULE, { frontier: [...line.frontier], holes, generation }));
-    line.changed = false;
-  }
-  for (const track of tracks) {
-    if (!track.changed) continue;
-    rows.push(row(deviceId, track.seriesId, NO_RULE, savedTrack(track)));
-    track.changed = false;
-    for (const cell of track.cells) {
-      if (!cell.changed) continue;
-      const { rule, notified, touch } = cell;
-      const saved = { version: rule.version, severity: rule.severity, notified, touch, state: cell.state.save() };
-      rows.push(row(deviceId, track.seriesId, rule.name, saved));
-      cell.changed = false;
-    }
-  }
-}
-
-function row(deviceId: number, seriesId: number, rule: string, state: object): RuleStateRow {
-  return { deviceId, seriesId, rule, state: JSON.stringify(state) };
-}
-
-/** JSON has no infinity and no NaN: both become null. */
-function savedTrack(track: SeriesTrack): object {
+function savedDevice(device: DeviceTrack): v.InferOutput<typeof deviceSchema> {
+  const line: SavedDeviceLine = device.line.save();
   return {
-    timeUs: track.timeUs,
-    generation: track.generation,
-    passes: track.passes.map((pass) => ({
-      generation: pass.generation,
-      timeUs: pass.timeUs,
-      value: pass.value,
-      cells: track.cells.map(({ rule }, index) => ({
-        rule: rule.name,
-        version: rule.version,
-        inherited: pass.inherited[index],
-        state: pass.states[index]!.save(),
-      })),
-    })),
+    line,
+    toldUs: finite(device.toldUs),
+    heardUs: finite(device.heardUs),
+    reloadedUs: finite(device.reloadedUs),
+    ...(device.dirt !== undefined && { dirtyAfterUs: finite(device.dirt.afterUs) }),
+    checkpoints: device.checkpoints,
   };
 }
 
 /**
- * Takes up one device's rows; the device must be introduced. A rule that is unchanged, by version, goes on where it was.
- * Answers alerts that end incidents of rules that are gone or changed: nothing else would end them.
+ * Takes up a device's rows; it must have been introduced. A rule that is unchanged, by version, goes on where it was; one
+ * that is new to the device begins with what comes. Answers what rules that are gone or changed have left behind.
  */
 export function restoreRows(
   host: RuleHost,
-  deviceId: number,
+  device: DeviceTrack,
   rows: readonly RuleStateRow[],
   series: ReadonlyMap<number, StoredSeries>,
-): AlertRecord[] {
-  const ended: AlertRecord[] = [];
-  for (const saved of rows) {
-    if (saved.rule !== NO_RULE) continue;
-    if (saved.seriesId === NO_SERIES) restoreLine(host, deviceId, saved.state);
-    else restoreTrack(host, deviceId, saved, series);
+  position: number,
+  nowMs: number,
+): LeftIncident[] {
+  const states = new Map<string, string>();
+  for (const { seriesId, rule, state } of rows) states.set(`${seriesId}/${rule}`, state);
+  restoreDevice(device, states.get(`${NO_SERIES}/${NO_RULE}`), position, nowMs);
+  for (const { seriesId, rule, state } of rows) {
+    const declaration = series.get(seriesId);
+    if (rule !== NO_RULE || declaration === undefined) continue;
+    const saved = parse(trackSchema, state);
+    const track = host.trackOf(device, seriesId, declaration);
+    if (saved === undefined || track === undefined) continue;
+    track.timeUs = infinite(saved.timeUs);
+    track.epoch = saved.epoch;
+    track.isLive = saved.isLive;
+    track.changed = false;
   }
-  for (const saved of rows) {
-    if (saved.rule !== NO_RULE) restoreCell(host, deviceId, saved, series, ended);
+  const frontierUs = frontierOf(device);
+  const taken = new Set<string>();
+  for (const cell of cellsOf(device)) {
+    const key = `${cell.seriesId}/${cell.rule.name}`;
+    const timeUs = cell.seriesId === NO_SERIES ? frontierUs : (device.tracks.get(cell.seriesId)?.timeUs ?? frontierUs);
+    if (restoreCell(host, device, cell, states.get(key), timeUs)) taken.add(key);
+    // A rule that the device did not have, or had in another version.
+    else cell.beginUs = timeUs;
   }
-  return ended;
+  const left: LeftIncident[] = [];
+  for (const { seriesId, rule, state } of rows) {
+    if (rule === NO_RULE || rule.startsWith(CHECKPOINT_MARK) || taken.has(`${seriesId}/${rule}`)) continue;
+    const incident = parse(cellSchema, state)?.incident;
+    if (state !== '') device.gone.set(`${seriesId}/${rule}`, { seriesId, rule });
+    if (incident === undefined) continue;
+    const timeUs = device.tracks.get(seriesId)?.timeUs ?? frontierUs;
+    left.push({ incident: restoreIncident(incident, device.name), timeUs });
+  }
+  return left;
 }
 
-function restoreLine(host: RuleHost, deviceId: number, text: string): void {
-  const saved = parse(lineSchema, text);
-  if (saved === undefined) return;
-  const { line } = host.devices.get(deviceId)!;
-  for (const [epochId, sequence] of saved.frontier) line.frontier.set(epochId, sequence);
-  line.holes.push(...saved.holes);
-  line.generation = saved.generation;
-}
-
-function restoreTrack(
-  host: RuleHost,
-  deviceId: number,
-  { seriesId, state }: RuleStateRow,
-  series: ReadonlyMap<number, StoredSeries>,
-): void {
-  const saved = parse(trackSchema, state);
-  const declaration = series.get(seriesId);
-  if (saved === undefined || declaration === undefined) return;
-  const track = host.track(deviceId, seriesId, declaration);
-  track.timeUs = saved.timeUs ?? Number.NEGATIVE_INFINITY;
-  track.generation = saved.generation;
-  for (const savedPass of saved.passes) {
-    const pass = newPass(savedPass.generation, track);
-    pass.timeUs = savedPass.timeUs ?? Number.NEGATIVE_INFINITY;
-    pass.value = savedPass.value ?? Number.NaN;
-    for (const [index, { rule }] of track.cells.entries()) {
-      const found = savedPass.cells.find((cell) => cell.rule === rule.name && cell.version === rule.version);
-      if (found === undefined) continue;
-      const restored = track.cells[index]!.rule.restore(found.state, track.identity);
-      if (restored === undefined) continue;
-      pass.states[index] = restored;
-      pass.inherited[index] = found.inherited;
-    }
-    track.passes.push(pass);
+function restoreDevice(device: DeviceTrack, text: string | undefined, position: number, nowMs: number): void {
+  const saved = text === undefined ? undefined : parse(deviceSchema, text);
+  if (saved === undefined) {
+    // Nobody remembers what came: an earlier version wrote it, or there were no rules.
+    device.line.assumesPast = position > 0;
+    return;
   }
+  device.line = DeviceLine.restore(saved.line, nowMs);
+  device.toldUs = infinite(saved.toldUs);
+  device.heardUs = infinite(saved.heardUs);
+  device.reloadedUs = infinite(saved.reloadedUs);
+  device.checkpoints = saved.checkpoints;
+  if (saved.dirtyAfterUs !== undefined) soil(device, infinite(saved.dirtyAfterUs), nowMs);
+  device.changed = false;
 }
 
 function restoreCell(
   host: RuleHost,
-  deviceId: number,
-  { seriesId, rule, state }: RuleStateRow,
-  series: ReadonlyMap<number, StoredSeries>,
-  ended: AlertRecord[],
-): void {
-  const saved = parse(cellSchema, state);
-  const declaration = series.get(seriesId);
-  if (saved === undefined || declaration === undefined) return;
-  const track = host.series.get(seriesId) ?? host.track(deviceId, seriesId, declaration);
-  const cell = track.cells.find((candidate) => candidate.rule.name === rule);
-  const restored = cell?.rule.restore(saved.state, track.identity, track.timeUs);
-  if (cell !== undefined && restored !== undefined) {
-    cell.state = restored;
-    cell.notified = saved.notified;
-    cell.touch = saved.touch;
-    return;
-  }
-  const { phase, onset, sinceUs } = saved.state;
-  if (phase !== 'firing' || onset === undefined || sinceUs === undefined) return;
-  const { identity, timeUs } = track;
-  ended.push({
-    deviceId,
-    seriesId,
-    alert: {
-      number: 0,
-      incidentId: incidentId(rule, identity, onset),
-      state: AlertState.RESOLVED,
-      rule,
-      ruleVersion: saved.version,
-      severity: saved.severity,
-      device: identity.device,
-      seriesName: identity.name,
-      seriesUnit: identity.unit,
-      seriesLabels: { ...identity.labels },
-      value: Number.NaN,
-      startedAtUs: sinceUs,
-      transitionAtUs: Math.max(sinceUs, timeUs),
-      labels: {},
-      annotations: { reason: 'the rule was changed or removed' },
-      late: !saved.notified,
-      retracted: false,
-      authority: RuleAuthority.COLLECTOR,
-    },
-  });
+  device: DeviceTrack,
+  cell: Cell,
+  text: string | undefined,
+  trackUs: number,
+): boolean {
+  const saved = text === undefined ? undefined : parse(cellSchema, text);
+  if (saved === undefined) return false;
+  const instance = cell.rule.restore(saved.saved, cell.identity, Number.isFinite(trackUs) ? trackUs : undefined);
+  if (instance === undefined) return false;
+  cell.instance = instance;
+  cell.incident = saved.incident && restoreIncident(saved.incident, device.name);
+  cell.beginUs = saved.beginUs ?? Number.NEGATIVE_INFINITY;
+  cell.timeUs = saved.timeUs ?? Number.NEGATIVE_INFINITY;
+  cell.isLive = saved.isLive;
+  cell.savedRevision = instance.revision;
+  cell.changed = false;
+  if (cell.seriesId === NO_SERIES) host.rejoin(device, cell);
+  return true;
+}
+
+/** JSON has no infinity: it becomes null. */
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
+
+function infinite(value: number | null): number {
+  return value ?? Number.NEGATIVE_INFINITY;
 }
 
 function parse<S extends v.GenericSchema>(schema: S, text: string): v.InferOutput<S> | undefined {

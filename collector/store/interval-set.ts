@@ -25,6 +25,12 @@ export class IntervalSet {
     return at < this.#firsts.length && this.#firsts[at] <= last;
   }
 
+  /** Where the interval begins that the sequence is in; undefined when it is in none. */
+  startOf(sequence: number): number | undefined {
+    const at = this.#endingAtOrAfter(sequence);
+    return at < this.#firsts.length && this.#firsts[at] <= sequence ? this.#firsts[at] : undefined;
+  }
+
   /** Adds first to last, both included; what is there already stays. */
   add(first: number, last: number): IntervalChange {
     const from = this.#endingAtOrAfter(first - 1);

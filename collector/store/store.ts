@@ -179,6 +179,11 @@ export interface RuleStateRow {
   state: string;
 }
 
+export interface RuleStateFilter {
+  deviceId?: number;
+  rule?: string;
+}
+
 /**
  * What follows from committed data. It is saved with the positions up to which it follows, in one transaction, so that a
  * restart takes up exactly there.
@@ -221,6 +226,11 @@ export interface AlertRecord {
    * later commit than it did before and the incident shows something else now: an end may move and move back.
    */
   position?: number;
+  /**
+   * Set by whoever has judged history anew: what is known of the incident now, beside the beginning that the alert says. The
+   * incident then shows exactly that, also where it had ended and goes on, unless a later commit has said otherwise.
+   */
+  exact?: { firedAtUs: number; resolvedAtUs: number | undefined };
 }
 
 /** Committed items of one device, in commit order. */
@@ -258,14 +268,19 @@ export interface Store {
   readAfter(deviceId: number, position: number, maxBytes: number): Promise<StoredItems[]>;
   /** Answers the devices of which nothing was saved, because their mark was not where it was said to be. */
   saveDerived(derived: Derived): Promise<number[]>;
-  loadRuleStates(): Promise<RuleStateRow[]>;
+  /** Up to where the commits of devices are digested, of one or of all. */
+  derivedMarks(deviceId?: number): Promise<DerivedMark[]>;
+  /**
+   * Of all devices or of one; of all rules, or one row by its name. Rows whose name begins with # are large, and answered
+   * only by name.
+   */
+  loadRuleStates(filter?: RuleStateFilter): Promise<RuleStateRow[]>;
   /** For a rebuild: sets every mark to 0 and forgets the rollups of all time whose readings are still there. */
   clearRollups(): Promise<void>;
 
   /**
    * Numbers and stores transitions that are not there yet; answers those, with their numbers. One that is not late is there
-   * once an incident and state; a late one once an incident, state, beginning, time and `retracted`, and only if the
-   * incident does not show it already. In the same
+   * once an incident and state; a late one once an incident, state, beginning, time and `retracted`. In the same
    * transaction the incident follows: the earliest beginning counts, the newest word on the end, and a retraction ends it;
    * and what is not late waits for each receiver. `nowUs` is the collector's clock, for the incident's history.
    */

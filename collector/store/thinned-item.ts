@@ -1,4 +1,4 @@
-import { ItemKind, ThinnedBatch } from '@tributary/proto/gen/tributary/v1/telemetry';
+import { ItemKind, type LedgerEntry, ThinnedBatch } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { CheckedItem } from './store.js';
 
 /** Whether items of a kind hold readings, and so have event times. */
@@ -30,18 +30,8 @@ export function batchBytes(item: Pick<CheckedItem, 'kind' | 'body'>): Uint8Array
   return readThinned(item.body)?.batch ?? item.body;
 }
 
-/**
- * Where a batch stands in its device's history: a thinned one at the first sequence that it replaces, which is older than
- * its own. `entries` are what it replaces, where they are known already.
- */
-export function lineSequence(
-  item: Pick<CheckedItem, 'kind' | 'body' | 'sequence' | 'entries'>,
-  epoch: Uint8Array,
-): number {
-  if (item.kind !== ItemKind.THINNED_BATCH) return item.sequence;
-  let earliest = item.sequence;
-  for (const entry of item.entries ?? readThinned(item.body)?.replaced ?? []) {
-    if (Buffer.compare(entry.epoch, epoch) === 0) earliest = Math.min(earliest, entry.first);
-  }
-  return earliest;
+/** What a thinned item replaces; empty for all others. */
+export function replacedBy(item: Pick<CheckedItem, 'kind' | 'body' | 'entries'>): readonly LedgerEntry[] {
+  if (item.kind !== ItemKind.THINNED_BATCH) return [];
+  return item.entries ?? readThinned(item.body)?.replaced ?? [];
 }

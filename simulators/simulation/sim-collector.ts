@@ -233,7 +233,7 @@ export class SimCollector {
           throw new Violation('I6', `${key} of ${oldestUs} us is followed as live, after a watermark of ${saidUs} us`);
         }
       },
-      watermark: (deviceId, watermarkUs) => {
+      watermark: ({ deviceId, untilUs: watermarkUs }) => {
         const before = watermarks.get(deviceId) ?? Number.NEGATIVE_INFINITY;
         // A collector that has forgotten the device has forgotten its watermark too.
         if (devicesMax >= DEVICES_MAX && watermarkUs < before)

@@ -100,9 +100,17 @@ export function describeIncidents(under: UnderTest): void {
         expect(await append(end(50, 4))).toHaveLength(1);
         expect(await append(end(50, 5))).toEqual([]);
         expect(await incident()).toMatchObject({ resolvedAtUs: at(50) });
-        // Whoever lags behind does not know better.
+        // Whoever lags behind does not know better, except of an earlier beginning.
         await append(end(33, 2));
-        expect(await incident()).toMatchObject({ resolvedAtUs: at(50) });
+        expect(await append({ ...firing({ startedAtUs: at(-9), late: true }), position: 1 })).toHaveLength(1);
+        expect(await incident()).toMatchObject({ startedAtUs: at(-9), resolvedAtUs: at(50) });
+        expect(await history()).toEqual([
+          'FIRED',
+          'RESOLVED late',
+          `CORRECTED it ended at ${iso(25)}, not at ${iso(50)}`,
+          `CORRECTED it ended at ${iso(50)}, not at ${iso(25)}`,
+          `CORRECTED it began at ${iso(-9)}, not at ${iso(1)}`,
+        ]);
       });
 
       it('is retracted, and is one after all when late readings say so', async () => {
@@ -200,6 +208,10 @@ export function describeIncidents(under: UnderTest): void {
           'FIRED',
           'RESOLVED_BY_HAND the sensor is broken',
           'RESOLVED by its readings too, after it was resolved by hand',
+        ]);
+        expect((await history()).slice(3)).toEqual([
+          `CORRECTED it ended at ${iso(80)} by its readings`,
+          `CORRECTED it began at ${iso(-3)}, not at ${iso(1)}`,
         ]);
       });
 

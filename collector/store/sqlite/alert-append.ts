@@ -4,7 +4,13 @@ import type Database from 'better-sqlite3';
 import type { ResolveOutcome } from '../incidents.js';
 import type { AlertRecord } from '../store.js';
 import type { IncidentEvents } from './incident-events.js';
-import { INCIDENT_SELECT, type IncidentTable, type IncidentWithAlertRow, toStoredIncident } from './incident-table.js';
+import {
+  INCIDENT_SELECT,
+  type IncidentRow,
+  type IncidentTable,
+  type IncidentWithAlertRow,
+  toStoredIncident,
+} from './incident-table.js';
 import type { NotificationQueue } from './notification-queue.js';
 
 /**
@@ -15,7 +21,8 @@ export class AlertAppend {
   readonly #incidents: IncidentTable;
   readonly #events: IncidentEvents;
   readonly #queue: NotificationQueue;
-  readonly #notified;
+  readonly #told;
+  readonly #saidAgain;
   readonly #late;
   readonly #takeNumber;
   readonly #insert;
@@ -27,9 +34,9 @@ export class AlertAppend {
     this.#incidents = incidents;
     this.#events = events;
     this.#queue = queue;
-    this.#notified = db
+    this.#told = db
       .prepare<[number, Uint8Array, AlertState], number>(
-        'SELECT 1 FROM alerts WHERE device_id = ? AND incident_id = ? AND state = ? AND late = 0',
+        'SELECT transition_at_us FROM alerts WHERE device_id = ? AND incident_id = ? AND state = ? AND late = 0',
       )
       .pluck();
     this.#late = db
@@ -38,6 +45,10 @@ export class AlertAppend {
            AND started_at_us = ? AND transition_at_us = ? AND retracted = ?`,
       )
       .pluck();
+    this.#saidAgain = db.prepare(
+      `UPDATE alerts SET position = max(position, ?) WHERE device_id = ? AND incident_id = ? AND state = ? AND late = 1
+         AND started_at_us = ? AND transition_at_us = ? AND retracted = ?`,
+    );
     this.#takeNumber = db
       .prepare<[number], number>(
         'UPDATE devices SET alert_number = alert_number + 1 WHERE device_id = ? RETURNING alert_number',
@@ -69,27 +80,67 @@ export class AlertAppend {
     return this.#resolve(incidentId, by, comment, nowUs);
   }
 
-  #appendOne(record: AlertRecord, nowUs: number): AlertRecord | undefined {
-    const { deviceId, alert, position = 0 } = record;
-    const { incidentId, state, late, startedAtUs, transitionAtUs, retracted } = alert;
+  #appendOne(said: AlertRecord, nowUs: number): AlertRecord | undefined {
+    const { deviceId } = said;
+    const { incidentId, state } = said.alert;
     const incident = this.#incidents.find(deviceId, incidentId);
-    if (!late) {
-      const byHand = incident !== undefined && incident.resolvedBy !== '';
-      if (byHand && state === AlertState.RESOLVED) {
-        const text = 'by its readings too, after it was resolved by hand';
-        this.#events.addOnce(deviceId, incidentId, { kind: IncidentEventKind.RESOLVED, atUs: nowUs, by: '', text });
-      }
-      // What somebody has ended by hand is not told to begin.
-      if (byHand || this.#notified.get(deviceId, incidentId, state) !== undefined) return undefined;
-    } else if (incident !== undefined) {
-      if (this.#incidents.shows(incident, record)) return undefined;
-      const known = this.#late.get(deviceId, incidentId, state, startedAtUs, transitionAtUs, retracted ? 1 : 0);
-      if (typeof known === 'number' && position <= known) return undefined;
-    }
+    // What was told once is not told again; where late readings had it otherwise meanwhile, it is true all the same.
+    const record = this.#isToldOtherwise(incident, said) ? { ...said, alert: { ...said.alert, late: true } } : said;
+    const { late } = record.alert;
+    if (record.exact !== undefined && incident !== undefined) return this.#correct(record, incident, nowUs);
+    if (late ? !this.#isNews(incident, record) : !this.#isUntold(incident, record, nowUs)) return undefined;
     const { stored, alertId } = this.#store(record);
-    this.#incidents.apply(incident, stored, alertId, nowUs);
+    // What an incident shows already is kept, so that it is known when it comes again, and is no event.
+    if (!late || incident === undefined || !this.#incidents.shows(incident, record)) {
+      this.#incidents.apply(incident, stored, alertId, nowUs);
+    }
     if (!late) this.#queue.enqueue(deviceId, incidentId, state, nowUs);
     return stored;
+  }
+
+  #isToldOtherwise(incident: IncidentRow | undefined, record: AlertRecord): boolean {
+    const { deviceId, alert, position = 0, exact } = record;
+    if (incident === undefined || alert.late || exact !== undefined || incident.resolvedBy !== '') return false;
+    if (position <= incident.position || this.#incidents.shows(incident, record)) return false;
+    return this.#told.get(deviceId, alert.incidentId, alert.state) !== undefined;
+  }
+
+  /** What was told already is not told again, but corrected all the same. */
+  #correct(record: AlertRecord, incident: IncidentRow, nowUs: number): AlertRecord | undefined {
+    const { deviceId, alert } = record;
+    const { incidentId, state } = alert;
+    const isTold = alert.late || this.#told.get(deviceId, incidentId, state) !== undefined;
+    if (isTold && this.#incidents.isCorrected(incident, record)) return undefined;
+    if (record.position !== undefined && record.position < incident.position) return undefined;
+    const { stored, alertId } = this.#store({ ...record, alert: { ...alert, late: isTold } });
+    this.#incidents.apply(incident, stored, alertId, nowUs);
+    if (!isTold) this.#queue.enqueue(deviceId, incidentId, state, nowUs);
+    return stored;
+  }
+
+  #isUntold(incident: IncidentRow | undefined, { deviceId, alert }: AlertRecord, nowUs: number): boolean {
+    const { incidentId, state, transitionAtUs } = alert;
+    const toldAtUs = this.#told.get(deviceId, incidentId, state);
+    if (incident === undefined || incident.resolvedBy === '') return toldAtUs === undefined;
+    // What somebody has ended by hand is not told to begin, and its own end only that it came.
+    const isHandsOwn = toldAtUs === undefined || toldAtUs === incident.resolvedAtUs;
+    if (state === AlertState.RESOLVED && isHandsOwn && transitionAtUs !== toldAtUs) {
+      const text = 'by its readings too, after it was resolved by hand';
+      this.#events.addOnce(deviceId, incidentId, { kind: IncidentEventKind.RESOLVED, atUs: nowUs, by: '', text });
+    }
+    return false;
+  }
+
+  #isNews(incident: IncidentRow | undefined, record: AlertRecord): boolean {
+    const { deviceId, alert, position = 0 } = record;
+    const { incidentId, state, startedAtUs, transitionAtUs, retracted } = alert;
+    const key = [deviceId, incidentId, state, startedAtUs, transitionAtUs, retracted ? 1 : 0] as const;
+    const knownPosition = this.#late.get(...key);
+    if (typeof knownPosition !== 'number') return true;
+    if (incident === undefined || position <= knownPosition) return false;
+    if (!this.#incidents.shows(incident, record)) return true;
+    this.#saidAgain.run(position, ...key);
+    return false;
   }
 
   #store(record: AlertRecord): { stored: AlertRecord; alertId: number } {
@@ -128,7 +179,7 @@ export class AlertAppend {
     const transitionAtUs = Math.max(nowUs, startedAtUs);
     const state = AlertState.RESOLVED;
     // Who was told of no beginning, or of an end before late readings opened it again, is told nothing.
-    const late = notified === 0 || this.#notified.get(deviceId, incidentId, state) !== undefined;
+    const late = notified === 0 || this.#told.get(deviceId, incidentId, state) !== undefined;
     const newest = toStoredIncident(row).alert;
     const { stored, alertId } = this.#store({
       deviceId,

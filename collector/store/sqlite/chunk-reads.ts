@@ -70,6 +70,8 @@ const CHUNK_COLUMNS = `chunk_id, device_id, epoch_id, first_sequence, last_seque
 /** Reads stored items, each verified against its checksum. */
 export class ChunkReads {
   readonly #undigested;
+  readonly #marks;
+  readonly #mark;
   readonly #afterPosition;
   readonly #inRange;
   readonly #body;
@@ -77,10 +79,10 @@ export class ChunkReads {
   readonly #readRange;
 
   constructor(db: Database.Database) {
-    this.#undigested = db.prepare<[], MarkRow>(
-      `SELECT device_id, derived_mark, rollups_kept_before, rollups_kept_position FROM devices
-       WHERE position > derived_mark`,
-    );
+    const marks = 'SELECT device_id, derived_mark, rollups_kept_before, rollups_kept_position FROM devices';
+    this.#undigested = db.prepare<[], MarkRow>(`${marks} WHERE position > derived_mark`);
+    this.#marks = db.prepare<[], MarkRow>(marks);
+    this.#mark = db.prepare<[number], MarkRow>(`${marks} WHERE device_id = ?`);
     this.#afterPosition = db.prepare<[number, number], ChunkRow>(
       `SELECT ${CHUNK_COLUMNS} FROM chunks WHERE device_id = ? AND position > ? ORDER BY position, chunk_id`,
     );
@@ -101,14 +103,12 @@ export class ChunkReads {
 
   /** Devices with commits after their mark, and the mark. */
   undigested(): DerivedMark[] {
-    return this.#undigested.all().map((row) => ({
-      deviceId: row.device_id,
-      position: row.derived_mark,
-      kept:
-        row.rollups_kept_before === null
-          ? undefined
-          : { position: row.rollups_kept_position, beforeUs: row.rollups_kept_before * 1e6 },
-    }));
+    return this.#undigested.all().map(toMark);
+  }
+
+  /** See {@link Store.derivedMarks}. */
+  derivedMarks(deviceId?: number): DerivedMark[] {
+    return (deviceId === undefined ? this.#marks.all() : this.#mark.all(deviceId)).map(toMark);
   }
 
   /** Whole commits after a position, about so many bytes of them. */
@@ -191,6 +191,12 @@ export class ChunkReads {
       for (const rows of classes) rows.return?.();
     }
   }
+}
+
+function toMark(row: MarkRow): DerivedMark {
+  const { rollups_kept_position: position, rollups_kept_before: beforeSeconds } = row;
+  const kept = beforeSeconds === null ? undefined : { position, beforeUs: beforeSeconds * 1e6 };
+  return { deviceId: row.device_id, position: row.derived_mark, kept };
 }
 
 /** Collects picked items and the chunks that they are in. */

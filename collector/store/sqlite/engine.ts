@@ -74,6 +74,7 @@ export function readerOperations(db: Database.Database) {
   const auditor = new Auditor(db);
   return {
     undigested: reads.undigested.bind(reads),
+    derivedMarks: reads.derivedMarks.bind(reads),
     readAfter: reads.readAfter.bind(reads),
     readRange: reads.readRange.bind(reads),
     loadRuleStates: derived.loadRuleStates.bind(derived),

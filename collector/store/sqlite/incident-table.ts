@@ -69,11 +69,24 @@ export class IncidentTable {
     return this.#find.get(deviceId, incidentId);
   }
 
-  /** Whether a transition says what the incident shows already. */
-  shows(incident: IncidentRow, { alert }: AlertRecord): boolean {
+  /** Whether a late transition tells nothing that the incident does not show already. */
+  shows(incident: IncidentRow, record: AlertRecord): boolean {
+    const { alert } = record;
     if (alert.startedAtUs < incident.startedAtUs) return false;
+    if (lagsBehind(incident, record)) return true;
     if (alert.state === AlertState.FIRING) return incident.retracted === 0;
     return incident.resolvedAtUs === alert.transitionAtUs && incident.retracted === (alert.retracted ? 1 : 0);
+  }
+
+  /** Whether the incident shows exactly what a correction knows, or something that follows from a later commit. */
+  isCorrected(incident: IncidentRow, { alert, position = 0, exact }: AlertRecord): boolean {
+    if (position < incident.position) return true;
+    return (
+      alert.startedAtUs === incident.startedAtUs &&
+      exact?.firedAtUs === incident.firedAtUs &&
+      (incident.resolvedBy !== '' || (exact.resolvedAtUs ?? null) === incident.resolvedAtUs) &&
+      incident.retracted === (alert.retracted ? 1 : 0)
+    );
   }
 
   /** Takes in a transition that was stored under `alertId`. `incident` is what was there before. */
@@ -82,8 +95,7 @@ export class IncidentTable {
     const { incidentId } = alert;
     if (incident === undefined) this.#begin(record, alertId);
     else this.#change(incident, record, alertId);
-    const event = { ...eventOf(incident, alert), atUs: nowUs, by: '' };
-    this.#events.add(deviceId, incidentId, event);
+    this.#events.add(deviceId, incidentId, { ...eventOf(incident, record), atUs: nowUs, by: '' });
   }
 
   /** Ends it by hand; `alertId` is the transition that tells so. */
@@ -111,15 +123,25 @@ export class IncidentTable {
     });
   }
 
-  #change(incident: IncidentRow, { alert, position = incident.position }: AlertRecord, alertId: number): void {
+  #change(incident: IncidentRow, record: AlertRecord, alertId: number): void {
+    const { alert, position = incident.position, exact } = record;
     const { state, startedAtUs, transitionAtUs, late, retracted } = alert;
     const changed = { ...changeable(incident), alertId };
+    if (exact !== undefined) {
+      changed.startedAtUs = startedAtUs;
+      changed.firedAtUs = exact.firedAtUs;
+      if (incident.resolvedBy === '') changed.resolvedAtUs = exact.resolvedAtUs ?? null;
+      changed.retracted = retracted ? 1 : 0;
+      changed.position = position;
+      if (!late) changed.notified = 1;
+      this.#update.run(changed);
+      return;
+    }
     changed.startedAtUs = Math.min(incident.startedAtUs, startedAtUs);
     if (!late) changed.notified = 1;
     if (state === AlertState.FIRING) changed.firedAtUs = Math.min(incident.firedAtUs, transitionAtUs);
-    // Whoever lags behind may still know an earlier beginning, but not how it ended.
-    if (position >= incident.position) {
-      changed.position = position;
+    if (!lagsBehind(incident, record)) {
+      changed.position = record.position ?? incident.position;
       if (state === AlertState.FIRING) {
         // What ended it is not known any more: it fires now, or late readings show that it was one after all.
         if (incident.resolvedBy === '' && (!late || incident.retracted === 1)) changed.resolvedAtUs = null;
@@ -139,24 +161,38 @@ function changeable(incident: IncidentRow) {
 }
 
 /** What a transition is in the history of its incident. */
-function eventOf(incident: IncidentRow | undefined, alert: Alert): { kind: IncidentEventKind; text: string } {
-  const { state, late, retracted, startedAtUs, transitionAtUs } = alert;
-  const lateness = late ? 'late' : '';
-  if (state === AlertState.FIRING) {
-    if (incident === undefined || !late) return { kind: IncidentEventKind.FIRED, text: lateness };
-    if (incident.retracted === 1) return { kind: IncidentEventKind.CORRECTED, text: 'it is an incident after all' };
-    const text = `it began at ${instant(startedAtUs)}, not at ${instant(incident.startedAtUs)}`;
-    return { kind: IncidentEventKind.CORRECTED, text };
+function eventOf(incident: IncidentRow | undefined, record: AlertRecord): { kind: IncidentEventKind; text: string } {
+  const { state, late, retracted } = record.alert;
+  const isFiring = state === AlertState.FIRING;
+  const plain = isFiring
+    ? IncidentEventKind.FIRED
+    : retracted
+      ? IncidentEventKind.RETRACTED
+      : IncidentEventKind.RESOLVED;
+  if (incident === undefined || !late) return { kind: plain, text: late ? 'late' : '' };
+  const isLagging = lagsBehind(incident, record);
+  const isNews = isFiring ? false : retracted ? incident.retracted === 0 : incident.resolvedAtUs === null;
+  if (isNews && !isLagging) return { kind: plain, text: 'late' };
+  return { kind: IncidentEventKind.CORRECTED, text: corrections(incident, record.alert, isLagging).join(', ') };
+}
+
+/** What a late transition changes, in words. */
+function corrections(incident: IncidentRow, alert: Alert, isLagging: boolean): string[] {
+  const { state, startedAtUs, transitionAtUs, retracted } = alert;
+  const words: string[] = [];
+  if (incident.retracted === 1 && !retracted && !isLagging) words.push('it is an incident after all');
+  if (startedAtUs < incident.startedAtUs) {
+    words.push(`it began at ${instant(startedAtUs)}, not at ${instant(incident.startedAtUs)}`);
   }
-  if (retracted) return { kind: IncidentEventKind.RETRACTED, text: lateness };
-  if (incident === undefined || incident.resolvedAtUs === null || !late) {
-    return { kind: IncidentEventKind.RESOLVED, text: lateness };
-  }
-  if (incident.resolvedBy !== '') {
-    return { kind: IncidentEventKind.CORRECTED, text: `by its readings it ended at ${instant(transitionAtUs)}` };
-  }
-  const text = `it ended at ${instant(transitionAtUs)}, not at ${instant(incident.resolvedAtUs)}`;
-  return { kind: IncidentEventKind.CORRECTED, text };
+  if (state === AlertState.FIRING || isLagging || transitionAtUs === incident.resolvedAtUs) return words;
+  const otherwise = incident.resolvedBy === '' ? `, not at ${instant(incident.resolvedAtUs ?? 0)}` : ' by its readings';
+  words.push(`it ended at ${instant(transitionAtUs)}${otherwise}`);
+  return words;
+}
+
+/** Whoever lags behind may still know an earlier beginning, but not how it ended. */
+function lagsBehind(incident: IncidentRow, { position = incident.position }: AlertRecord): boolean {
+  return position < incident.position;
 }
 
 function instant(us: number): string {

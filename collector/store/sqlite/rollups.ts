@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3';
-import type { NewMark, RollupColumns, RuleStateRow } from '../store.js';
+import type { NewMark, RollupColumns, RuleStateFilter, RuleStateRow } from '../store.js';
 
 /** Columns of {@link PackedDerived.rollups}, in the order of the table's. */
 export const ROLLUP_WIDTH = 13;
@@ -65,6 +65,8 @@ export class DerivedTables {
   readonly #moveMark;
   readonly #putRuleState;
   readonly #selectRuleStates;
+  readonly #selectRuleStatesOf;
+  readonly #selectRuleState;
   readonly #selectRollups;
   readonly #save;
   readonly #clear;
@@ -95,8 +97,15 @@ export class DerivedTables {
       `INSERT INTO rule_states (device_id, series_id, rule, state) VALUES (?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET state = excluded.state`,
     );
+    const columns = 'SELECT device_id AS deviceId, series_id AS seriesId, rule, state FROM rule_states';
     this.#selectRuleStates = db.prepare<[], RuleStateRow>(
-      'SELECT device_id AS deviceId, series_id AS seriesId, rule, state FROM rule_states ORDER BY 1, 2, 3',
+      `${columns} WHERE substr(rule, 1, 1) <> '#' ORDER BY device_id, series_id, rule`,
+    );
+    this.#selectRuleStatesOf = db.prepare<[number], RuleStateRow>(
+      `${columns} WHERE device_id = ? AND substr(rule, 1, 1) <> '#' ORDER BY series_id, rule`,
+    );
+    this.#selectRuleState = db.prepare<[number | null, number | null, string], RuleStateRow>(
+      `${columns} WHERE (? IS NULL OR device_id = ?) AND rule = ? ORDER BY device_id, series_id`,
     );
     this.#selectRollups = db
       .prepare<[number, number, number, number, number, number], (number | null)[]>(
@@ -159,8 +168,10 @@ export class DerivedTables {
     this.#clear();
   }
 
-  loadRuleStates(): RuleStateRow[] {
-    return this.#selectRuleStates.all();
+  /** See {@link Store.loadRuleStates}. */
+  loadRuleStates({ deviceId, rule }: RuleStateFilter = {}): RuleStateRow[] {
+    if (rule !== undefined) return this.#selectRuleState.all(deviceId ?? null, deviceId ?? null, rule);
+    return deviceId === undefined ? this.#selectRuleStates.all() : this.#selectRuleStatesOf.all(deviceId);
   }
 
   /** Rows whose start lies in the half open range, {@link ROLLUP_ROWS_MAX} at the most, packed. */

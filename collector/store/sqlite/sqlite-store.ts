@@ -27,6 +27,7 @@ import type {
   Registration,
   RegistrationOutcome,
   RollupColumns,
+  RuleStateFilter,
   RuleStateRow,
   Store,
   StoredItems,
@@ -157,8 +158,12 @@ export class SqliteStore implements Store {
     return this.#writer.call('saveDerived', [{ marks, ruleStates, rollups }], [rollups.buffer]);
   }
 
-  loadRuleStates(): Promise<RuleStateRow[]> {
-    return this.#reader.call('loadRuleStates', []);
+  derivedMarks(deviceId?: number): Promise<DerivedMark[]> {
+    return this.#reader.call('derivedMarks', [deviceId]);
+  }
+
+  loadRuleStates(filter?: RuleStateFilter): Promise<RuleStateRow[]> {
+    return this.#reader.call('loadRuleStates', [filter]);
   }
 
   clearRollups(): Promise<void> {

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { EpochLine, type LineItem, lineRange, pass } from './epoch-line.js';
+
+const epoch = new Uint8Array(16).fill(7);
+const item = (sequence: number, readingsBefore: number, readings = 10): LineItem => ({
+  sequence,
+  readingsBefore,
+  readings,
+  replaced: [],
+  lastUs: sequence * 1e6,
+});
+
+function take(line: EpochLine, one: LineItem): void {
+  line.take(one.sequence, false);
+  pass(line, one, one.sequence, false);
+}
+
+describe('the line of an epoch', () => {
+  it('goes on where the counts meet, whatever sequences were used up in between', () => {
+    const line = new EpochLine();
+    take(line, item(1, 0));
+    expect(line.continues(line, 2, 10)).toBe(true);
+    expect(line.continues(line, 5, 10)).toBe(true);
+    expect(line.continues(line, 5, 11)).toBe(false);
+  });
+
+  it('finds readings missing that were dropped, though a declaration without readings stands right before', () => {
+    const line = new EpochLine();
+    take(line, item(1, 0));
+    line.lose(2, 2);
+    line.take(3, true);
+    expect(line.continues(line, 4, 20)).toBe(false);
+    expect(line.isSettled(2, 3)).toBe(true);
+  });
+
+  it('takes a thinned batch for what it replaces', () => {
+    const line = new EpochLine();
+    take(line, item(1, 0));
+    const thinned: LineItem = {
+      ...item(9, 80, 0),
+      replaced: [{ epoch, first: 2, last: 6, readings: 30, bound: false, reason: 2 }],
+    };
+    expect(lineRange(thinned, epoch)).toEqual({ first: 2, last: 6 });
+    line.take(9, true);
+    line.replace(2, 6);
+    expect(line.continues(line, 2, 80)).toBe(true);
+    pass(line, thinned, 6, true);
+    expect(line.continues(line, 7, 60)).toBe(true);
+    expect(line.continues(line, 8, 70)).toBe(false);
+  });
+
+  it('begins with a break, because nobody knows what came before an epoch', () => {
+    const line = new EpochLine();
+    expect(line.continues(line, 1, 0)).toBe(false);
+  });
+
+  it('forgets the oldest gap of very many, and comes back from JSON as it was', () => {
+    const line = new EpochLine();
+    for (let sequence = 1; sequence < 400; sequence += 2) take(line, item(sequence, sequence * 10));
+    expect(line.isSettled(1, 200)).toBe(true);
+    expect(line.isSettled(390, 399)).toBe(false);
+    const back = EpochLine.restore(JSON.parse(JSON.stringify(line.save())));
+    expect(back.save()).toEqual(line.save());
+    expect(back.continues(back, 401, line.readingsEnd)).toBe(true);
+  });
+});

@@ -1,0 +1,154 @@
+import type { LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
+import { IntervalSet } from '../store/interval-set.js';
+
+/** What the order of a device's items must know of one. */
+export interface LineItem {
+  readonly sequence: number;
+  /** Readings that the item adds to what was produced, and those before it, as its head says. */
+  readonly readings: number;
+  readonly readingsBefore: number;
+  /** Of a thinned batch what it replaces; empty for all others. */
+  readonly replaced: readonly LedgerEntry[];
+  /** Event time of its latest reading. */
+  readonly lastUs: number;
+}
+
+/** Where a walk along an epoch has come to. */
+export interface LinePoint {
+  /** The highest sequence that was passed, and the readings that were produced up to its end; NaN where nobody says. */
+  sequence: number;
+  readingsEnd: number;
+  /** The latest event time that was passed. */
+  lastUs: number;
+}
+
+/**
+ * Intervals that are remembered of each kind. A device that has lost more ranges than this in one epoch has its oldest gaps
+ * forgotten: they count as if nothing were missing in them, and only the rules' `gap` sees them.
+ */
+const INTERVALS_MAX = 64;
+
+/** As JSON: pairs of first and last. */
+export interface SavedEpochLine {
+  sequence: number;
+  readingsEnd: number | null;
+  lastUs: number | null;
+  here: [number, number][];
+  empty: [number, number][];
+  lost: [number, number][];
+}
+
+/**
+ * The order of one epoch's items, and what of it is here. It answers the one question that decides whether time between two
+ * readings is covered: is something missing between this item and what came before it in its epoch?
+ */
+export class EpochLine implements LinePoint {
+  sequence = 0;
+  readingsEnd = 0;
+  lastUs = Number.NEGATIVE_INFINITY;
+  /** Sequences whose readings are here: stored, or replaced by a stored thinned batch. */
+  readonly #here = new IntervalSet();
+  /** Sequences that hold no readings: declarations, and the own ones of thinned batches. */
+  readonly #empty = new IntervalSet();
+  /** Sequences that were declared lost. */
+  readonly #lost = new IntervalSet();
+
+  /** Everything before an item counts as here: nobody remembers what was. */
+  assumeBefore(sequence: number): void {
+    if (sequence <= 1) return;
+    this.#here.add(1, sequence - 1);
+    this.sequence = sequence - 1;
+  }
+
+  /** Notes that an item is here; an empty one holds no readings of its own: a declaration, or a thinned batch. */
+  take(sequence: number, isEmpty: boolean): void {
+    add(isEmpty ? this.#empty : this.#here, sequence, sequence);
+  }
+
+  /** Notes that a stored thinned batch stands for these sequences. */
+  replace(first: number, last: number): void {
+    add(this.#here, first, last);
+  }
+
+  lose(first: number, last: number): void {
+    add(this.#lost, first, last);
+  }
+
+  /**
+   * Whether nothing is missing right before an item that begins the line at `first`, for a walk that has come to `point`.
+   * Counts decide where they are known; else the sequences before it must be here, those without readings left out.
+   */
+  continues(point: LinePoint, first: number, readingsBefore: number): boolean {
+    if (point.sequence > 0 && point.readingsEnd === readingsBefore) return true;
+    let before = first - 1;
+    for (;;) {
+      const start = this.#empty.startOf(before);
+      if (start === undefined) break;
+      before = start - 1;
+    }
+    return before > 0 && this.#here.has(before);
+  }
+
+  /** Whether it is known of each sequence from `first` to `last` what became of it. */
+  isSettled(first: number, last: number): boolean {
+    let at = last;
+    while (at >= first) {
+      const start = this.#here.startOf(at) ?? this.#empty.startOf(at) ?? this.#lost.startOf(at);
+      if (start === undefined) return false;
+      at = start - 1;
+    }
+    return true;
+  }
+
+  save(): SavedEpochLine {
+    const { sequence, readingsEnd, lastUs } = this;
+    const pairs = (set: IntervalSet) => set.toRanges().map(({ first, last }): [number, number] => [first, last]);
+    return {
+      sequence,
+      readingsEnd: Number.isNaN(readingsEnd) ? null : readingsEnd,
+      lastUs: Number.isFinite(lastUs) ? lastUs : null,
+      here: pairs(this.#here),
+      empty: pairs(this.#empty),
+      lost: pairs(this.#lost),
+    };
+  }
+
+  static restore(saved: SavedEpochLine): EpochLine {
+    const line = new EpochLine();
+    line.sequence = saved.sequence;
+    line.readingsEnd = saved.readingsEnd ?? Number.NaN;
+    line.lastUs = saved.lastUs ?? Number.NEGATIVE_INFINITY;
+    for (const [first, last] of saved.here) line.#here.add(first, last);
+    for (const [first, last] of saved.empty) line.#empty.add(first, last);
+    for (const [first, last] of saved.lost) line.#lost.add(first, last);
+    return line;
+  }
+}
+
+function add(set: IntervalSet, first: number, last: number): void {
+  set.add(first, last);
+  if (set.size <= INTERVALS_MAX) return;
+  const [oldest, next] = set.toRanges();
+  set.add(oldest!.first, next!.last);
+}
+
+/** Moves a walk past an item that begins the line at `first` and ends at `last`. */
+export function pass(point: LinePoint, item: LineItem, last: number, isThinned: boolean): void {
+  if (last >= point.sequence) {
+    point.sequence = last;
+    point.readingsEnd = isThinned ? Number.NaN : item.readingsBefore + item.readings;
+  }
+  if (item.lastUs > point.lastUs) point.lastUs = item.lastUs;
+}
+
+/** Where an item stands in the line of its epoch: at its sequence, or of a thinned one at what it replaces there. */
+export function lineRange(item: LineItem, epoch: Uint8Array): { first: number; last: number } {
+  let first = Number.POSITIVE_INFINITY;
+  let last = 0;
+  for (const entry of item.replaced) {
+    if (Buffer.compare(entry.epoch, epoch) !== 0) continue;
+    first = Math.min(first, entry.first);
+    last = Math.max(last, entry.last);
+  }
+  return last === 0 ? { first: item.sequence, last: item.sequence } : { first, last };
+}

@@ -1,0 +1,114 @@
+import type { StoredIncident } from '../store/incidents.js';
+import type { OpenIncident } from './tracks.js';
+import type { Truth } from './truth.js';
+
+/** What is to be done about one incident, for whoever makes alerts of it. */
+export type Correction =
+  /** An incident that nobody knows of. */
+  | { kind: 'new'; truth: Truth }
+  /** A recorded incident is this one: the record is to show it exactly so. `tellsEnd`: whoever was told is told of its end. */
+  | { kind: 'corrected'; truth: Truth; recorded: StoredIncident; tellsEnd: boolean }
+  /** There was no such incident. `tellsEnd`: whoever was told that it fires is told that it does not. */
+  | { kind: 'retracted'; recorded: StoredIncident; tellsEnd: boolean }
+  /** It began before anything that is known now, and has ended by the time from which on all is known. */
+  | { kind: 'ended'; recorded: StoredIncident; atUs: number };
+
+export interface Reconciliation {
+  corrections: Correction[];
+  /** What fires now, as it is recorded from now on. */
+  open: OpenIncident | undefined;
+}
+
+/**
+ * Compares what one rule truly found for one series with what is recorded of it, from `fromUs` on. The same onset is the
+ * same incident. A recorded incident that somebody was told of, and whose onset is none in truth, gives its id to a true one
+ * that it overlaps: one that fires to one that fires, and one that contains its beginning before any other. What is left of
+ * the records is no incident at all; what is left of the truth is new, and nobody is told of it as if it were now.
+ */
+export function reconcile(
+  truths: readonly Truth[],
+  recorded: readonly StoredIncident[],
+  fromUs: number,
+): Reconciliation {
+  const byId = new Map(recorded.map((one) => [hex(one.incidentId), one]));
+  const matches = new Map<Truth, StoredIncident>();
+  const left = new Set(recorded);
+  for (const truth of truths) {
+    const one = byId.get(hex(truth.incident.id));
+    if (one === undefined) continue;
+    matches.set(truth, one);
+    left.delete(one);
+  }
+  adopt(truths, left, matches, fromUs);
+  const corrections: Correction[] = [];
+  let open: OpenIncident | undefined;
+  for (const truth of truths) {
+    const one = matches.get(truth);
+    const { incident, end } = truth;
+    const as = one === undefined ? incident : { ...incident, id: one.incidentId, notified: one.notified };
+    if (one === undefined) corrections.push({ kind: 'new', truth });
+    else if (!shows(one, truth)) {
+      const isOpen = one.resolvedAtUs === undefined;
+      corrections.push({ kind: 'corrected', truth, recorded: one, tellsEnd: isOpen && one.notified && end !== undefined });
+    }
+    if (end === undefined) open = as;
+  }
+  for (const one of left) {
+    const isOpen = one.resolvedAtUs === undefined;
+    if (one.retracted) continue;
+    if (one.firedAtUs < fromUs) {
+      if (isOpen) corrections.push({ kind: 'ended', recorded: one, atUs: Math.max(one.firedAtUs, fromUs) });
+    } else corrections.push({ kind: 'retracted', recorded: one, tellsEnd: isOpen && one.notified });
+  }
+  return { corrections, open };
+}
+
+/** Gives records whose onset is none in truth to the true incidents that they overlap. */
+function adopt(
+  truths: readonly Truth[],
+  left: Set<StoredIncident>,
+  matches: Map<Truth, StoredIncident>,
+  fromUs: number,
+): void {
+  const told = [...left]
+    .filter((one) => !one.retracted && (one.notified || one.firedAtUs < fromUs))
+    .sort((a, b) => Number(b.resolvedAtUs === undefined) - Number(a.resolvedAtUs === undefined) || order(a, b));
+  for (const one of told) {
+    const free = truths.filter((truth) => overlaps(truth, one) && matches.get(truth)?.notified !== true);
+    const truth =
+      free.find(({ end }) => (end === undefined) === (one.resolvedAtUs === undefined)) ??
+      free.find(({ incident }) => incident.startedAtUs <= one.startedAtUs) ??
+      free[0];
+    if (truth === undefined) continue;
+    const before = matches.get(truth);
+    // A late record of the same incident gives way to the one that somebody was told of.
+    if (before !== undefined) left.add(before);
+    matches.set(truth, one);
+    left.delete(one);
+  }
+}
+
+function order(a: StoredIncident, b: StoredIncident): number {
+  return a.startedAtUs - b.startedAtUs || Buffer.compare(a.incidentId, b.incidentId);
+}
+
+function overlaps({ incident, end }: Truth, one: StoredIncident): boolean {
+  return (
+    incident.startedAtUs <= (one.resolvedAtUs ?? Number.POSITIVE_INFINITY) &&
+    one.startedAtUs <= (end?.atUs ?? Number.POSITIVE_INFINITY)
+  );
+}
+
+/** Whether the record shows the incident as it was. An end by hand stands. */
+function shows(one: StoredIncident, { incident, end }: Truth): boolean {
+  return (
+    !one.retracted &&
+    one.startedAtUs === incident.startedAtUs &&
+    one.firedAtUs === incident.firedAtUs &&
+    (one.resolvedBy !== '' || one.resolvedAtUs === end?.atUs)
+  );
+}
+
+function hex(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('hex');
+}
