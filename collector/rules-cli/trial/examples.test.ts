@@ -7,12 +7,15 @@ import { trialFileSchema } from './trial-schema.js';
 
 const root = new URL('../../../../', import.meta.url);
 
-it('the example in the documents passes', async () => {
+it.each([
+  ['the example in the documents', 'docs/examples/rules.test.yaml', 4],
+  ['each kind of rule, and what links and losses do to it', 'collector/rules-cli/trial/cases/rules.test.yaml', 12],
+])('%s passes', async (_, path, tests) => {
   let out = '';
-  const passes = await runTests([fileURLToPath(new URL('docs/examples/rules.test.yaml', root))], {}, (text) => {
+  const passes = await runTests([fileURLToPath(new URL(path, root))], {}, (text) => {
     out += text;
   });
-  expect(out).toMatch(/4 passed, 0 failed\n$/);
+  expect(out).toMatch(new RegExp(`(^ok .*\\n)*${tests} passed, 0 failed\\n$`, 'm'));
   expect(passes).toBe(true);
 });
 
