@@ -45,6 +45,12 @@ export const generated = [
     cwd: '.',
     command: [process.execPath, 'collector/dist/notify/generate-body-schema.js'],
   },
+  {
+    what: 'schema of tests of rules',
+    outputs: ['collector/rules-cli/trial/rules-test.schema.json'],
+    cwd: '.',
+    command: [process.execPath, 'collector/dist/rules-cli/trial/generate-schema.js'],
+  },
 ];
 
 export function generateAll() {

@@ -9,6 +9,7 @@ import { addPkiCommand } from './identity/pki-command.js';
 import { addIncidentCommands } from './incidents/incident-commands.js';
 import { notifyFields } from './notify/receiver-files.js';
 import { addQueryCommands } from './query/commands.js';
+import { addRulesCommands } from './rules-cli/rules-command.js';
 import { addBackupCommands } from './store/backup-command.js';
 import { commandErrorOf, StoreError } from './store/store-error.js';
 
@@ -44,6 +45,7 @@ program
 addPkiCommand(program);
 addIncidentCommands(program, addQueryCommands(program));
 addBackupCommands(program);
+addRulesCommands(program);
 
 await runCommand(async () => {
   try {

@@ -76,6 +76,8 @@ function adopt(
   fromUs: number,
 ): void {
   const told = [...left]
+    // What was over when the walk began is known to be so, also where another begins with the reading that ended it.
+    .filter((one) => (one.resolvedAtUs ?? Number.POSITIVE_INFINITY) > fromUs)
     .filter((one) => !one.retracted && (one.notified || one.firedAtUs < fromUs))
     .sort((a, b) => Number(b.resolvedAtUs === undefined) - Number(a.resolvedAtUs === undefined) || order(a, b));
   for (const one of told) {

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { StoreError } from '../store-error.js';
@@ -280,6 +280,25 @@ function open(path: string, timeoutMs: number, prepare: (db: Database.Database) 
 /** Whether a database says of itself that it is a store. */
 export function isStore(db: Database.Database): boolean {
   return db.pragma('application_id', { simple: true }) === APPLICATION_ID;
+}
+
+/** Throws a StoreError when there is no store at `path`, or one whose tables this version does not know or would change. */
+export function checkReadable(path: string): void {
+  // Opening would make it.
+  if (!existsSync(path))
+    throw new StoreError('corrupt', `${path}: there is no store; name the SQLite file of a collector`);
+  const db = openReader(path);
+  try {
+    if (!isStore(db)) throw new StoreError('corrupt', `${path} is no store of a collector`);
+    const version = db.pragma('user_version', { simple: true }) as number;
+    if (version === MIGRATIONS.length) return;
+    const remedy =
+      version < MIGRATIONS.length ? 'start the collector of this version on it once' : 'use the version that wrote it';
+    const versions = `has schema version ${version}, and this is version ${MIGRATIONS.length}`;
+    throw new StoreError('corrupt', `${path} ${versions}; ${remedy}`);
+  } finally {
+    db.close();
+  }
 }
 
 function prepareSchema(db: Database.Database, path: string): void {

@@ -39,9 +39,13 @@ import type { Damage, ReadPage } from './chunk-reads.js';
 import { FENCED } from './commit.js';
 import type { CompactCursor } from './compaction.js';
 import type { DerivedRetentionStep } from './derived-retention.js';
-import type { ReaderOperations, WriterOperations } from './engine.js';
+import { DirectChannel } from './direct-channel.js';
+import { type ReaderOperations, readerOperations, type WriterOperations, writerOperations } from './engine.js';
+import type { OperationChannel } from './operation-channel.js';
+import { RefusingChannel } from './refusing-channel.js';
 import type { ExpireCursor } from './retention.js';
 import { packRollups, unpackRollups } from './rollups.js';
+import { checkReadable, type openMemory } from './schema.js';
 import { WorkerChannel } from './worker-channel.js';
 
 export interface SqliteStoreOptions {
@@ -58,14 +62,21 @@ export interface SqliteStoreOptions {
   onFailure?: (error: StoreError) => void;
 }
 
+/** Where the operations of a store are carried out. */
+interface Channels {
+  writer: OperationChannel<WriterOperations>;
+  openReader: () => OperationChannel<ReaderOperations>;
+}
+
 /**
  * The embedded store: a thread that writes, a thread that reads (begun with the first query), and this handle, which
  * frames what goes to them and unframes what comes back.
  */
 export class SqliteStore implements Store {
   readonly #options: SqliteStoreOptions;
-  readonly #writer: WorkerChannel<WriterOperations>;
-  #readerChannel: WorkerChannel<ReaderOperations> | undefined;
+  readonly #writer: OperationChannel<WriterOperations>;
+  readonly #openReader: () => OperationChannel<ReaderOperations>;
+  #readerChannel: OperationChannel<ReaderOperations> | undefined;
   #isClosed = false;
 
   /** Rejects with a StoreError: `busy` when another collector has it, `corrupt` when it is no store. */
@@ -81,20 +92,37 @@ export class SqliteStore implements Store {
       await writer.close();
       throw error;
     }
-    return new SqliteStore(options, writer);
+    return new SqliteStore(options, { writer, openReader: () => readerThread(options) });
   }
 
-  private constructor(options: SqliteStoreOptions, writer: WorkerChannel<WriterOperations>) {
+  /**
+   * Opens a store to read it, beside a collector that writes to it: it takes no lock, and each call is a short read of its
+   * own, so that the collector's log is never held up. Whatever would write rejects. Rejects with a StoreError `corrupt`
+   * when it is no store, or one of another version.
+   */
+  static async openForReading(options: Omit<SqliteStoreOptions, 'bytesMax'>): Promise<SqliteStore> {
+    checkReadable(options.path);
+    const writer = new RefusingChannel<WriterOperations>(options.path);
+    return new SqliteStore(options, { writer, openReader: () => readerThread(options) });
+  }
+
+  /** A store in memory and in this thread, by the same engine. It ends when the database is closed, not with `close`. */
+  static openInMemory(db: ReturnType<typeof openMemory>): SqliteStore {
+    const writer = new DirectChannel<WriterOperations>(writerOperations(db));
+    const openReader = () => new DirectChannel<ReaderOperations>(readerOperations(db));
+    return new SqliteStore({ path: 'memory' }, { writer, openReader });
+  }
+
+  private constructor(options: SqliteStoreOptions, { writer, openReader }: Channels) {
     this.#options = options;
     this.#writer = writer;
+    this.#openReader = openReader;
   }
 
-  get #reader(): WorkerChannel<ReaderOperations> {
+  get #reader(): OperationChannel<ReaderOperations> {
     // After `close` it only has to say so, which the writer's channel does.
-    if (this.#isClosed) return this.#writer as unknown as WorkerChannel<ReaderOperations>;
-    this.#readerChannel ??= new WorkerChannel<ReaderOperations>({ path: this.#options.path, role: 'reader' }, (error) =>
-      this.#options.onFailure?.(error),
-    );
+    if (this.#isClosed) return this.#writer as unknown as OperationChannel<ReaderOperations>;
+    this.#readerChannel ??= this.#openReader();
     return this.#readerChannel;
   }
 
@@ -346,4 +374,8 @@ export class SqliteStore implements Store {
     }
     return groups;
   }
+}
+
+function readerThread({ path, onFailure }: SqliteStoreOptions): OperationChannel<ReaderOperations> {
+  return new WorkerChannel<ReaderOperations>({ path, role: 'reader' }, (error) => onFailure?.(error));
 }

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { StoreError, type StoreErrorCode } from '../store-error.js';
+import type { OperationChannel } from './operation-channel.js';
 
 export interface WorkerOptions {
   path: string;
@@ -27,7 +28,9 @@ interface Waiting {
 }
 
 /** Calls operations in a store thread, in order. */
-export class WorkerChannel<O extends Record<keyof O, (...parameters: never[]) => unknown>> {
+export class WorkerChannel<O extends Record<keyof O, (...parameters: never[]) => unknown>>
+  implements OperationChannel<O>
+{
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   #id = 0;
