@@ -223,6 +223,8 @@ describe('a thinned batch', () => {
     expect((await upload([kept]))?.durable).toEqual([{ first: 4, last: 4 }]);
     // What is acknowledged is followed a little later.
     while (!core.idle) await setImmediate();
+    // What came late is judged by itself.
+    await derived.settle();
     await derived.flush();
     const [temperature] = (await store.listSeries(device.deviceId)).filter((one) => one.name === 'temperature');
     const rollups = () => store.readRollups(device.deviceId, temperature.seriesId, 60, -1e15, 9e15);
