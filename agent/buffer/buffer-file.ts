@@ -125,6 +125,8 @@ export function replaceBufferFile(
     const { known, newEpoch = () => randomBytes(EPOCH_BYTES), nowMs = () => performance.now() } = options;
     const limitMs = options.salvageMsMax ?? SALVAGE_MS_MAX;
     salvaged = salvage(into, { path, log, mark, isTailSure, known, quotaBytes, newEpoch, nowMs, limitMs });
+    // All of it into the one file that gets the name. Closing would do that too, but not say when the disk has refused it.
+    into.pragma('wal_checkpoint(TRUNCATE)');
   } finally {
     into.close();
   }
