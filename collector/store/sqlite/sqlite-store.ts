@@ -58,14 +58,21 @@ export interface SqliteStoreOptions {
   onFailure?: (error: StoreError) => void;
 }
 
+/** Does operations: a thread, or in a simulation whoever is called in its place. */
+type StoreChannel<O extends Record<keyof O, (...parameters: never[]) => unknown>> = Pick<
+  WorkerChannel<O>,
+  'call' | 'close'
+>;
+
 /**
  * The embedded store: a thread that writes, a thread that reads (begun with the first query), and this handle, which
  * frames what goes to them and unframes what comes back.
  */
 export class SqliteStore implements Store {
-  readonly #options: SqliteStoreOptions;
-  readonly #writer: WorkerChannel<WriterOperations>;
-  #readerChannel: WorkerChannel<ReaderOperations> | undefined;
+  readonly #writer: StoreChannel<WriterOperations>;
+  readonly #openReader: () => StoreChannel<ReaderOperations>;
+  #readerChannel: StoreChannel<ReaderOperations> | undefined;
+  readonly #onDamage: SqliteStoreOptions['onDamage'];
   #isClosed = false;
 
   /** Rejects with a StoreError: `busy` when another collector has it, `corrupt` when it is no store. */
@@ -81,20 +88,30 @@ export class SqliteStore implements Store {
       await writer.close();
       throw error;
     }
-    return new SqliteStore(options, writer);
+    const openReader = () =>
+      new WorkerChannel<ReaderOperations>({ path, role: 'reader' }, (error) => options.onFailure?.(error));
+    return new SqliteStore(writer, openReader, options.onDamage);
   }
 
-  private constructor(options: SqliteStoreOptions, writer: WorkerChannel<WriterOperations>) {
-    this.#options = options;
+  /** Over operations that are done elsewhere than in threads of its own. */
+  static over(writer: StoreChannel<WriterOperations>, reader: StoreChannel<ReaderOperations>): SqliteStore {
+    return new SqliteStore(writer, () => reader, undefined);
+  }
+
+  private constructor(
+    writer: StoreChannel<WriterOperations>,
+    openReader: () => StoreChannel<ReaderOperations>,
+    onDamage: SqliteStoreOptions['onDamage'],
+  ) {
     this.#writer = writer;
+    this.#openReader = openReader;
+    this.#onDamage = onDamage;
   }
 
-  get #reader(): WorkerChannel<ReaderOperations> {
+  get #reader(): StoreChannel<ReaderOperations> {
     // After `close` it only has to say so, which the writer's channel does.
-    if (this.#isClosed) return this.#writer as unknown as WorkerChannel<ReaderOperations>;
-    this.#readerChannel ??= new WorkerChannel<ReaderOperations>({ path: this.#options.path, role: 'reader' }, (error) =>
-      this.#options.onFailure?.(error),
-    );
+    if (this.#isClosed) return this.#writer as unknown as StoreChannel<ReaderOperations>;
+    this.#readerChannel ??= this.#openReader();
     return this.#readerChannel;
   }
 
@@ -330,7 +347,7 @@ export class SqliteStore implements Store {
   }
 
   #unpack(deviceId: number, page: ReadPage): StoredItems[] {
-    for (const damage of page.damage) this.#options.onDamage?.(damage);
+    for (const damage of page.damage) this.#onDamage?.(damage);
     const chunks = page.chunks.map(({ body }): CheckedItem[] => {
       const items = readChunk(body);
       if (items === undefined) throw new Error('a chunk was damaged between the threads');
