@@ -23,8 +23,10 @@ export class AlertMaker {
     const { series, onset, startedAtUs, atUs } = transition;
     if (transition.to === 'firing') {
       const id = incidentId(cell.rule.name, series, onset);
-      // Late readings may have had it for none meanwhile.
-      const exact = { firedAtUs: atUs, resolvedAtUs: undefined };
+      // It was told once, and history had it for none meanwhile: now it is one.
+      const isBack = cell.takenBack !== undefined && Buffer.compare(cell.takenBack, id) === 0;
+      cell.takenBack = undefined;
+      const exact = isBack ? { firedAtUs: atUs, resolvedAtUs: undefined } : undefined;
       cell.incident = { onset, id, series, startedAtUs, firedAtUs: atUs, notified: notifies };
       const alert = alertOf(cell.rule, transition, !notifies, device.attributes);
       this.push(device, alert, this.seriesOf(device, cell, series), exact);

@@ -131,7 +131,7 @@ export function takeCheckpoint(device: DeviceTrack, timeUs: number): void {
 /** The same when the newest item has jumped, and the rules have not seen it yet. */
 export function takeCheckpointBeforeJump(device: DeviceTrack, timeUs: number): void {
   if (device.checkpoints.at(-1)?.timeUs === timeUs) return;
-  const { epoch, ...point } = device.line.beforeJump;
+  const { epoch, first: _, ...point } = device.line.beforeJump;
   const points = new Map<string, LinePoint>(device.line.epochs);
   points.set(epoch, point);
   addCheckpoint(device, bodyOf(device, timeUs, points));

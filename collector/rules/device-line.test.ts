@@ -8,7 +8,7 @@ const hex = (fill: number) => Buffer.from(bytes(fill)).toString('hex');
 function place(line: DeviceLine, sequence: number, epoch = 1, nowMs = 0, replaced: readonly LedgerEntry[] = []): Place {
   const readings = replaced.length > 0 ? 0 : 10;
   const item = { sequence, readings, readingsBefore: (sequence - 1) * 10, replaced, lastUs: sequence * 1e6 };
-  return line.place(hex(epoch), bytes(epoch), item, false, nowMs);
+  return line.place(hex(epoch), bytes(epoch), item, nowMs);
 }
 
 const lost = (first: number, last: number, epoch = 1): LedgerEntry => ({

@@ -1,5 +1,5 @@
 import type { LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
-import { EpochLine, type LineItem, type LinePoint, lineRange, pass, type SavedEpochLine } from './epoch-line.js';
+import { EpochLine, type LineItem, lineRange, pass, type SavedEpochLine } from './epoch-line.js';
 
 /** Sequences that were jumped over, and of some of which nobody has said yet what became of them. */
 export interface Hole {
@@ -49,25 +49,16 @@ export class DeviceLine {
   readonly epochs = new Map<string, EpochLine>();
   holes: Hole[] = [];
   changed = false;
-  /** Where its epoch had come to before the newest item that jumped. */
-  beforeJump: LinePoint & { epoch: string } = {
-    epoch: '',
-    sequence: 0,
-    readingsEnd: 0,
-    lastUs: Number.NEGATIVE_INFINITY,
-  };
+  /** The newest item that jumped: its epoch, where it begins the line, and where that had come to before. */
+  beforeJump = { epoch: '', first: 0, sequence: 0, readingsEnd: 0, lastUs: Number.NEGATIVE_INFINITY };
   /** What the device sent before is not known to this line, and counts as here: see {@link EpochLine.assumeBefore}. */
   assumesPast = false;
 
-  /**
-   * Places an item with readings. `epoch` is in hexadecimal digits. What is from the future is passed like an item without
-   * readings: no rule judges it.
-   */
-  place(epoch: string, epochBytes: Uint8Array, item: LineItem, isFuture: boolean, nowMs: number): Place {
+  /** Places an item with readings. `epoch` is in hexadecimal digits. */
+  place(epoch: string, epochBytes: Uint8Array, item: LineItem, nowMs: number): Place {
     const isThinned = item.replaced.length > 0;
     const line = this.#lineOf(epoch, item.sequence);
-    line.take(item.sequence, isThinned || isFuture);
-    if (isFuture) return this.#placeAt(epoch, line, outOfTime(item), item.sequence, item.sequence, nowMs);
+    line.take(item.sequence, isThinned);
     if (!isThinned) return this.#placeAt(epoch, line, item, item.sequence, item.sequence, nowMs);
     for (const { epoch: bytes, first, last } of item.replaced) {
       this.#otherLine(Buffer.from(bytes).toString('hex'))?.replace(first, last);
@@ -78,8 +69,8 @@ export class DeviceLine {
   }
 
   /**
-   * Notes an item without readings, and what it declares lost, in whatever epoch. The next item with readings will find
-   * whether something is missing before it.
+   * Notes an item without readings that rules may see, and what it declares lost, in whatever epoch. The next item with
+   * readings will find whether something is missing before it.
    */
   note(epoch: string, { sequence, declared }: NotedItem, nowMs: number): void {
     this.changed = true;
@@ -126,7 +117,7 @@ export class DeviceLine {
       // An epoch begins because something happened, and who knows what was lost with the one before: a jump, too.
       place = line.continues(line, first, item.readingsBefore) ? Place.Next : Place.Jump;
       const { sequence, readingsEnd, lastUs } = line;
-      if (place === Place.Jump) this.beforeJump = { epoch, sequence, readingsEnd, lastUs };
+      if (place === Place.Jump) this.beforeJump = { epoch, first, sequence, readingsEnd, lastUs };
       if (place === Place.Jump && !line.isSettled(sequence + 1, first - 1)) {
         this.#dig({ epoch, first: sequence + 1, last: first - 1, foundMs: nowMs, newsMs: nowMs });
       }
@@ -165,9 +156,4 @@ export class DeviceLine {
       if (hole.epoch === epoch && hole.first <= sequence && sequence <= hole.last) hole.newsMs = nowMs;
     }
   }
-}
-
-/** An item that says nothing of any time. */
-function outOfTime({ sequence, readings, readingsBefore }: Pick<LineItem, 'sequence' | 'readings' | 'readingsBefore'>) {
-  return { sequence, readings, readingsBefore, replaced: [], lastUs: Number.NEGATIVE_INFINITY };
 }

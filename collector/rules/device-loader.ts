@@ -23,8 +23,25 @@ export class DeviceLoader {
     this.#options = options;
   }
 
+  /**
+   * Takes up all devices, without asking for each of them. One whose mark another process moves meanwhile is left out: it is
+   * loaded when a commit of it comes by. Answers the marks of the others.
+   */
+  async loadAll(withRules: boolean): Promise<{ loaded: DerivedMark[]; kept: Map<number, DerivedMark['kept']> }> {
+    const { store, host } = this.#options;
+    await this.#introduceAll();
+    const before = new Map((await store.derivedMarks()).map(({ deviceId, position }) => [deviceId, position]));
+    const states = withRules ? await this.#allStates() : new Map<number, RuleStateRow[]>();
+    const marks = await store.derivedMarks();
+    const loaded = marks.filter(({ deviceId, position }) => host.knows(deviceId) && before.get(deviceId) === position);
+    if (withRules) {
+      for (const { deviceId, position } of loaded) await this.#restore(deviceId, states.get(deviceId) ?? [], position);
+    }
+    return { loaded, kept: new Map(marks.map(({ deviceId, kept }) => [deviceId, kept])) };
+  }
+
   /** Names all devices of the store to the rules. */
-  async introduceAll(): Promise<void> {
+  async #introduceAll(): Promise<void> {
     const { store, host } = this.#options;
     let after = 0;
     for (;;) {
@@ -37,7 +54,7 @@ export class DeviceLoader {
   }
 
   /** What rules know of all devices, without checkpoints. */
-  async allStates(): Promise<Map<number, RuleStateRow[]>> {
+  async #allStates(): Promise<Map<number, RuleStateRow[]>> {
     const states = new Map<number, RuleStateRow[]>();
     for (const row of await this.#options.store.loadRuleStates()) {
       const rows = states.get(row.deviceId);
@@ -63,13 +80,13 @@ export class DeviceLoader {
       const rows = await store.loadRuleStates({ deviceId });
       const [after] = await store.derivedMarks(deviceId);
       if (after?.position !== mark.position) continue;
-      await this.restore(deviceId, rows, mark.position);
+      await this.#restore(deviceId, rows, mark.position);
       return mark;
     }
   }
 
   /** Takes up rows that belong to a mark. Incidents whose rules are gone or changed end. */
-  async restore(deviceId: number, rows: readonly RuleStateRow[], position: number): Promise<void> {
+  async #restore(deviceId: number, rows: readonly RuleStateRow[], position: number): Promise<void> {
     const { store, host, nowMs } = this.#options;
     const series = new Map<number, StoredSeries>();
     if (rows.length > 0) for (const one of await store.listSeries(deviceId)) series.set(one.seriesId, one);

@@ -9,6 +9,8 @@ export interface DeviceWatchOptions {
   maker: AlertMaker;
   clock: Pick<Clock, 'wallUs'>;
   scheduler: Scheduler;
+  /** When any collector has last heard of a device, by its clock, microseconds. */
+  lastSeenUs: (deviceId: number) => Promise<number>;
   /** Something of a device's rules has changed. */
   changed: (deviceId: number) => void;
 }
@@ -23,6 +25,8 @@ const LOOK_MS = 1000;
 export class DeviceWatch {
   readonly #options: DeviceWatchOptions;
   readonly #out: Transition[] = [];
+  /** Devices of which the store is being asked. */
+  readonly #asked = new Set<DeviceTrack>();
   #cancelTimer: (() => void) | undefined;
   #isRunning = false;
 
@@ -86,10 +90,26 @@ export class DeviceWatch {
     const { host, clock } = this.#options;
     const nowUs = clock.wallUs();
     for (const device of host.devices.values()) {
-      for (const cell of device.watchCells) {
-        cell.instance.passTime(nowUs, this.#out);
-        this.#went(device, cell);
-      }
+      if (this.#asked.has(device) || !device.watchCells.some(({ instance }) => instance.dueUs <= nowUs)) continue;
+      this.#asked.add(device);
+      void this.#ask(device).finally(() => this.#asked.delete(device));
+    }
+  }
+
+  /** The device may have moved to another collector: it is absent when none has heard of it. */
+  async #ask(device: DeviceTrack): Promise<void> {
+    let seenUs: number;
+    try {
+      seenUs = await this.#options.lastSeenUs(device.deviceId);
+    } catch {
+      // A store that is away is asked again at the next look.
+      return;
+    }
+    if (!this.#isRunning || this.#options.host.devices.get(device.deviceId) !== device) return;
+    for (const cell of device.watchCells) {
+      cell.instance.heard(seenUs, this.#out);
+      cell.instance.passTime(this.#options.clock.wallUs(), this.#out);
+      this.#went(device, cell);
     }
   }
 

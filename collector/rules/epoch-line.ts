@@ -36,6 +36,8 @@ export interface SavedEpochLine {
   here: [number, number][];
   empty: [number, number][];
   lost: [number, number][];
+  /** Pairs: a sequence that was jumped to, and up to when time had passed before. */
+  told: [number, number][];
 }
 
 /**
@@ -52,6 +54,12 @@ export class EpochLine implements LinePoint {
   readonly #empty = new IntervalSet();
   /** Sequences that were declared lost. */
   readonly #lost = new IntervalSet();
+
+  /**
+   * Up to when it was told that time had passed, with nothing missing, when an item jumped: by the sequence that it begins
+   * the line at. What was silent until then was silent, whatever was lost afterwards, and nothing that is stored says so.
+   */
+  readonly #told = new Map<number, number>();
 
   /** Everything before an item counts as here: nobody remembers what was. */
   assumeBefore(sequence: number): void {
@@ -89,6 +97,19 @@ export class EpochLine implements LinePoint {
     return before > 0 && this.#here.has(before);
   }
 
+  /** Notes up to when time had passed before the item that begins at `first`, and before which readings are missing. */
+  noteTold(first: number, toldUs: number): void {
+    this.#told.set(first, toldUs);
+    if (this.#told.size <= INTERVALS_MAX) return;
+    const [oldest] = this.#told.keys();
+    this.#told.delete(oldest!);
+  }
+
+  /** See `noteTold`; -Infinity where nothing was told. */
+  toldBefore(first: number): number {
+    return this.#told.get(first) ?? Number.NEGATIVE_INFINITY;
+  }
+
   /** Whether it is known of each sequence from `first` to `last` what became of it. */
   isSettled(first: number, last: number): boolean {
     let at = last;
@@ -110,6 +131,7 @@ export class EpochLine implements LinePoint {
       here: pairs(this.#here),
       empty: pairs(this.#empty),
       lost: pairs(this.#lost),
+      told: [...this.#told],
     };
   }
 
@@ -121,6 +143,7 @@ export class EpochLine implements LinePoint {
     for (const [first, last] of saved.here) line.#here.add(first, last);
     for (const [first, last] of saved.empty) line.#empty.add(first, last);
     for (const [first, last] of saved.lost) line.#lost.add(first, last);
+    for (const [first, toldUs] of saved.told) line.#told.set(first, toldUs);
     return line;
   }
 }

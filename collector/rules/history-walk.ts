@@ -118,19 +118,16 @@ export class HistoryWalk {
     const isThinned = item.replaced.length > 0;
     const { first, last } = lineRange(item, item.epoch);
     // What a checkpoint has passed is in its states, with what was missing before it.
-    const isAhead = this.#start === undefined || first > this.#startOf(epoch);
+    const isAhead = this.#start === undefined || item.firstUs > this.#start.timeUs;
     const line = this.#device.line.epochs.get(epoch);
     if (isAhead && line?.continues(point, first, item.readingsBefore) !== true) {
       const leftUs = Number.isFinite(point.lastUs) ? point.lastUs : this.#latestUs;
-      this.#breaks.push({ atUs: item.firstUs, leftUs: Math.min(leftUs, item.firstUs - 1) });
+      const passedUs = Math.max(leftUs, line?.toldBefore(first) ?? Number.NEGATIVE_INFINITY);
+      this.#breaks.push({ atUs: item.firstUs, leftUs: Math.min(passedUs, item.firstUs - 1) });
       // Series differ in how far they had come: for some of them the missing readings are behind the left edge.
       if (leftUs >= item.firstUs) this.#breaks.push({ atUs: leftUs + 1, leftUs });
     }
     pass(point, item, last, isThinned);
-  }
-
-  #startOf(epoch: string): number {
-    return this.#start?.points.find((point) => point.epoch === epoch)?.sequence ?? 0;
   }
 
   #remake(timeUs: number): void {

@@ -51,8 +51,13 @@ export class LiveEvaluator {
     const epoch = this.#textOf(batch.epoch);
     // An instance may keep the origin of a reading: each batch has its own.
     this.#origin = { epoch, sequence: batch.sequence };
-    this.#place = device.line.place(epoch, batch.epoch, batch, isFuture, this.#nowMs());
-    if (this.#place === Place.Jump) this.#jump(device, isFuture ? Infinity : batch.firstUs);
+    if (isFuture) {
+      // The next one will find what is missing before it.
+      device.line.note(epoch, { sequence: batch.sequence, declared: [] }, this.#nowMs());
+      return;
+    }
+    this.#place = device.line.place(epoch, batch.epoch, batch, this.#nowMs());
+    if (this.#place === Place.Jump) this.#jump(device, batch.firstUs);
   }
 
   /** Notes an item without readings. */
@@ -139,11 +144,12 @@ export class LiveEvaluator {
       return;
     }
     takeCheckpointBeforeJump(device, frontierUs);
-    const { lastUs: leftUs } = device.line.beforeJump;
-    this.#passTime(device, Math.min(Number.isFinite(leftUs) ? leftUs : frontierUs, firstUs - 1), this.#isLive);
+    const { epoch, first, lastUs } = device.line.beforeJump;
+    if (device.toldUs > lastUs) device.line.epochs.get(epoch)?.noteTold(first, device.toldUs);
+    this.#passTime(device, Math.min(Number.isFinite(lastUs) ? lastUs : frontierUs, firstUs - 1), this.#isLive);
     for (const cell of cellsOf(device)) {
       cell.instance.interrupt();
-      cell.instance.resume(Number.isFinite(firstUs) ? firstUs : frontierUs + 1, this.#transitions);
+      cell.instance.resume(firstUs, this.#transitions);
       this.#went(device, cell, false, Number.POSITIVE_INFINITY);
     }
     soil(device, frontierUs, this.#nowMs());

@@ -93,6 +93,7 @@ export class DerivedPipeline implements Follower {
     this.#loader = new DeviceLoader({ store, host: this.#host, outbox: this.#outbox, clock, nowMs });
     this.#watch = new DeviceWatch({
       ...{ host: this.#host, maker: this.#maker, clock, scheduler },
+      lastSeenUs: async (deviceId) => (await store.listDevices(deviceId - 1, 1))[0]?.lastSeenUs ?? 0,
       changed: (deviceId) => this.#touch(deviceId),
     });
     this.#behind = new BehindDevices({
@@ -110,15 +111,11 @@ export class DerivedPipeline implements Follower {
   /** Takes up where the last process stopped, and replays what it had not digested. To be awaited before serving. */
   async start(): Promise<void> {
     const { store, rules } = this.#options;
-    await this.#loader.introduceAll();
-    const undigested = new Set((await store.undigested()).map(({ deviceId }) => deviceId));
-    const states = rules === undefined ? new Map<number, RuleStateRow[]>() : await this.#loader.allStates();
-    for (const mark of await store.derivedMarks()) {
-      const { deviceId, position, kept } = mark;
-      if (!this.#host.knows(deviceId)) continue;
-      if (rules !== undefined) await this.#loader.restore(deviceId, states.get(deviceId) ?? [], position);
-      this.#loaded(mark);
-      if (undigested.has(deviceId)) this.#behind.add(deviceId, position, position, kept);
+    const { kept, loaded } = await this.#loader.loadAll(rules !== undefined);
+    for (const mark of loaded) this.#loaded(mark);
+    for (const { deviceId } of await store.undigested()) {
+      const position = this.#digested.get(deviceId);
+      this.#behind.add(deviceId, position, position ?? 0, kept.get(deviceId));
     }
     await this.#behind.catchUp();
     // A process that ends soon again has then not repeated this for nothing.
@@ -291,9 +288,11 @@ export class DerivedPipeline implements Follower {
     }
     const digested = this.#digested.get(deviceId) ?? this.#firstOf(deviceId, position);
     if (digested !== undefined && position <= digested) return true;
-    // Positions count up by one: where one is missing another process has committed for the device.
-    if (digested !== undefined && position === digested + 1 && this.#host.knows(deviceId) && !this.busy()) return false;
-    this.#behind.add(deviceId, digested, position);
+    // Positions count up by one. Where one is missing another process has committed for the device, and knows more of it.
+    if (digested !== undefined && position > digested + 1) this.#forget(deviceId, position);
+    else if (digested === undefined || !this.#host.knows(deviceId) || this.busy())
+      this.#behind.add(deviceId, digested, position);
+    else return false;
     return true;
   }
 
@@ -348,22 +347,26 @@ export class DerivedPipeline implements Follower {
     this.#saver.schedule();
   }
 
-  /** Another process has digested commits of these devices: it is loaded what that one has saved. */
+  /** Another process has digested commits of these devices. */
   #lose(deviceIds: readonly number[]): void {
     for (const deviceId of deviceIds) {
-      const device = this.#host.devices.get(deviceId);
-      if (device === undefined) continue;
+      if (!this.#host.knows(deviceId)) continue;
       this.#devicesLost += 1;
-      const skipped = Math.max(this.#digested.get(deviceId) ?? 0, this.#behind.get(deviceId)?.skipped ?? 0);
-      this.#schedule.forget(deviceId);
-      this.#host.forget(deviceId);
-      this.#host.introduce(deviceId, device.name, device.attributes);
-      this.#saver.forget(deviceId);
-      this.#digested.delete(deviceId);
-      this.#rollups.takeOf(deviceId);
-      this.#behind.add(deviceId, undefined, skipped);
+      this.#forget(deviceId, Math.max(this.#digested.get(deviceId) ?? 0, this.#behind.get(deviceId)?.skipped ?? 0));
     }
     void this.#behind.catchUp();
+  }
+
+  /** Gives up what this process has in memory of a device: it is loaded again, and read back up to `skipped`. */
+  #forget(deviceId: number, skipped: number): void {
+    const { name, attributes } = this.#host.device(deviceId);
+    this.#schedule.forget(deviceId);
+    this.#host.forget(deviceId);
+    this.#host.introduce(deviceId, name, attributes);
+    this.#saver.forget(deviceId);
+    this.#digested.delete(deviceId);
+    this.#rollups.takeOf(deviceId);
+    this.#behind.add(deviceId, undefined, skipped);
   }
 
   /** Holds a device back while its history is judged anew; what it commits meanwhile is read back afterwards. */
@@ -374,11 +377,13 @@ export class DerivedPipeline implements Follower {
     const behind = this.#behind.add(deviceId, digested, digested);
     behind.isHeld = true;
     try {
-      // What was told so far is then told for ever, and a restart begins right here.
+      // What was told so far is then told for ever, and a restart begins right here. Where another process has moved the
+      // mark, this one has no business with the device.
+      this.#saver.mark(deviceId, digested);
       await this.#saver.flushDevice(deviceId);
       const isDone = await rejudge.run(deviceId, digested, () => this.#behind.get(deviceId) === behind);
       if (!isDone) return;
-      this.#touch(deviceId);
+      this.#saver.mark(deviceId, digested);
       await this.#saver.flushDevice(deviceId);
     } finally {
       behind.isHeld = false;

@@ -21,31 +21,38 @@ export interface Reconciliation {
 
 /**
  * Compares what one rule truly found for one series with what is recorded of it, from `fromUs` on. The same onset is the
- * same incident. A recorded incident that somebody was told of, and whose onset is none in truth, gives its id to a true one
- * that it overlaps: one that fires to one that fires, and one that contains its beginning before any other. What is left of
- * the records is no incident at all; what is left of the truth is new, and nobody is told of it as if it were now.
+ * same incident, and so is a record that an earlier comparison has made to show just this. A recorded incident that somebody
+ * was told of, and whose onset is none in truth, gives its id to a true one that it overlaps: one that fires to one that
+ * fires, and one that contains its beginning before any other. What is left of the records is no incident at all; what is
+ * left of the truth is new, and nobody is told of it as if it were now.
  */
 export function reconcile(
   truths: readonly Truth[],
   recorded: readonly StoredIncident[],
   fromUs: number,
 ): Reconciliation {
-  const byId = new Map(recorded.map((one) => [hex(one.incidentId), one]));
   const matches = new Map<Truth, StoredIncident>();
   const left = new Set(recorded);
-  for (const truth of truths) {
-    const one = byId.get(hex(truth.incident.id));
-    if (one === undefined) continue;
+  const match = (truth: Truth, one: StoredIncident | undefined) => {
+    if (one === undefined || !left.has(one) || matches.has(truth)) return;
     matches.set(truth, one);
     left.delete(one);
+  };
+  const byId = new Map(recorded.map((one) => [hex(one.incidentId), one]));
+  const byTimes = new Map(recorded.filter(isStanding).map((one) => [timesOf(one), one]));
+  for (const truth of truths) {
+    const one = byId.get(hex(truth.incident.id));
+    if (one !== undefined && isStanding(one)) match(truth, one);
   }
-  adopt(truths, left, matches, fromUs);
+  for (const truth of truths) match(truth, byTimes.get(timesOf(truth.incident)));
+  for (const truth of truths) match(truth, byId.get(hex(truth.incident.id)));
+  const displaced = adopt(truths, left, matches, fromUs);
   const corrections: Correction[] = [];
   let open: OpenIncident | undefined;
   for (const truth of truths) {
     const one = matches.get(truth);
+    if (one !== undefined) startAsRecorded(truth, one, fromUs);
     const { incident, end } = truth;
-    const as = one === undefined ? incident : { ...incident, id: one.incidentId, notified: one.notified };
     if (one === undefined) corrections.push({ kind: 'new', truth });
     else if (!shows(one, truth)) {
       const isOpen = one.resolvedAtUs === undefined;
@@ -56,43 +63,70 @@ export function reconcile(
         tellsEnd: isOpen && one.notified && end !== undefined,
       });
     }
-    if (end === undefined) open = as;
+    if (end === undefined) {
+      open = one === undefined ? incident : { ...incident, id: one.incidentId, notified: one.notified };
+    }
   }
   for (const one of left) {
     const isOpen = one.resolvedAtUs === undefined;
     if (one.retracted) continue;
-    if (one.firedAtUs < fromUs) {
-      if (isOpen) corrections.push({ kind: 'ended', recorded: one, atUs: Math.max(one.firedAtUs, fromUs) });
-    } else corrections.push({ kind: 'retracted', recorded: one, tellsEnd: isOpen && one.notified });
+    if (displaced.has(one) || one.firedAtUs >= fromUs) {
+      corrections.push({ kind: 'retracted', recorded: one, tellsEnd: isOpen && one.notified });
+    } else if (isOpen) corrections.push({ kind: 'ended', recorded: one, atUs: Math.max(one.firedAtUs, fromUs) });
   }
   return { corrections, open };
 }
 
-/** Gives records whose onset is none in truth to the true incidents that they overlap. */
+/** Gives records whose onset is none in truth to the true incidents that they overlap; answers those that had to give way. */
 function adopt(
   truths: readonly Truth[],
   left: Set<StoredIncident>,
   matches: Map<Truth, StoredIncident>,
   fromUs: number,
-): void {
+): Set<StoredIncident> {
+  const displaced = new Set<StoredIncident>();
   const told = [...left]
-    // What was over when the walk began is known to be so, also where another begins with the reading that ended it.
-    .filter((one) => (one.resolvedAtUs ?? Number.POSITIVE_INFINITY) > fromUs)
-    .filter((one) => !one.retracted && (one.notified || one.firedAtUs < fromUs))
-    .sort((a, b) => Number(b.resolvedAtUs === undefined) - Number(a.resolvedAtUs === undefined) || order(a, b));
+    .filter((one) => isStanding(one) && (one.notified || one.firedAtUs < fromUs))
+    .sort((a, b) => Number(isOpen(b)) - Number(isOpen(a)) || order(a, b));
   for (const one of told) {
-    const free = truths.filter((truth) => overlaps(truth, one) && matches.get(truth)?.notified !== true);
+    // A late record gives way to one that somebody was told of, and what was told to have ended to what was not.
+    const free = truths.filter((truth) => {
+      const before = matches.get(truth);
+      const yields = before?.notified !== true || (isOpen(one) && truth.end === undefined && !isOpen(before));
+      return yields && overlaps(truth, one);
+    });
     const truth =
-      free.find(({ end }) => (end === undefined) === (one.resolvedAtUs === undefined)) ??
+      free.find(({ end }) => (end === undefined) === isOpen(one)) ??
       free.find(({ incident }) => incident.startedAtUs <= one.startedAtUs) ??
       free[0];
     if (truth === undefined) continue;
     const before = matches.get(truth);
-    // A late record of the same incident gives way to the one that somebody was told of.
-    if (before !== undefined) left.add(before);
+    if (before !== undefined) {
+      left.add(before);
+      displaced.add(before);
+    }
     matches.set(truth, one);
     left.delete(one);
   }
+  return displaced;
+}
+
+/** Of what had fired before anything is known that is known now, the recorded beginning stands. */
+function startAsRecorded(truth: Truth, { startedAtUs, firedAtUs }: StoredIncident, fromUs: number): void {
+  if (truth.isInherited || firedAtUs >= fromUs) return;
+  truth.incident = { ...truth.incident, startedAtUs, firedAtUs };
+}
+
+function isStanding({ retracted }: StoredIncident): boolean {
+  return !retracted;
+}
+
+function isOpen({ resolvedAtUs }: StoredIncident): boolean {
+  return resolvedAtUs === undefined;
+}
+
+function timesOf({ startedAtUs, firedAtUs }: { startedAtUs: number; firedAtUs: number }): string {
+  return `${startedAtUs}/${firedAtUs}`;
 }
 
 function order(a: StoredIncident, b: StoredIncident): number {

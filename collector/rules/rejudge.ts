@@ -1,3 +1,4 @@
+import { incidentId } from '@tributary/core/rules/incident-id';
 import { RuleAuthority } from '@tributary/proto/gen/tributary/v1/alert';
 import type { StoredIncident } from '../store/incidents.js';
 import type { CatalogueSeries, Store } from '../store/store.js';
@@ -10,7 +11,7 @@ import { reconcile } from './reconcile.js';
 import { Replay } from './replay.js';
 import type { RuleHost } from './rule-host.js';
 import { checkpointRow } from './rule-rows.js';
-import type { DeviceTrack } from './tracks.js';
+import type { Cell, DeviceTrack } from './tracks.js';
 import type { WalkCell } from './walk-cell.js';
 
 export interface RejudgeOptions {
@@ -52,8 +53,14 @@ export class Rejudge {
     if (!(await this.#walk(walk, device, start.fromUs, position, mayGoOn))) return false;
     walk.finish(device.toldUs);
     const fromUs = start.body?.timeUs ?? walk.firstUs - 1;
-    const recorded = await this.#recorded(deviceId, fromUs);
-    if (!mayGoOn()) return false;
+    // What was due before a checkpoint is judged behind it: a truth may be older than where the walk began.
+    const earliestUs = walk.cells.reduce(
+      (least, { truths }) => Math.min(least, truths[0]?.incident.startedAtUs ?? least),
+      fromUs,
+    );
+    const recorded = await this.#recorded(deviceId, earliestUs);
+    const [mark] = await this.#options.store.derivedMarks(deviceId);
+    if (!mayGoOn() || mark?.position !== position) return false;
     // From here to the end nothing waits.
     device.passes += 1;
     for (const walkCell of walk.cells) this.#correct(device, walkCell, recorded, fromUs);
@@ -154,9 +161,17 @@ export class Rejudge {
     }
     cell.instance = instance;
     cell.incident = open;
+    cell.takenBack = pendingId(cell, own);
     cell.timeUs = timeUs;
     cell.changed = true;
   }
+}
+
+/** What is pending again under the id of what was recorded. */
+function pendingId({ rule, instance, identity }: Cell, recorded: readonly StoredIncident[]): Uint8Array | undefined {
+  if (instance.phase !== 'pending' || instance.onset === undefined) return undefined;
+  const id = incidentId(rule.name, identity, instance.onset);
+  return recorded.some(({ incidentId: known }) => Buffer.compare(known, id) === 0) ? id : undefined;
 }
 
 /** The series go on from where the walk has come to. */

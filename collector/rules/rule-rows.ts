@@ -38,6 +38,7 @@ const deviceSchema = v.object({
           here: pairs,
           empty: pairs,
           lost: pairs,
+          told: pairs,
         }),
       ]),
     ),

@@ -214,11 +214,12 @@ export class TestDevice {
   /** Commits, and answers what a follower is handed. */
   async commit(
     items: readonly CheckedItem[],
+    nowUs = 1,
   ): Promise<{ position: number; batches: CommittedBatch[]; notes: CommittedNote[] }> {
     const { deviceId, fencingToken, epochs } = this.registered;
     const { epochId, series } = epochs[0]!;
     const part = { deviceId, epochId, fencingToken, items, readingsProduced: this.#readings, readingsWaiting: 0 };
-    const [outcome] = await this.store.commit([part], 1);
+    const [outcome] = await this.store.commit([part], nowUs);
     if (outcome?.outcome !== 'committed') throw new Error('the device was fenced');
     const { position } = outcome;
     const stored = items.filter((_, at) => (outcome.items[at] as ItemOutcome) === ItemOutcome.Stored);
@@ -237,8 +238,8 @@ export class TestDevice {
     return { position, batches, notes };
   }
 
-  async commitAndFollow(follower: Follower, items: readonly CheckedItem[]): Promise<void> {
-    const { position, batches, notes } = await this.commit(items);
+  async commitAndFollow(follower: Follower, items: readonly CheckedItem[], nowUs = 1): Promise<void> {
+    const { position, batches, notes } = await this.commit(items, nowUs);
     if (notes.length > 0) follower.note?.(notes);
     if (batches.length > 0) follower.follow(batches, 100_000_000e6);
     follower.committed?.(this.deviceId, position);

@@ -31,6 +31,8 @@ export interface Cell {
   readonly identity: SeriesIdentity;
   instance: RuleInstance;
   incident: OpenIncident | undefined;
+  /** The id of what is pending, where it was recorded as an incident before and is none by now. */
+  takenBack: Uint8Array | undefined;
   /** The rule judges what is later than this: it is younger than what its series has. */
   beginUs: number;
   /** Of a rule over a device: the newest reading that it was shown, microseconds; of others that of the track. */
@@ -165,6 +167,7 @@ export function newCell(
     identity,
     instance: rule.newInstance(identity),
     incident: undefined,
+    takenBack: undefined,
     beginUs,
     timeUs: Number.NEGATIVE_INFINITY,
     isLive: false,

@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
 import { BufferCore } from '@tributary/agent/buffer/buffer-core';
 import { defaultIngestLimits, type IngestLimits } from '@tributary/collector/ingest/ingest-limits';
+import type { Store } from '@tributary/collector/store/store';
+import type { StoreError } from '@tributary/collector/store/store-error';
 import type { EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
+import { checkAlerts } from './alert-checker.js';
 import { Chance } from './chance.js';
 import { Checker } from './checker.js';
 import { Faults } from './faults.js';
@@ -32,6 +35,10 @@ export interface RunOptions {
   faults?: readonly number[];
   /** So many of the newest lines of what happened are kept. */
   historyLines?: number;
+  /** Whether rules are evaluated and checked; without it the seed decides. */
+  areRulesEvaluated?: boolean;
+  /** Stands between the rules and their store. */
+  wrapRulesStore?: (store: Store) => Store;
 }
 
 /** What became of a seed. */
@@ -50,6 +57,8 @@ export interface RunResult {
   /** Readings that the device gave up and declared: evicted, refused or lost before the buffer. */
   declared: number;
   duplicates: number;
+  /** Of the rules, in a run in which they are evaluated. */
+  incidents: number;
   simulatedMs: number;
   /** Of everything that happened, in order. */
   traceHash: string;
@@ -99,6 +108,9 @@ const CLONE = 32;
 
 const COLLECTORS_MAX = 3;
 
+/** Rules are evaluated in each so many seeds: they cost as much again as everything else. */
+const RULES_EVERY = 4;
+
 /** Runs one seed from a healthy start through its faults to the check at the end. Never throws. */
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
   const world = new World(options.historyLines);
@@ -118,9 +130,22 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   const usualCommitMs = { min: 1, max: chance.magnitude(5, 5000) };
   const wrapped = options.wrapStore?.(store, world) ?? store;
   const followed = new Set<string>();
+  const hasRules = options.areRulesEvaluated ?? seed % RULES_EVERY === 0;
+  const wrapRules = options.wrapRulesStore ?? ((of: Store) => of);
+  const rulesStore = hasRules ? (fault: () => StoreError | undefined) => wrapRules(store.following(fault)) : undefined;
   const collectors = Array.from({ length: chance.whole(1, COLLECTORS_MAX) }, (_, index) => {
     const own = { index, chance: new Chance(seed, Stream.Collector + index), clock: collectorClock, store: wrapped };
-    return new SimCollector({ ...own, world, network, checker, storePoison, limits, usualCommitMs, followed });
+    return new SimCollector({
+      ...own,
+      world,
+      network,
+      checker,
+      storePoison,
+      limits,
+      usualCommitMs,
+      followed,
+      rulesStore,
+    });
   });
   const poisonShare = chance.is(0.5) ? chance.magnitude(0.001, 0.05) : 0;
   const clocks: SimClock[] = [];
@@ -181,6 +206,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   });
   let stored: StoredItem[] = [];
   let audits: EpochAudit[] = [];
+  let incidents = 0;
   let failure: SeedFailure | undefined;
   try {
     for (const collector of collectors) collector.start();
@@ -203,6 +229,13 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     stored = store.stored();
     audits = store.audit();
     checker.finish(stored, audits);
+    if (hasRules) {
+      for (const { derived } of collectors) await derived?.settle();
+      incidents = await checkAlerts(
+        store.following(() => undefined),
+        stored,
+      );
+    }
     if (durationMs >= DURATION_MS && options.faults === undefined && faults.done < FAULTS_MIN) {
       throw new Violation('simulation', `only ${faults.done} faults had an effect`);
     }
@@ -222,6 +255,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     faultsPlanned: faults.plan.length,
     agents: all.length,
     declared: audits.reduce((sum, { declared }) => sum + declared.reduce((all, { readings }) => all + readings, 0), 0),
+    incidents,
     duplicates: audits.reduce((sum, { duplicatesDropped }) => sum + duplicatesDropped, 0),
     simulatedMs: Math.round(world.nowMs),
     traceHash: world.hash(),

@@ -3,17 +3,20 @@ import type { CommitPort } from '@tributary/collector/ingest/group-commit';
 import { IngestCore } from '@tributary/collector/ingest/ingest-core';
 import type { IngestLimits } from '@tributary/collector/ingest/ingest-limits';
 import { type RegisterDependencies, register } from '@tributary/collector/ingest/register';
-import type { DeviceCommit, DeviceName } from '@tributary/collector/store/store';
+import { DerivedPipeline } from '@tributary/collector/rules/pipeline';
+import type { DeviceCommit, DeviceName, Store } from '@tributary/collector/store/store';
 import { StoreError } from '@tributary/collector/store/store-error';
 import { RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
 import { Lane, type UploadHeader, UploadResponse } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { decodeUploadMessage } from '@tributary/proto/items/upload-wire';
+import { pino } from 'pino';
 import type { Chance } from './chance.js';
 import type { Checker } from './checker.js';
 import { type ServerStream, type StreamPeer, unavailable } from './sim-call.js';
 import type { SimClock } from './sim-clock.js';
 import type { Listener, RegisterReply, SimNetwork } from './sim-link.js';
 import { bodyKey } from './sim-producer.js';
+import { SIM_RULES } from './sim-rules.js';
 import { hex, type SimStore } from './sim-store.js';
 import { Violation } from './violation.js';
 import type { Life, World } from './world.js';
@@ -23,6 +26,8 @@ export interface SimCollectorOptions {
   index: number;
   /** What all collectors of a store have followed. */
   followed: Set<string>;
+  /** Makes the store for what follows from committed data, where rules are evaluated in this run. */
+  rulesStore: ((fault: () => StoreError | undefined) => Store) | undefined;
   world: World;
   network: SimNetwork;
   clock: SimClock;
@@ -42,11 +47,23 @@ export const DEVICES_MAX = 4;
 /** A device comes back two seconds after a connection has ended; when each fails at once, that is once a second or so. */
 const REGISTRATIONS_A_MINUTE_MAX = 60;
 
+const silent = pino({ level: 'silent' });
+
 /** The collector looks at its streams so often. */
 const TICK_MS = 2000;
 
 /** A message is read, an answer written. */
 const WORK_MS_MAX = 2;
+
+interface Process {
+  life: Life;
+  core: IngestCore;
+  listener: Listener;
+  derived: DerivedPipeline | undefined;
+}
+
+/** As the collector's, shorter: a run is an hour, and history must be judged before its end. */
+const RULE_LIMITS = { holeQuietMs: 120_000, holeWaitMs: 600_000 };
 
 /** The collector: a store that stays, and a process with the real ingest that is killed and started again. */
 export class SimCollector {
@@ -60,7 +77,7 @@ export class SimCollector {
   /** Told of each crash and each orderly end. */
   onEnd: (chance: Chance) => void = () => {};
   readonly name: string;
-  #process: { life: Life; core: IngestCore; listener: Listener } | undefined;
+  #process: Process | undefined;
   /** By device and start: a copied card is another start of the same device. */
   readonly #registeredMs = new Map<string, Map<string, number[]>>();
   readonly #options: SimCollectorOptions;
@@ -75,6 +92,11 @@ export class SimCollector {
     return this.#process !== undefined;
   }
 
+  /** What evaluates rules, in a run in which they are. */
+  get derived(): DerivedPipeline | undefined {
+    return this.#process?.derived;
+  }
+
   /** What ingest says that it holds. */
   get inFlightBytes(): number {
     return this.#process?.core.inFlightBytes ?? 0;
@@ -86,14 +108,15 @@ export class SimCollector {
     const life: Life = { alive: true };
     /** Event times of live batches that are with the store, by device, epoch and sequence. */
     const oldestLive = new Map<string, number>();
+    const derived = this.#startRules(life);
     const core: IngestCore = new IngestCore({
       limits,
       random: chance.random,
       port: this.#port(life, () => core, oldestLive),
-      follower: this.#follower(oldestLive),
+      follower: this.#follower(oldestLive, derived),
     });
-    const listener = this.#listener(life, core);
-    this.#process = { life, core, listener };
+    const listener = this.#listener(life, core, derived);
+    this.#process = { life, core, listener, derived };
     network.listeners[index] = listener;
     world.trace(this.name, 'starts');
     this.#tick(life, core);
@@ -134,10 +157,55 @@ export class SimCollector {
     world.trace(this.name, 'stops in order');
     process.core.stop();
     const look = () => {
-      if (process.core.idle) this.crash('it was stopped, and is idle');
-      else world.schedule(100, look, process.life);
+      if (process.core.idle) {
+        if (process.derived !== undefined) this.#settle(process.derived.stop());
+        this.crash('it was stopped, and is idle');
+      } else world.schedule(100, look, process.life);
     };
     look();
+  }
+
+  /** Rules as the real collector has them; what they ask of the store is answered within the event. */
+  #startRules(life: Life): DerivedPipeline | undefined {
+    const { world, clock, rulesStore } = this.#options;
+    if (rulesStore === undefined) return undefined;
+    let isStarted = false;
+    const fault = () =>
+      isStarted && this.storeFault !== undefined
+        ? new StoreError(this.storeFault, 'the simulated disk refuses')
+        : undefined;
+    const derived = new DerivedPipeline({
+      store: rulesStore(fault),
+      rules: SIM_RULES,
+      clock,
+      scheduler: {
+        nowMs: () => world.nowMs,
+        setTimer: (delayMs, fire) =>
+          world.schedule(
+            delayMs,
+            () => {
+              fire();
+              world.settle();
+            },
+            life,
+          ),
+      },
+      logger: silent,
+      wake: () => {},
+      limits: RULE_LIMITS,
+    });
+    this.#settle(
+      derived.start().then(() => {
+        isStarted = true;
+      }),
+    );
+    return derived;
+  }
+
+  #settle(done: Promise<void>): void {
+    const { world } = this.#options;
+    done.catch((error: unknown) => world.fail(error));
+    world.settle();
   }
 
   #tick(life: Life, core: IngestCore): void {
@@ -213,12 +281,22 @@ export class SimCollector {
     }
   }
 
-  #follower(oldestLive: Map<string, number>): Follower {
-    const { followed } = this.#options;
+  #follower(oldestLive: Map<string, number>, derived: DerivedPipeline | undefined): Follower {
+    const { followed, world } = this.#options;
     const watermarks = new Map<number, number>();
     const { devicesMax } = this.#options.limits;
     return {
+      note: (notes) => derived?.note(notes),
+      committed: (deviceId, position) => {
+        derived?.committed(deviceId, position);
+        if (derived !== undefined) world.settle();
+      },
+      uncertain: (deviceId) => {
+        derived?.uncertain(deviceId);
+        if (derived !== undefined) world.settle();
+      },
       follow: (batches) => {
+        derived?.follow(batches);
         for (const { deviceId, epochId, epoch, sequence, lane } of batches) {
           const key = `${deviceId}/${hex(epoch)}/${sequence}`;
           if (followed.has(key)) throw new Violation('I1', `${key} was followed twice`);
@@ -233,7 +311,9 @@ export class SimCollector {
           throw new Violation('I6', `${key} of ${oldestUs} us is followed as live, after a watermark of ${saidUs} us`);
         }
       },
-      watermark: ({ deviceId, untilUs: watermarkUs }) => {
+      watermark: (watermark) => {
+        const { deviceId, untilUs: watermarkUs } = watermark;
+        derived?.watermark(watermark);
         const before = watermarks.get(deviceId) ?? Number.NEGATIVE_INFINITY;
         // A collector that has forgotten the device has forgotten its watermark too.
         if (devicesMax >= DEVICES_MAX && watermarkUs < before)
@@ -243,20 +323,23 @@ export class SimCollector {
     };
   }
 
-  #listener(life: Life, core: IngestCore): Listener {
+  #listener(life: Life, core: IngestCore, derived: DerivedPipeline | undefined): Listener {
     const { world, chance } = this.#options;
     return {
       life,
       register: (device, request, reply) => {
-        world.schedule(chance.between(0, WORK_MS_MAX), () => this.#register(life, core, device, request, reply), life);
+        world.schedule(
+          chance.between(0, WORK_MS_MAX),
+          () => this.#register({ life, core, derived }, device, request, reply),
+          life,
+        );
       },
       open: (device, peer) => this.#open(core, device, peer),
     };
   }
 
   #register(
-    life: Life,
-    core: IngestCore,
+    { life, core, derived }: Pick<Process, 'life' | 'core' | 'derived'>,
     device: string,
     request: Uint8Array,
     reply: (reply: RegisterReply) => void,
@@ -272,6 +355,7 @@ export class SimCollector {
       clock,
       core,
       limits,
+      ...(derived !== undefined && { introduce: derived.introduce.bind(derived) }),
     };
     const name: DeviceName = { tenant: '', device };
     const decoded = RegisterRequest.decode(request);

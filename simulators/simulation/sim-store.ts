@@ -1,8 +1,15 @@
 import { readChunk } from '@tributary/collector/store/chunk';
 import { packCommit } from '@tributary/collector/store/packed-commit';
 import { FENCED } from '@tributary/collector/store/sqlite/commit';
-import { readerOperations, type WriterOperations, writerOperations } from '@tributary/collector/store/sqlite/engine';
+import {
+  type ReaderOperations,
+  readerOperations,
+  type WriterOperations,
+  writerOperations,
+} from '@tributary/collector/store/sqlite/engine';
 import { openMemory } from '@tributary/collector/store/sqlite/schema';
+import { SqliteStore } from '@tributary/collector/store/sqlite/sqlite-store';
+import type { WorkerChannel } from '@tributary/collector/store/sqlite/worker-channel';
 import {
   type CheckedItem,
   type DeviceCommit,
@@ -10,7 +17,9 @@ import {
   ItemOutcome,
   type Registration,
   type RegistrationOutcome,
+  type Store,
 } from '@tributary/collector/store/store';
+import type { StoreError } from '@tributary/collector/store/store-error';
 import type { EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
 import { StatementPool } from './statement-pool.js';
 
@@ -33,6 +42,16 @@ export interface StoredItem {
 /** Told of each item that the store has taken, or called a duplicate, in the moment of its commit. */
 export type StoreWatcher = (device: string, epoch: string, item: CheckedItem, isDuplicate: boolean) => void;
 
+type Channel<O extends Record<keyof O, (...parameters: never[]) => unknown>> = Pick<WorkerChannel<O>, 'call' | 'close'>;
+
+function call<O extends Record<keyof O, (...parameters: never[]) => unknown>, K extends keyof O>(
+  operations: O,
+  operation: K,
+  parameters: Parameters<O[K]>,
+): ReturnType<O[K]> {
+  return operations[operation](...parameters) as ReturnType<O[K]>;
+}
+
 /** More than any store of a simulation holds. */
 const ALL_BYTES = 2 ** 40;
 
@@ -44,6 +63,7 @@ export class MemoryStore implements SimStore {
   readonly #epochs = new Map<string, string>();
   readonly #statements = new StatementPool(this.db);
   #writer: WriterOperations = this.#newWriter();
+  #readerOperations: ReaderOperations | undefined;
 
   constructor(watch: StoreWatcher) {
     this.#watch = watch;
@@ -78,6 +98,28 @@ export class MemoryStore implements SimStore {
     });
   }
 
+  /** For what follows from committed data, on the same engine: `fault` says how the disk refuses. It answers in the same event. */
+  following(fault: () => StoreError | undefined): Store {
+    const writer: Channel<WriterOperations> = {
+      call: async (operation, parameters) => {
+        const refusal = fault();
+        if (refusal !== undefined) throw refusal;
+        return call(this.#writer, operation, parameters);
+      },
+      close: async () => {},
+    };
+    const reader: Channel<ReaderOperations> = {
+      call: async (operation, parameters) => call(this.#reader, operation, parameters),
+      close: async () => {},
+    };
+    return SqliteStore.over(writer, reader);
+  }
+
+  get #reader(): ReaderOperations {
+    this.#readerOperations ??= readerOperations(this.db);
+    return this.#readerOperations;
+  }
+
   /** The engine's memory of devices goes with the process. */
   crashed(): void {
     this.#writer = this.#newWriter();
@@ -89,7 +131,7 @@ export class MemoryStore implements SimStore {
 
   /** Everything that is stored, device by device in commit order, as a reader of the store finds it. */
   stored(): StoredItem[] {
-    const reader = readerOperations(this.db);
+    const reader = this.#reader;
     const found: StoredItem[] = [];
     for (const [deviceId, device] of this.#devices) {
       const { chunks, picks, damage } = reader.readAfter(deviceId, 0, ALL_BYTES);
@@ -104,7 +146,7 @@ export class MemoryStore implements SimStore {
   }
 
   audit(): EpochAudit[] {
-    const reader = readerOperations(this.db);
+    const reader = this.#reader;
     return reader.listEpochs(undefined).map(([deviceId, epochId]) => reader.auditEpoch(deviceId, epochId));
   }
 

@@ -113,6 +113,11 @@ export class SqliteStore implements Store {
     return new SqliteStore({ path: 'memory' }, { writer, openReader });
   }
 
+  /** Over operations that are done elsewhere than in threads of its own. */
+  static over(writer: OperationChannel<WriterOperations>, reader: OperationChannel<ReaderOperations>): SqliteStore {
+    return new SqliteStore({ path: 'memory' }, { writer, openReader: () => reader });
+  }
+
   private constructor(options: SqliteStoreOptions, { writer, openReader }: Channels) {
     this.#options = options;
     this.#writer = writer;
