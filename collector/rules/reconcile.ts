@@ -87,6 +87,8 @@ function adopt(
   const displaced = new Set<StoredIncident>();
   const told = [...left]
     .filter((one) => isStanding(one) && (one.notified || one.firedAtUs < fromUs))
+    // What was over before anything that is judged now is none of its business.
+    .filter((one) => (one.resolvedAtUs ?? Number.POSITIVE_INFINITY) > fromUs)
     .sort((a, b) => Number(isOpen(b)) - Number(isOpen(a)) || order(a, b));
   for (const one of told) {
     // A late record gives way to one that somebody was told of, and what was told to have ended to what was not.
@@ -133,10 +135,11 @@ function order(a: StoredIncident, b: StoredIncident): number {
   return a.startedAtUs - b.startedAtUs || Buffer.compare(a.incidentId, b.incidentId);
 }
 
+/** One that begins where the other ends is another. */
 function overlaps({ incident, end }: Truth, one: StoredIncident): boolean {
   return (
-    incident.startedAtUs <= (one.resolvedAtUs ?? Number.POSITIVE_INFINITY) &&
-    one.startedAtUs <= (end?.atUs ?? Number.POSITIVE_INFINITY)
+    incident.startedAtUs < (one.resolvedAtUs ?? Number.POSITIVE_INFINITY) &&
+    one.startedAtUs < (end?.atUs ?? Number.POSITIVE_INFINITY)
   );
 }
 
