@@ -26,7 +26,7 @@ export class DeviceWatch {
   readonly #options: DeviceWatchOptions;
   readonly #out: Transition[] = [];
   /** Devices of which the store is being asked. */
-  readonly #asked = new Set<DeviceTrack>();
+  readonly #asked = new Map<DeviceTrack, Promise<void>>();
   #cancelTimer: (() => void) | undefined;
   #isRunning = false;
 
@@ -49,6 +49,11 @@ export class DeviceWatch {
     this.#isRunning = false;
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
+  }
+
+  /** Resolves when the store has answered for every device that it was asked for. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#asked.values());
   }
 
   /** A device was heard of now. */
@@ -91,8 +96,10 @@ export class DeviceWatch {
     const nowUs = clock.wallUs();
     for (const device of host.devices.values()) {
       if (this.#asked.has(device) || !device.watchCells.some(({ instance }) => instance.dueUs <= nowUs)) continue;
-      this.#asked.add(device);
-      void this.#ask(device).finally(() => this.#asked.delete(device));
+      this.#asked.set(
+        device,
+        this.#ask(device).finally(() => this.#asked.delete(device)),
+      );
     }
   }
 

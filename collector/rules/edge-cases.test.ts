@@ -140,8 +140,10 @@ async function run(one: EdgeCase, name: string, together: boolean, restarts: boo
       nowUs = Math.max(nowUs, event.timeUs);
       const { readingsProduced } = device;
       // A watermark is a sign of the device, which a rule that watches for one must not get.
-      if (watchesDevice) await time.pass(1000);
-      else derived.watermark({ deviceId, untilUs: event.timeUs + 1, epoch, readingsProduced, nowUs: nowUs + 1 });
+      if (watchesDevice) {
+        await time.pass(1000);
+        await derived.settle();
+      } else derived.watermark({ deviceId, untilUs: event.timeUs + 1, epoch, readingsProduced, nowUs: nowUs + 1 });
     } else {
       nowUs = event.timeUs;
       // A host knows of missing readings when the next ones come, and of a series when its first one does.

@@ -208,6 +208,7 @@ export class DerivedPipeline implements Follower {
 
   /** Judges the history of all devices anew that must be, without waiting for what is missing. */
   async settle(): Promise<void> {
+    await this.#watch.settled();
     await this.#behind.catchUp();
     await this.#schedule.runAll();
     await this.#behind.catchUp();
