@@ -187,6 +187,7 @@ export async function startCollector(config: CollectorConfig, dependencies: Coll
             identityOf,
             clock,
             logger,
+            rules: derived,
             inhibitedBy: (incident, labels) => notifier.inhibitedBy(incident, labels),
             changed: (deviceId) => {
               if (deviceId !== undefined) alerts.wake(deviceId);
