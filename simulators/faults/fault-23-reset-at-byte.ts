@@ -7,6 +7,10 @@ const STEP_US = 4000;
 /** Handshake, registration and several streams: resets fall into all of them. */
 const BYTES_UP_MAX = 200_000;
 const BYTES_DOWN_MAX = 8000;
+/** A device of this rate sends some 2 kB a second: the farthest reset comes after a minute and a half. */
+const RESET_MS_MAX = 240_000;
+/** Resets one after another look like a collector that is ill: the wait between two attempts grows up to a minute. */
+const BACK_MS_MAX = 120_000;
 
 export const resetAtByte: Fault = {
   number: 23,
@@ -27,10 +31,14 @@ export const resetAtByte: Fault = {
           await until(
             `a reset at byte ${limit} ${isUp ? 'up' : 'down'}`,
             () => scene.proxy.stats().resets > resets,
-            60_000 * patience,
+            RESET_MS_MAX * patience,
           );
           scene.proxy.heal();
-          await scene.untilStatus('device', 'it is back', ({ uplink }) => uplink.registrations > registrations);
+          await until(
+            'device: it is back',
+            async () => (await scene.status('device')).uplink.registrations > registrations,
+            BACK_MS_MAX * patience,
+          );
           log(`${reset + 1} resets, the last at byte ${limit} ${isUp ? 'up' : 'down'}`);
         }
         const { duplicatesDropped } = await scene.observer.sums('device');
