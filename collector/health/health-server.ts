@@ -5,7 +5,7 @@ import type { Registry } from 'prom-client';
 
 /** Whether the collector takes readings, and why it does not. */
 export type Readiness =
-  | { ready: true; /** What is wrong, and does not keep it from taking readings. */ but?: string }
+  | { ready: true /** What is wrong, and does not keep it from taking readings. */; but?: string }
   | { ready: false; why: string };
 
 export interface HealthServerOptions {

@@ -206,14 +206,22 @@ export function collectorMetrics({
     'Times that the file of rules was not in order and the rules stayed.',
     () => rulesFile()?.reloadsFailed ?? 0,
   );
-  gauge('rule_instances', 'Series and devices that rules watch, counted for each rule.', () => derived()?.ruleInstances ?? 0);
+  gauge(
+    'rule_instances',
+    'Series and devices that rules watch, counted for each rule.',
+    () => derived()?.ruleInstances ?? 0,
+  );
   total(
     'rule_instances_refused_total',
     'Series and devices that a rule should watch, and for which there was no room.',
     () => derived()?.ruleInstancesRefused ?? 0,
   );
   gauge('devices_dirty', 'Devices whose history is still to be judged anew.', () => derived()?.devicesDirty ?? 0);
-  total('history_passes_total', 'Times that the history of a device was judged anew.', () => derived()?.historyPasses ?? 0);
+  total(
+    'history_passes_total',
+    'Times that the history of a device was judged anew.',
+    () => derived()?.historyPasses ?? 0,
+  );
   total(
     'history_passes_failed_total',
     'Times that judging history anew failed, and was put off.',

@@ -30,7 +30,8 @@ export function correctionRecords(
   const beginning = alertOfTruth(cell, truth, 'beginning', attributes);
   if (correction.kind === 'new') {
     const records: AlertRecord[] = [{ deviceId, seriesId, position, alert: beginning }];
-    if (end !== undefined) records.push({ deviceId, seriesId, position, alert: alertOfTruth(cell, truth, 'end', attributes) });
+    if (end !== undefined)
+      records.push({ deviceId, seriesId, position, alert: alertOfTruth(cell, truth, 'end', attributes) });
     return records;
   }
   const { recorded, tellsEnd } = correction;

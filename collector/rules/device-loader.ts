@@ -46,7 +46,8 @@ export class DeviceLoader {
     let after = 0;
     for (;;) {
       const page = await store.listDevices(after, DEVICES_PAGE);
-      for (const { deviceId, tenant, device, attributes } of page) host.introduce(deviceId, { tenant, device }, attributes);
+      for (const { deviceId, tenant, device, attributes } of page)
+        host.introduce(deviceId, { tenant, device }, attributes);
       if (page.length < DEVICES_PAGE) return;
       after = page[page.length - 1]!.deviceId;
     }

@@ -87,7 +87,8 @@ describe('history that comes late', () => {
   });
 
   it('retracts what late readings show to be none, and tells its end to whoever was told', async () => {
-    const rules = 'rules: [{name: mean, select: {name: temperature}, window: {function: avg, over: 10s, every: 10s}, above: 10}]';
+    const rules =
+      'rules: [{name: mean, select: {name: temperature}, window: {function: avg, over: 10s, every: 10s}, above: 10}]';
     const derived = testPipeline(store, rules);
     await derived.start();
     await device.commitAndFollow(derived, [device.item(batch([0, 0], [1, 0]))]);
@@ -158,7 +159,9 @@ describe('history that comes late', () => {
     await device.commitAndFollow(derived, [device.item(batch([30, 12], [45, 12]))]);
     await derived.settle();
     expect(await incidentsOf(store, device.deviceId)).toEqual([]);
-    expect(derived.ruleStates(device.deviceId)).toMatchObject([{ rule: 'long', state: 'pending', sinceUs: 0, lastUs: 45e6 }]);
+    expect(derived.ruleStates(device.deviceId)).toMatchObject([
+      { rule: 'long', state: 'pending', sinceUs: 0, lastUs: 45e6 },
+    ]);
     await device.commitAndFollow(derived, [device.item(batch([50, 12]))]);
     await derived.stop();
     expect(await incidentsOf(store, device.deviceId)).toEqual(['long 0.. fired 50 told']);
@@ -169,7 +172,9 @@ describe('history that comes late', () => {
     await first.start();
     const day = 86_400;
     for (let hour = 0; hour < 48; hour += 1) {
-      await device.commitAndFollow(first, [device.item(batch([hour * 3600, 5], [hour * 3600 + 1800, hour === 3 ? 12 : 5]))]);
+      await device.commitAndFollow(first, [
+        device.item(batch([hour * 3600, 5], [hour * 3600 + 1800, hour === 3 ? 12 : 5])),
+      ]);
       await first.flush();
     }
     await first.stop();

@@ -80,7 +80,8 @@ export class MergeBuffer implements MergedReadings {
     let kept = 0;
     while (kept < count && timesUs[kept]! < fromUs) kept += 1;
     if (kept === 0) return 0;
-    for (const column of [timesUs, this.values, this.member, this.originOf, this.rows]) column.copyWithin(0, kept, count);
+    for (const column of [timesUs, this.values, this.member, this.originOf, this.rows])
+      column.copyWithin(0, kept, count);
     this.count = count - kept;
     return kept;
   }

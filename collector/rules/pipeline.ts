@@ -1,12 +1,12 @@
 import type { Clock, Scheduler } from '@tributary/core/clock/clock';
-import { type CompiledRule, compileRule } from '@tributary/core/rules/compiled-rule';
+import { compileRule } from '@tributary/core/rules/compiled-rule';
 import type { Rule } from '@tributary/core/rules/rule';
 import type { Attributes } from '@tributary/core/rules/selection';
 import type { Logger } from 'pino';
 import type { StandingRule } from '../incidents/rule-states.js';
 import type { CommittedBatch, CommittedNote, Follower, Watermark } from '../ingest/committed.js';
 import { RollupBuffer } from '../rollups/rollup-buffer.js';
-import type { DerivedMark, DeviceName, RuleStateRow, Store } from '../store/store.js';
+import type { DeviceName, RuleStateRow, Store } from '../store/store.js';
 import { AlertMaker } from './alert-maker.js';
 import { AlertOutbox } from './alert-outbox.js';
 import { type Behind, BehindDevices } from './behind-devices.js';
@@ -15,6 +15,7 @@ import { DerivedSaver } from './derived-saver.js';
 import { DeviceLoader } from './device-loader.js';
 import { DeviceWatch } from './device-watch.js';
 import { Digest } from './digest.js';
+import { DigestedCommits } from './digested-commits.js';
 import { LiveEvaluator } from './live-evaluator.js';
 import { Rejudge } from './rejudge.js';
 import { RejudgeSchedule } from './rejudge-schedule.js';
@@ -58,10 +59,8 @@ export class DerivedPipeline implements Follower {
   readonly #watch: DeviceWatch;
   readonly #schedule: RejudgeSchedule;
   readonly #behind: BehindDevices;
-  /** The newest digested commit of each device seen in this process. */
-  readonly #digested = new Map<number, number>();
+  readonly #digested: DigestedCommits;
   #batchesFailed = 0;
-  #devicesLost = 0;
 
   constructor(options: DerivedPipelineOptions) {
     this.#options = options;
@@ -99,6 +98,14 @@ export class DerivedPipeline implements Follower {
       step: (deviceId, behind) => this.#step(deviceId, behind),
       pause: () => this.#saver.pause(),
     });
+    this.#digested = new DigestedCommits({
+      host: this.#host,
+      saver: this.#saver,
+      behind: this.#behind,
+      rollups: this.#rollups,
+      busy: () => this.busy(),
+      forgotten: (deviceId) => this.#schedule.forget(deviceId),
+    });
     const rejudge = new Rejudge({ store, host: this.#host, maker: this.#maker, limits: this.#limits });
     this.#schedule = new RejudgeSchedule({
       ...{ host: this.#host, scheduler, logger, limits: this.#limits },
@@ -110,7 +117,7 @@ export class DerivedPipeline implements Follower {
   async start(): Promise<void> {
     const { store, rules } = this.#options;
     const { kept, loaded } = await this.#loader.loadAll(rules !== undefined);
-    for (const mark of loaded) this.#loaded(mark);
+    for (const mark of loaded) this.#digested.loaded(mark);
     for (const { deviceId } of await store.undigested()) {
       const position = this.#digested.get(deviceId);
       this.#behind.add(deviceId, position, position ?? 0, kept.get(deviceId));
@@ -124,7 +131,11 @@ export class DerivedPipeline implements Follower {
 
   /** Tells who a device is as soon as it registers. */
   introduce(deviceId: number, name: DeviceName, attributes: Attributes = {}): void {
-    this.#host.introduce(deviceId, name, attributes);
+    const device = this.#host.introduce(deviceId, name, attributes);
+    for (const cell of this.#host.setAttributes(device, attributes)) {
+      this.#maker.abandon(device, cell, "the device's attributes have changed, and the rule is not for it any more");
+      this.#touch(deviceId);
+    }
     this.#watch.heard(deviceId);
   }
 
@@ -136,8 +147,8 @@ export class DerivedPipeline implements Follower {
       if (batch.deviceId !== deviceId || batch.position !== position) {
         deviceId = batch.deviceId;
         position = batch.position;
-        passed = this.#passBy(deviceId, position);
-        if (!passed) this.#mark(deviceId, position);
+        passed = this.#digested.passBy(deviceId, position);
+        if (!passed) this.#digested.mark(deviceId, position);
       }
       if (passed) continue;
       this.#take(batch);
@@ -147,9 +158,10 @@ export class DerivedPipeline implements Follower {
   }
 
   note(notes: readonly CommittedNote[]): void {
-    if (this.#options.rules === undefined) return;
     for (const note of notes) {
       const { deviceId, position } = note;
+      this.#digested.noted(deviceId, position);
+      if (this.#options.rules === undefined) continue;
       const digested = this.#digested.get(deviceId);
       // What is read back, or not loaded yet, comes by with its commit.
       if (digested === undefined ? position !== 1 || !this.#host.knows(deviceId) : position <= digested) continue;
@@ -160,7 +172,7 @@ export class DerivedPipeline implements Follower {
   }
 
   committed(deviceId: number, position: number): void {
-    if (!this.#passBy(deviceId, position)) this.#mark(deviceId, position);
+    this.#digested.committed(deviceId, position);
     this.#watch.heard(deviceId);
     this.#goOn();
   }
@@ -245,7 +257,7 @@ export class DerivedPipeline implements Follower {
   get counters() {
     return {
       devicesBehind: this.#behind.size,
-      devicesLost: this.#devicesLost,
+      devicesLost: this.#digested.lost,
       rollupRowsWaiting: this.#rollups.length,
       alertsWaiting: this.#outbox.length,
       alertsStored: this.#outbox.stored,
@@ -265,34 +277,6 @@ export class DerivedPipeline implements Follower {
     return device === undefined ? [] : changedRows(device);
   }
 
-  #loaded({ deviceId, position }: DerivedMark): void {
-    this.#saver.loaded(deviceId, position);
-    this.#digested.set(deviceId, position);
-  }
-
-  /** Whether a commit is not to be digested now: it was, or it will be read back. */
-  #passBy(deviceId: number, position: number): boolean {
-    const behind = this.#behind.get(deviceId);
-    if (behind !== undefined) {
-      behind.skipped = Math.max(behind.skipped, position);
-      return true;
-    }
-    const digested = this.#digested.get(deviceId) ?? this.#firstOf(deviceId, position);
-    if (digested !== undefined && position <= digested) return true;
-    // Positions count up by one. Where one is missing another process has committed for the device, and knows more of it.
-    if (digested !== undefined && position > digested + 1) this.#forget(deviceId, position);
-    else if (digested === undefined || !this.#host.knows(deviceId) || this.busy()) this.#behind.add(deviceId, digested, position);
-    else return false;
-    return true;
-  }
-
-  /** A device whose first commit this is has nothing in the store that would have to be loaded. */
-  #firstOf(deviceId: number, position: number): number | undefined {
-    if (position !== 1 || !this.#host.knows(deviceId)) return undefined;
-    this.#loaded({ deviceId, position: 0, kept: undefined });
-    return 0;
-  }
-
   /** A bug that one batch meets hurts no other, and is not met again for ever when the batch is read back. */
   #take(batch: CommittedBatch): void {
     try {
@@ -307,15 +291,9 @@ export class DerivedPipeline implements Follower {
     }
   }
 
-  #mark(deviceId: number, position: number): void {
-    this.#digested.set(deviceId, position);
-    this.#saver.mark(deviceId, position);
-  }
-
   /** Something of a device's rules has changed without a commit. */
   #touch(deviceId: number): void {
-    const digested = this.#digested.get(deviceId);
-    if (digested !== undefined) this.#saver.mark(deviceId, digested);
+    this.#digested.touch(deviceId);
     this.#saver.schedule();
   }
 
@@ -331,24 +309,8 @@ export class DerivedPipeline implements Follower {
 
   /** Another process has digested commits of these devices. */
   #lose(deviceIds: readonly number[]): void {
-    for (const deviceId of deviceIds) {
-      if (!this.#host.knows(deviceId)) continue;
-      this.#devicesLost += 1;
-      this.#forget(deviceId, Math.max(this.#digested.get(deviceId) ?? 0, this.#behind.get(deviceId)?.skipped ?? 0));
-    }
+    for (const deviceId of deviceIds) this.#digested.lose(deviceId);
     void this.#behind.catchUp();
-  }
-
-  /** Gives up what this process has in memory of a device: it is loaded again, and read back up to `skipped`. */
-  #forget(deviceId: number, skipped: number): void {
-    const { name, attributes } = this.#host.device(deviceId);
-    this.#schedule.forget(deviceId);
-    this.#host.forget(deviceId);
-    this.#host.introduce(deviceId, name, attributes);
-    this.#saver.forget(deviceId);
-    this.#digested.delete(deviceId);
-    this.#rollups.takeOf(deviceId);
-    this.#behind.add(deviceId, undefined, skipped);
   }
 
   /** Holds a device back while its history is judged anew; what it commits meanwhile is read back afterwards. */
@@ -378,7 +340,7 @@ export class DerivedPipeline implements Follower {
     const { store } = this.#options;
     if (behind.digested === undefined) {
       const mark = await this.#loader.load(deviceId, this.#options.rules !== undefined);
-      this.#loaded(mark);
+      this.#digested.loaded(mark);
       behind.digested = mark.position;
       behind.kept = mark.kept;
     }
@@ -404,7 +366,7 @@ export class DerivedPipeline implements Follower {
     // Commits that hold nothing readable any more (expired, damaged) are behind us as well.
     if (page.length === 0 && skippedBefore > newest) newest = skippedBefore;
     behind.digested = newest;
-    this.#mark(deviceId, newest);
+    this.#digested.mark(deviceId, newest);
     if (page.length === 0 && newest >= behind.skipped) {
       this.#behind.remove(deviceId);
       if (behind.watermark !== undefined) this.#passTime(behind.watermark);
@@ -412,9 +374,4 @@ export class DerivedPipeline implements Follower {
     this.#schedule.look(deviceId);
     this.#saver.schedule();
   }
-}
-
-/** What is judged here, from the readings of a series. */
-function isOverSeries({ authority, scope }: CompiledRule): boolean {
-  return authority === 'collector' && scope === 'series';
 }

@@ -56,7 +56,12 @@ export function reconcile(
     if (one === undefined) corrections.push({ kind: 'new', truth });
     else if (!shows(one, truth)) {
       const isOpen = one.resolvedAtUs === undefined;
-      corrections.push({ kind: 'corrected', truth, recorded: one, tellsEnd: isOpen && one.notified && end !== undefined });
+      corrections.push({
+        kind: 'corrected',
+        truth,
+        recorded: one,
+        tellsEnd: isOpen && one.notified && end !== undefined,
+      });
     }
     if (end === undefined) {
       open = one === undefined ? incident : { ...incident, id: one.incidentId, notified: one.notified };
@@ -82,6 +87,8 @@ function adopt(
   const displaced = new Set<StoredIncident>();
   const told = [...left]
     .filter((one) => isStanding(one) && (one.notified || one.firedAtUs < fromUs))
+    // What was over before anything that is judged now is none of its business.
+    .filter((one) => (one.resolvedAtUs ?? Number.POSITIVE_INFINITY) > fromUs)
     .sort((a, b) => Number(isOpen(b)) - Number(isOpen(a)) || order(a, b));
   for (const one of told) {
     // A late record gives way to one that somebody was told of, and what was told to have ended to what was not.
@@ -128,10 +135,11 @@ function order(a: StoredIncident, b: StoredIncident): number {
   return a.startedAtUs - b.startedAtUs || Buffer.compare(a.incidentId, b.incidentId);
 }
 
+/** One that begins where the other ends is another. */
 function overlaps({ incident, end }: Truth, one: StoredIncident): boolean {
   return (
-    incident.startedAtUs <= (one.resolvedAtUs ?? Number.POSITIVE_INFINITY) &&
-    one.startedAtUs <= (end?.atUs ?? Number.POSITIVE_INFINITY)
+    incident.startedAtUs < (one.resolvedAtUs ?? Number.POSITIVE_INFINITY) &&
+    one.startedAtUs < (end?.atUs ?? Number.POSITIVE_INFINITY)
   );
 }
 

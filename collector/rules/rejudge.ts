@@ -4,9 +4,9 @@ import type { StoredIncident } from '../store/incidents.js';
 import type { CatalogueSeries, Store } from '../store/store.js';
 import type { AlertMaker } from './alert-maker.js';
 import { addCheckpoint, type CheckpointBody, checkpointFor, dropCheckpointsAfter, readBody } from './checkpoint.js';
+import { correctionRecords } from './correction-records.js';
 import type { DerivedLimits } from './derived-limits.js';
 import { HistoryWalk, walkFromUs } from './history-walk.js';
-import { correctionRecords } from './correction-records.js';
 import { reconcile } from './reconcile.js';
 import { Replay } from './replay.js';
 import type { RuleHost } from './rule-host.js';
@@ -54,7 +54,10 @@ export class Rejudge {
     walk.finish(device.toldUs);
     const fromUs = start.body?.timeUs ?? walk.firstUs - 1;
     // What was due before a checkpoint is judged behind it: a truth may be older than where the walk began.
-    const earliestUs = walk.cells.reduce((least, { truths }) => Math.min(least, truths[0]?.incident.startedAtUs ?? least), fromUs);
+    const earliestUs = walk.cells.reduce(
+      (least, { truths }) => Math.min(least, truths[0]?.incident.startedAtUs ?? least),
+      fromUs,
+    );
     const recorded = await this.#recorded(deviceId, earliestUs);
     const [mark] = await this.#options.store.derivedMarks(deviceId);
     if (!mayGoOn() || mark?.position !== position) return false;
@@ -69,10 +72,7 @@ export class Rejudge {
   }
 
   /** The newest checkpoint that everything can be judged from; one that cannot be read is given up. */
-  async #start(
-    device: DeviceTrack,
-    afterUs: number,
-  ): Promise<{ body: CheckpointBody | undefined; fromUs: number }> {
+  async #start(device: DeviceTrack, afterUs: number): Promise<{ body: CheckpointBody | undefined; fromUs: number }> {
     for (;;) {
       const head = checkpointFor(device, afterUs);
       if (head === undefined) return { body: undefined, fromUs: walkFromUs(undefined) };

@@ -49,9 +49,7 @@ const deviceSchema = v.object({
   passes: v.number(),
   /** What is later than this must be judged anew; absent where nothing must. */
   dirtyAfterUs: v.optional(v.nullable(v.number())),
-  checkpoints: v.array(
-    v.object({ number: v.number(), timeUs: v.number(), readFromUs: v.number(), bytes: v.number() }),
-  ),
+  checkpoints: v.array(v.object({ number: v.number(), timeUs: v.number(), readFromUs: v.number(), bytes: v.number() })),
 });
 
 const trackSchema = v.object({

@@ -27,12 +27,7 @@ export class WalkTrack {
     strings: null,
   };
 
-  constructor(
-    track: SeriesTrack,
-    cells: readonly WalkCell[],
-    memberships: readonly WalkMembership[],
-    timeUs: number,
-  ) {
+  constructor(track: SeriesTrack, cells: readonly WalkCell[], memberships: readonly WalkMembership[], timeUs: number) {
     this.track = track;
     this.#cells = cells;
     this.#memberships = memberships;

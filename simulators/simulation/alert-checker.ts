@@ -39,12 +39,7 @@ async function toldTo(store: Store, deviceId: number): Promise<Told> {
   return (epoch, first) => told.get(`${epoch}/${first}`) ?? Number.NEGATIVE_INFINITY;
 }
 
-function compare(
-  device: string,
-  stored: readonly StoredItem[],
-  recorded: readonly StoredIncident[],
-  told: Told,
-): void {
+function compare(device: string, stored: readonly StoredItem[], recorded: readonly StoredIncident[], told: Told): void {
   const readings = readDevice(stored, told);
   for (const rule of COMPILED_SIM_RULES) {
     for (const { incidents, series, untilUs } of trueIncidents(rule, device, readings)) {
@@ -84,7 +79,8 @@ async function checkTold(
   const liveTimes = new Set(readings.filter(({ isLive }) => isLive).map(({ timeUs }) => timeUs));
   for (const { incidentId, state, rule, transitionAtUs } of told) {
     const key = `${idOf(incidentId)} ${state}`;
-    if (keys.has(key)) throw new Violation('I7', `${device} was told twice of ${rule} ${AlertState[state]}`, { device });
+    if (keys.has(key))
+      throw new Violation('I7', `${device} was told twice of ${rule} ${AlertState[state]}`, { device });
     keys.add(key);
     if (state !== AlertState.FIRING || !DECIDED_BY_READING.has(rule) || liveTimes.has(transitionAtUs)) continue;
     const detail = `${device} was told of ${rule} at ${transitionAtUs} us, which no live reading has decided`;
@@ -94,7 +90,9 @@ async function checkTold(
     const id = idOf(incidentId);
     if (resolvedAtUs === undefined || !keys.has(`${id} ${AlertState.FIRING}`)) continue;
     if (keys.has(`${id} ${AlertState.RESOLVED}`)) continue;
-    throw new Violation('I7', `${device} was told of ${alert.rule}, and not of its end at ${resolvedAtUs} us`, { device });
+    throw new Violation('I7', `${device} was told of ${alert.rule}, and not of its end at ${resolvedAtUs} us`, {
+      device,
+    });
   }
 }
 

@@ -82,7 +82,17 @@ export function readDevice(stored: readonly StoredItem[], told: Told = () => Num
     if (last === 0) first = last = item.sequence;
     const { sequence, readingsBefore, readings, firstUs, lastUs } = item;
     const rows = rowsOf(epoch, item, thinned?.batch ?? item.body);
-    items.push({ epoch, sequence, readingsBefore, readings: isThinned ? Number.NaN : readings, first, last, firstUs, lastUs, rows });
+    items.push({
+      epoch,
+      sequence,
+      readingsBefore,
+      readings: isThinned ? Number.NaN : readings,
+      first,
+      last,
+      firstUs,
+      lastUs,
+      rows,
+    });
   }
   items.sort((a, b) => a.firstUs - b.firstUs || (a.epoch < b.epoch ? -1 : 1) || a.sequence - b.sequence);
   return { readings: inOrder(items), breaks: breaksOf(items, here, empty, told) };
@@ -111,19 +121,16 @@ function inOrder(items: readonly Item[]): StoredReading[] {
   const all = items.flatMap(({ rows }) => rows);
   all.sort(
     (a, b) =>
-      a.timeUs - b.timeUs || a.series - b.series || (a.epoch < b.epoch ? -1 : a.epoch > b.epoch ? 1 : 0) ||
+      a.timeUs - b.timeUs ||
+      a.series - b.series ||
+      (a.epoch < b.epoch ? -1 : a.epoch > b.epoch ? 1 : 0) ||
       a.sequence - b.sequence ||
       a.row - b.row,
   );
   return all.filter((one, at) => at === 0 || all[at - 1].timeUs !== one.timeUs || all[at - 1].series !== one.series);
 }
 
-function breaksOf(
-  items: readonly Item[],
-  here: ReadonlySet<string>,
-  empty: ReadonlySet<string>,
-  told: Told,
-): Break[] {
+function breaksOf(items: readonly Item[], here: ReadonlySet<string>, empty: ReadonlySet<string>, told: Told): Break[] {
   const walks = new Map<string, { sequence: number; readingsEnd: number; lastUs: number }>();
   const breaks: Break[] = [];
   let latestUs = Number.NEGATIVE_INFINITY;
