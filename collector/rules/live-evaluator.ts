@@ -82,7 +82,7 @@ export class LiveEvaluator {
     if (from === count) return;
     const firstUs = forward.timesUs[from]!;
     if (firstUs <= (device.checkpoints.at(-1)?.timeUs ?? Number.NEGATIVE_INFINITY)) readEarlier(device, firstUs);
-    for (const cell of track.cells) this.#move(device, track, cell, from, count);
+    for (const cell of track.cells) this.#move(device, cell, from, count);
     for (const { cell, member } of track.memberships) {
       this.#mergeBufferOf(cell).add(member, forward, from, count, this.#origin);
     }
@@ -163,20 +163,20 @@ export class LiveEvaluator {
     soil(device, firstUs - 1, this.#nowMs());
   }
 
-  #move(device: DeviceTrack, track: SeriesTrack, cell: Cell, from: number, count: number): void {
+  #move(device: DeviceTrack, cell: Cell, from: number, count: number): void {
     const { incident } = cell;
     if (incident === undefined || incident.notified || !this.#isLive) {
-      this.#advance(device, track, cell, from, count);
+      this.#advance(device, cell, from, count);
       return;
     }
     // Decided by one reading, so that it does not matter where the batch was cut.
-    this.#advance(device, track, cell, from, from + 1);
+    this.#advance(device, cell, from, from + 1);
     const { timesUs, values } = this.#readings;
     if (cell.incident === incident) this.#maker.confirm(device, cell, incident, timesUs[from]!, values[from]!);
-    if (from + 1 < count) this.#advance(device, track, cell, from + 1, count);
+    if (from + 1 < count) this.#advance(device, cell, from + 1, count);
   }
 
-  #advance(device: DeviceTrack, track: SeriesTrack, cell: Cell, from: number, count: number): void {
+  #advance(device: DeviceTrack, cell: Cell, from: number, count: number): void {
     const forward = this.#readings;
     forward.from = from;
     forward.count = count;

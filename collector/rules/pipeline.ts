@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import type { StandingRule } from '../incidents/rule-states.js';
 import type { CommittedBatch, CommittedNote, CommittedTransition, Follower, Watermark } from '../ingest/committed.js';
 import { RollupBuffer } from '../rollups/rollup-buffer.js';
-import type { DerivedMark, DeviceName, RuleStateRow, Store } from '../store/store.js';
+import type { DeviceName, RuleStateRow, Store } from '../store/store.js';
 import { adoptedAlert } from './adopted-alert.js';
 import { AlertMaker } from './alert-maker.js';
 import { AlertOutbox } from './alert-outbox.js';
@@ -16,6 +16,7 @@ import { DerivedSaver } from './derived-saver.js';
 import { DeviceLoader } from './device-loader.js';
 import { DeviceWatch } from './device-watch.js';
 import { Digest } from './digest.js';
+import { DigestedCommits } from './digested-commits.js';
 import { LiveEvaluator } from './live-evaluator.js';
 import { Rejudge } from './rejudge.js';
 import { RejudgeSchedule } from './rejudge-schedule.js';
@@ -59,11 +60,9 @@ export class DerivedPipeline implements Follower {
   readonly #watch: DeviceWatch;
   readonly #schedule: RejudgeSchedule;
   readonly #behind: BehindDevices;
-  /** The newest digested commit of each device seen in this process. */
-  readonly #digested = new Map<number, number>();
+  readonly #digested: DigestedCommits;
   #batchesFailed = 0;
   #adopted = 0;
-  #devicesLost = 0;
 
   constructor(options: DerivedPipelineOptions) {
     this.#options = options;
@@ -101,6 +100,14 @@ export class DerivedPipeline implements Follower {
       step: (deviceId, behind) => this.#step(deviceId, behind),
       pause: () => this.#saver.pause(),
     });
+    this.#digested = new DigestedCommits({
+      host: this.#host,
+      saver: this.#saver,
+      behind: this.#behind,
+      rollups: this.#rollups,
+      busy: () => this.busy(),
+      forgotten: (deviceId) => this.#schedule.forget(deviceId),
+    });
     const rejudge = new Rejudge({ store, host: this.#host, maker: this.#maker, limits: this.#limits });
     this.#schedule = new RejudgeSchedule({
       ...{ host: this.#host, scheduler, logger, limits: this.#limits },
@@ -112,7 +119,7 @@ export class DerivedPipeline implements Follower {
   async start(): Promise<void> {
     const { store, rules } = this.#options;
     const { kept, loaded } = await this.#loader.loadAll(rules !== undefined);
-    for (const mark of loaded) this.#loaded(mark);
+    for (const mark of loaded) this.#digested.loaded(mark);
     for (const { deviceId } of await store.undigested()) {
       const position = this.#digested.get(deviceId);
       this.#behind.add(deviceId, position, position ?? 0, kept.get(deviceId));
@@ -126,7 +133,11 @@ export class DerivedPipeline implements Follower {
 
   /** Tells who a device is as soon as it registers. */
   introduce(deviceId: number, name: DeviceName, attributes: Attributes = {}): void {
-    this.#host.introduce(deviceId, name, attributes);
+    const device = this.#host.introduce(deviceId, name, attributes);
+    for (const cell of this.#host.setAttributes(device, attributes)) {
+      this.#maker.abandon(device, cell, "the device's attributes have changed, and the rule is not for it any more");
+      this.#touch(deviceId);
+    }
     this.#watch.heard(deviceId);
   }
 
@@ -138,8 +149,8 @@ export class DerivedPipeline implements Follower {
       if (batch.deviceId !== deviceId || batch.position !== position) {
         deviceId = batch.deviceId;
         position = batch.position;
-        passed = this.#passBy(deviceId, position);
-        if (!passed) this.#mark(deviceId, position);
+        passed = this.#digested.passBy(deviceId, position);
+        if (!passed) this.#digested.mark(deviceId, position);
       }
       if (passed) continue;
       this.#take(batch);
@@ -149,9 +160,10 @@ export class DerivedPipeline implements Follower {
   }
 
   note(notes: readonly CommittedNote[]): void {
-    if (this.#options.rules === undefined) return;
     for (const note of notes) {
       const { deviceId, position } = note;
+      this.#digested.noted(deviceId, position);
+      if (this.#options.rules === undefined) continue;
       const digested = this.#digested.get(deviceId);
       // What is read back, or not loaded yet, comes by with its commit.
       if (digested === undefined ? position !== 1 || !this.#host.knows(deviceId) : position <= digested) continue;
@@ -163,12 +175,12 @@ export class DerivedPipeline implements Follower {
 
   adopt(transitions: readonly CommittedTransition[]): void {
     for (const committed of transitions) {
-      if (!this.#passBy(committed.deviceId, committed.position)) this.#adopt(committed);
+      if (!this.#digested.passBy(committed.deviceId, committed.position)) this.#adopt(committed);
     }
   }
 
   committed(deviceId: number, position: number): void {
-    if (!this.#passBy(deviceId, position)) this.#mark(deviceId, position);
+    this.#digested.committed(deviceId, position);
     this.#watch.heard(deviceId);
     this.#goOn();
   }
@@ -254,7 +266,7 @@ export class DerivedPipeline implements Follower {
   get counters() {
     return {
       devicesBehind: this.#behind.size,
-      devicesLost: this.#devicesLost,
+      devicesLost: this.#digested.lost,
       rollupRowsWaiting: this.#rollups.length,
       alertsWaiting: this.#outbox.length,
       alertsStored: this.#outbox.stored,
@@ -273,35 +285,6 @@ export class DerivedPipeline implements Follower {
   #rowsOf(deviceId: number): RuleStateRow[] {
     const device = this.#options.rules === undefined ? undefined : this.#host.devices.get(deviceId);
     return device === undefined ? [] : changedRows(device);
-  }
-
-  #loaded({ deviceId, position }: DerivedMark): void {
-    this.#saver.loaded(deviceId, position);
-    this.#digested.set(deviceId, position);
-  }
-
-  /** Whether a commit is not to be digested now: it was, or it will be read back. */
-  #passBy(deviceId: number, position: number): boolean {
-    const behind = this.#behind.get(deviceId);
-    if (behind !== undefined) {
-      behind.skipped = Math.max(behind.skipped, position);
-      return true;
-    }
-    const digested = this.#digested.get(deviceId) ?? this.#firstOf(deviceId, position);
-    if (digested !== undefined && position <= digested) return true;
-    // Positions count up by one. Where one is missing another process has committed for the device, and knows more of it.
-    if (digested !== undefined && position > digested + 1) this.#forget(deviceId, position);
-    else if (digested === undefined || !this.#host.knows(deviceId) || this.busy())
-      this.#behind.add(deviceId, digested, position);
-    else return false;
-    return true;
-  }
-
-  /** A device whose first commit this is has nothing in the store that would have to be loaded. */
-  #firstOf(deviceId: number, position: number): number | undefined {
-    if (position !== 1 || !this.#host.knows(deviceId)) return undefined;
-    this.#loaded({ deviceId, position: 0, kept: undefined });
-    return 0;
   }
 
   /** A bug that one batch meets hurts no other, and is not met again for ever when the batch is read back. */
@@ -326,15 +309,9 @@ export class DerivedPipeline implements Follower {
     this.#outbox.push(adoptedAlert(device.name, committed));
   }
 
-  #mark(deviceId: number, position: number): void {
-    this.#digested.set(deviceId, position);
-    this.#saver.mark(deviceId, position);
-  }
-
   /** Something of a device's rules has changed without a commit. */
   #touch(deviceId: number): void {
-    const digested = this.#digested.get(deviceId);
-    if (digested !== undefined) this.#saver.mark(deviceId, digested);
+    this.#digested.touch(deviceId);
     this.#saver.schedule();
   }
 
@@ -350,24 +327,8 @@ export class DerivedPipeline implements Follower {
 
   /** Another process has digested commits of these devices. */
   #lose(deviceIds: readonly number[]): void {
-    for (const deviceId of deviceIds) {
-      if (!this.#host.knows(deviceId)) continue;
-      this.#devicesLost += 1;
-      this.#forget(deviceId, Math.max(this.#digested.get(deviceId) ?? 0, this.#behind.get(deviceId)?.skipped ?? 0));
-    }
+    for (const deviceId of deviceIds) this.#digested.lose(deviceId);
     void this.#behind.catchUp();
-  }
-
-  /** Gives up what this process has in memory of a device: it is loaded again, and read back up to `skipped`. */
-  #forget(deviceId: number, skipped: number): void {
-    const { name, attributes } = this.#host.device(deviceId);
-    this.#schedule.forget(deviceId);
-    this.#host.forget(deviceId);
-    this.#host.introduce(deviceId, name, attributes);
-    this.#saver.forget(deviceId);
-    this.#digested.delete(deviceId);
-    this.#rollups.takeOf(deviceId);
-    this.#behind.add(deviceId, undefined, skipped);
   }
 
   /** Holds a device back while its history is judged anew; what it commits meanwhile is read back afterwards. */
@@ -397,7 +358,7 @@ export class DerivedPipeline implements Follower {
     const { store } = this.#options;
     if (behind.digested === undefined) {
       const mark = await this.#loader.load(deviceId, this.#options.rules !== undefined);
-      this.#loaded(mark);
+      this.#digested.loaded(mark);
       behind.digested = mark.position;
       behind.kept = mark.kept;
     }
@@ -424,7 +385,7 @@ export class DerivedPipeline implements Follower {
     // Commits that hold nothing readable any more (expired, damaged) are behind us as well.
     if (page.length === 0 && skippedBefore > newest) newest = skippedBefore;
     behind.digested = newest;
-    this.#mark(deviceId, newest);
+    this.#digested.mark(deviceId, newest);
     if (page.length === 0 && newest >= behind.skipped) {
       this.#behind.remove(deviceId);
       if (behind.watermark !== undefined) this.#passTime(behind.watermark);

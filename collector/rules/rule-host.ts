@@ -52,16 +52,10 @@ export class RuleHost {
     return device;
   }
 
-  /** Names a device; needed before its first batch. Other attributes than before may have other rules watch it. */
+  /** Names a device; needed before its first batch. One that is known stays as it is. */
   introduce(deviceId: number, name: DeviceName, attributes: Attributes): DeviceTrack {
     const known = this.devices.get(deviceId);
-    if (known !== undefined) {
-      if (!isSame(known.attributes, attributes)) {
-        known.attributes = attributes;
-        this.match(known);
-      }
-      return known;
-    }
+    if (known !== undefined) return known;
     const device: DeviceTrack = {
       deviceId,
       name,
@@ -85,6 +79,16 @@ export class RuleHost {
     this.devices.set(deviceId, device);
     this.#watchDevice(device);
     return device;
+  }
+
+  /** Other attributes may have other rules watch a device; answers what rules leave behind that are not for it any more. */
+  setAttributes(device: DeviceTrack, attributes: Attributes): Cell[] {
+    if (isSame(device.attributes, attributes)) return [];
+    device.attributes = attributes;
+    device.reloadedUs = frontierOf(device);
+    // Whoever walks through history, and what was matched before, begins anew.
+    this.#generation += 1;
+    return this.match(device);
   }
 
   /** Forgets what is in memory of a device. */

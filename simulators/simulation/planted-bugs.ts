@@ -1,6 +1,13 @@
 import { BufferCore } from '@tributary/agent/buffer/buffer-core';
 import { ChunkTable } from '@tributary/collector/store/sqlite/chunk-table';
-import { type DeviceCommit, type DeviceCommitOutcome, ItemOutcome } from '@tributary/collector/store/store';
+import {
+  type AlertRecord,
+  type DeviceCommit,
+  type DeviceCommitOutcome,
+  ItemOutcome,
+  type Store,
+} from '@tributary/collector/store/store';
+import { AlertState } from '@tributary/proto/gen/tributary/v1/alert';
 import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
 import type { RunOptions } from './run-seed.js';
 import type { MemoryStore, SimStore } from './sim-store.js';
@@ -91,8 +98,55 @@ class ForgetfulBuffer extends BufferCore {
 const FULL_QUOTA_BYTES = 2048;
 const THINNING_WINDOW_MS = 3_600_000;
 
+/** A store of which some methods do something else. */
+function instead(store: Store, methods: Partial<Store>): Store {
+  return new Proxy(store, {
+    get(target, name) {
+      const method = Reflect.get(methods, name) ?? Reflect.get(target, name, target);
+      return typeof method === 'function' ? method.bind(target) : method;
+    },
+  });
+}
+
+/** Tells the device of history as if it were now. */
+function tellsHistory(store: Store): Store {
+  const asNow = (record: AlertRecord): AlertRecord => {
+    const { state, late } = record.alert;
+    if (!late || state !== AlertState.FIRING || record.exact !== undefined) return record;
+    return { ...record, alert: { ...record.alert, late: false } };
+  };
+  return instead(store, { appendAlerts: (records, nowUs) => store.appendAlerts(records.map(asNow), nowUs) });
+}
+
+/** A start that takes up how far series have come, and forgets what fires. */
+function forgetsIncidents(store: Store): Store {
+  return instead(store, {
+    loadRuleStates: async (filter) =>
+      (await store.loadRuleStates(filter)).map((row) => (row.rule === '' ? row : { ...row, state: '' })),
+  });
+}
+
+/** Keeps to itself what history shows. */
+function missesHistory(store: Store): Store {
+  return instead(store, {
+    appendAlerts: (records, nowUs) => {
+      return store.appendAlerts(
+        records.filter(({ alert }) => !alert.late),
+        nowUs,
+      );
+    },
+  });
+}
+
+export interface PlantedBug {
+  what: string;
+  options: RunOptions;
+  /** Nothing shows it but the comparison at the end. */
+  isSeenAtEnd?: boolean;
+}
+
 /** Mistakes that a simulation must find, or it finds nothing. They are wrapped around the real parts. */
-export const PLANTED_BUGS: Readonly<Record<string, { what: string; options: RunOptions }>> = {
+export const PLANTED_BUGS: Readonly<Record<string, PlantedBug>> = {
   'acknowledge-before-commit': {
     what: 'a collector that acknowledges before its commit',
     options: { wrapStore: acknowledgesBeforeCommit },
@@ -115,5 +169,20 @@ export const PLANTED_BUGS: Readonly<Record<string, { what: string; options: RunO
       openBuffer: (table, quotaBytes, newEpoch) =>
         new ForgetfulBuffer(table, Math.min(quotaBytes, FULL_QUOTA_BYTES), newEpoch, THINNING_WINDOW_MS),
     },
+  },
+  'tell-history-as-now': {
+    what: 'rules that tell of history as if it were now',
+    options: { areRulesEvaluated: true, wrapRulesStore: tellsHistory },
+    isSeenAtEnd: true,
+  },
+  'forget-incidents': {
+    what: 'rules that forget at a start what fires',
+    options: { areRulesEvaluated: true, wrapRulesStore: forgetsIncidents },
+    isSeenAtEnd: true,
+  },
+  'miss-history': {
+    what: 'rules that keep to themselves what history shows',
+    options: { areRulesEvaluated: true, wrapRulesStore: missesHistory },
+    isSeenAtEnd: true,
   },
 };

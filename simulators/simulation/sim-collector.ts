@@ -1,19 +1,19 @@
-import type { Follower } from '@tributary/collector/ingest/committed';
 import type { CommitPort } from '@tributary/collector/ingest/group-commit';
 import { IngestCore } from '@tributary/collector/ingest/ingest-core';
 import type { IngestLimits } from '@tributary/collector/ingest/ingest-limits';
 import { type RegisterDependencies, register } from '@tributary/collector/ingest/register';
-import { DerivedPipeline } from '@tributary/collector/rules/pipeline';
+import type { DerivedPipeline } from '@tributary/collector/rules/pipeline';
 import type { DeviceCommit, DeviceName, Store } from '@tributary/collector/store/store';
 import { StoreError } from '@tributary/collector/store/store-error';
 import { RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
 import { Lane, type UploadHeader, UploadResponse } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { decodeUploadMessage } from '@tributary/proto/items/upload-wire';
-import { pino } from 'pino';
 import type { Chance } from './chance.js';
 import type { Checker } from './checker.js';
 import { type ServerStream, type StreamPeer, unavailable } from './sim-call.js';
 import type { SimClock } from './sim-clock.js';
+import { startDerived } from './sim-derived.js';
+import { simFollower } from './sim-follower.js';
 import type { Listener, RegisterReply, SimNetwork } from './sim-link.js';
 import { bodyKey } from './sim-producer.js';
 import { SIM_RULES } from './sim-rules.js';
@@ -47,8 +47,6 @@ export const DEVICES_MAX = 4;
 /** A device comes back two seconds after a connection has ended; when each fails at once, that is once a second or so. */
 const REGISTRATIONS_A_MINUTE_MAX = 60;
 
-const silent = pino({ level: 'silent' });
-
 /** The collector looks at its streams so often. */
 const TICK_MS = 2000;
 
@@ -61,9 +59,6 @@ interface Process {
   listener: Listener;
   derived: DerivedPipeline | undefined;
 }
-
-/** As the collector's, shorter: a run is an hour, and history must be judged before its end. */
-const RULE_LIMITS = { holeQuietMs: 120_000, holeWaitMs: 600_000 };
 
 /** The collector: a store that stays, and a process with the real ingest that is killed and started again. */
 export class SimCollector {
@@ -103,7 +98,7 @@ export class SimCollector {
   }
 
   start(): void {
-    const { world, network, limits, chance, index } = this.#options;
+    const { world, network, limits, chance, index, followed } = this.#options;
     if (this.#process !== undefined) return;
     const life: Life = { alive: true };
     /** Event times of live batches that are with the store, by device, epoch and sequence. */
@@ -113,7 +108,13 @@ export class SimCollector {
       limits,
       random: chance.random,
       port: this.#port(life, () => core, oldestLive),
-      follower: this.#follower(oldestLive, derived),
+      follower: simFollower({
+        world,
+        followed,
+        oldestLive,
+        derived,
+        keepsWatermarks: limits.devicesMax >= DEVICES_MAX,
+      }),
     });
     const listener = this.#listener(life, core, derived);
     this.#process = { life, core, listener, derived };
@@ -165,40 +166,11 @@ export class SimCollector {
     look();
   }
 
-  /** Rules as the real collector has them; what they ask of the store is answered within the event. */
   #startRules(life: Life): DerivedPipeline | undefined {
     const { world, clock, rulesStore } = this.#options;
     if (rulesStore === undefined) return undefined;
-    let isStarted = false;
-    const fault = () =>
-      isStarted && this.storeFault !== undefined
-        ? new StoreError(this.storeFault, 'the simulated disk refuses')
-        : undefined;
-    const derived = new DerivedPipeline({
-      store: rulesStore(fault),
-      rules: SIM_RULES,
-      clock,
-      scheduler: {
-        nowMs: () => world.nowMs,
-        setTimer: (delayMs, fire) =>
-          world.schedule(
-            delayMs,
-            () => {
-              fire();
-              world.settle();
-            },
-            life,
-          ),
-      },
-      logger: silent,
-      wake: () => {},
-      limits: RULE_LIMITS,
-    });
-    this.#settle(
-      derived.start().then(() => {
-        isStarted = true;
-      }),
-    );
+    const { derived, started } = startDerived({ world, clock, life, rulesStore, storeFault: () => this.storeFault });
+    this.#settle(started);
     return derived;
   }
 
@@ -279,48 +251,6 @@ export class SimCollector {
     for (const { items } of devices) {
       for (const { body } of items) if (storePoison.has(bodyKey(body))) throw new PoisonedCommit();
     }
-  }
-
-  #follower(oldestLive: Map<string, number>, derived: DerivedPipeline | undefined): Follower {
-    const { followed, world } = this.#options;
-    const watermarks = new Map<number, number>();
-    const { devicesMax } = this.#options.limits;
-    return {
-      note: (notes) => derived?.note(notes),
-      committed: (deviceId, position) => {
-        derived?.committed(deviceId, position);
-        if (derived !== undefined) world.settle();
-      },
-      uncertain: (deviceId) => {
-        derived?.uncertain(deviceId);
-        if (derived !== undefined) world.settle();
-      },
-      follow: (batches) => {
-        derived?.follow(batches);
-        for (const { deviceId, epochId, epoch, sequence, lane } of batches) {
-          const key = `${deviceId}/${hex(epoch)}/${sequence}`;
-          if (followed.has(key)) throw new Violation('I1', `${key} was followed twice`);
-          followed.add(key);
-          const begun = `${deviceId}/${epochId}/${sequence}`;
-          const oldestUs = oldestLive.get(begun);
-          oldestLive.delete(begun);
-          const saidUs = watermarks.get(deviceId) ?? Number.NEGATIVE_INFINITY;
-          // A collector that has forgotten the device has forgotten its watermark too.
-          if (devicesMax < DEVICES_MAX) continue;
-          if (lane !== Lane.LIVE || (oldestUs !== undefined && oldestUs >= saidUs)) continue;
-          throw new Violation('I6', `${key} of ${oldestUs} us is followed as live, after a watermark of ${saidUs} us`);
-        }
-      },
-      watermark: (watermark) => {
-        const { deviceId, untilUs: watermarkUs } = watermark;
-        derived?.watermark(watermark);
-        const before = watermarks.get(deviceId) ?? Number.NEGATIVE_INFINITY;
-        // A collector that has forgotten the device has forgotten its watermark too.
-        if (devicesMax >= DEVICES_MAX && watermarkUs < before)
-          throw new Violation('I6', `the watermark of device ${deviceId} went back`);
-        watermarks.set(deviceId, watermarkUs);
-      },
-    };
   }
 
   #listener(life: Life, core: IngestCore, derived: DerivedPipeline | undefined): Listener {

@@ -48,8 +48,8 @@ describe('the simulation', () => {
 });
 
 describe('the checker finds', () => {
-  for (const [bug, { what, options }] of Object.entries(PLANTED_BUGS)) {
-    it(`${what}, in the step where it shows`, { timeout: 120_000 }, async () => {
+  for (const [bug, { what, options, isSeenAtEnd = false }] of Object.entries(PLANTED_BUGS)) {
+    it.skipIf(isSeenAtEnd)(`${what}, in the step where it shows`, { timeout: 120_000 }, async () => {
       const found = await firstFailure({ ...options, durationMs });
       // What it shows in first depends on what else happens in that seed.
       expect(found?.failure?.invariant).toMatch(/^I[12]$/);
@@ -60,7 +60,7 @@ describe('the checker finds', () => {
       // What was thinned too early shows at the end only if its answer was lost as well, which takes an hour to happen.
       const endMs = bug === 'thin-in-doubt' ? 5 * durationMs : durationMs;
       const found = await firstFailure({ ...options, durationMs: endMs, isOnlyEndChecked: true });
-      expect(found?.failure?.invariant).toMatch(/^I[12]$/);
+      expect(found?.failure?.invariant).toMatch(isSeenAtEnd ? /^I7$/ : /^I[12]$/);
     });
   }
 });
