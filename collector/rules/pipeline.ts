@@ -175,7 +175,10 @@ export class DerivedPipeline implements Follower {
 
   adopt(transitions: readonly CommittedTransition[]): void {
     for (const committed of transitions) {
-      if (!this.#digested.passBy(committed.deviceId, committed.position)) this.#adopt(committed);
+      const { deviceId, position } = committed;
+      if (this.#digested.passBy(deviceId, position)) continue;
+      this.#digested.noted(deviceId, position);
+      this.#adopt(committed);
     }
   }
 

@@ -16,7 +16,6 @@ import { startDerived } from './sim-derived.js';
 import { simFollower } from './sim-follower.js';
 import type { Listener, RegisterReply, SimNetwork } from './sim-link.js';
 import { bodyKey } from './sim-producer.js';
-import { SIM_RULES } from './sim-rules.js';
 import { hex, type SimStore } from './sim-store.js';
 import { Violation } from './violation.js';
 import type { Life, World } from './world.js';
