@@ -54,7 +54,12 @@ export interface RunResult {
   /** Of the plan, and of the agents that the seed has: what can be left out when a failure is made smaller. */
   faultsPlanned: number;
   agents: number;
-  /** Readings that the device gave up and declared: evicted, refused or lost before the buffer. */
+  /**
+   * What the audits say at the end, in readings: what all epochs counted as produced is stored or declared. Readings that moved
+   * to another epoch count in both, and what a crash may have taken counts as a bound, so it is more than `readings`.
+   */
+  counted: number;
+  stored: number;
   declared: number;
   duplicates: number;
   /** Of the rules, in a run in which they are evaluated. */
@@ -254,6 +259,8 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     faults: faults.done,
     faultsPlanned: faults.plan.length,
     agents: all.length,
+    counted: audits.reduce((sum, { produced }) => sum + produced, 0),
+    stored: audits.reduce((sum, audit) => sum + audit.stored, 0),
     declared: audits.reduce((sum, { declared }) => sum + declared.reduce((all, { readings }) => all + readings, 0), 0),
     incidents,
     duplicates: audits.reduce((sum, { duplicatesDropped }) => sum + duplicatesDropped, 0),
