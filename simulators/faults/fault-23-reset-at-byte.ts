@@ -3,6 +3,9 @@ import type { Fault } from './fault.js';
 import { withDevice } from './numbered-device.js';
 
 const STEP_US = 4000;
+/** Half an hour: a hundred resets take ten minutes or more. */
+const ROWS = 450_000;
+const SHORT_ROWS = 100_000;
 
 /** Handshake, registration and several streams: resets fall into all of them. */
 const BYTES_UP_MAX = 200_000;
@@ -17,11 +20,11 @@ export const resetAtByte: Fault = {
   title: 'connection reset at byte N',
   times: 100,
   shortTimes: 6,
-  run: ({ times, random, log, patience }) =>
+  run: ({ times, isShort, random, log, patience }) =>
     withDevice(
       'f23',
       async (device, scene) => {
-        await device.start();
+        await device.start(device.ledger.next(isShort ? SHORT_ROWS : ROWS));
         for (let reset = 0; reset < times; reset++) {
           const isUp = random() < 0.7;
           const limit = Math.ceil((isUp ? BYTES_UP_MAX : BYTES_DOWN_MAX) ** random());
