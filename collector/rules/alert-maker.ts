@@ -55,7 +55,9 @@ export class AlertMaker {
     const { incident } = cell;
     if (incident === undefined) return;
     const { onset, series, startedAtUs, firedAtUs } = incident;
-    const atUs = Math.max(firedAtUs, device.tracks.get(cell.seriesId)?.timeUs ?? cell.timeUs);
+    // A series that no rule watches any more has no track, but the rule had seen its newest reading.
+    const newestUs = device.tracks.get(cell.seriesId)?.timeUs ?? Math.max(cell.timeUs, cell.instance.lastUs);
+    const atUs = Math.max(firedAtUs, newestUs);
     const transition: Transition = { to: 'resolved', onset, startedAtUs, atUs, value: Number.NaN, series };
     const alert = known(alertOf(cell.rule, transition, !incident.notified, device.attributes), incident);
     const told = { ...alert, annotations: { ...alert.annotations, reason } };

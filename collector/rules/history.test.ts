@@ -196,6 +196,16 @@ describe('history that comes late', () => {
 });
 
 describe('other rules', () => {
+  it('end what runs at the newest reading, also of a series that nothing watches any more', async () => {
+    const derived = testPipeline(store, 'rules: [{name: hot, select: {name: temperature}, above: 10}]');
+    await derived.start();
+    await device.commitAndFollow(derived, [device.item(batch([0, 12])), device.item(batch([40, 13]))]);
+    derived.replaceRules([]);
+    await derived.flush();
+    expect(await incidentsOf(store, device.deviceId)).toEqual(['hot 0..40 told']);
+    await derived.stop();
+  });
+
   it('leave an unchanged rule as it was, end what others have begun, and begin with what comes', async () => {
     const derived = testPipeline(
       store,
