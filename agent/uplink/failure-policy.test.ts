@@ -31,6 +31,16 @@ describe('what follows from a failure', () => {
     expect(decide(failure).delayMs).toBeGreaterThanOrEqual(30_000);
   });
 
+  it('is taken for a refusal only when connections close early again and again', () => {
+    const failure: GrpcOutcome = { ...base, kind: 'unavailable', tls: { kind: 'closed-early', by: 'remote' } };
+    for (const attempt of [0, 1]) {
+      expect(decide(failure, attempt)).toMatchObject({ level: 'warn' });
+      expect(decide(failure, attempt).delayMs).toBeLessThan(1000);
+    }
+    expect(decide(failure, 2)).toMatchObject({ level: 'error' });
+    expect(decide(failure, 2).delayMs).toBeGreaterThanOrEqual(30_000);
+  });
+
   it('keeps the connection where only the call was wrong', () => {
     for (const kind of ['resource-exhausted', 'invalid', 'internal'] as const) {
       expect(decide({ ...base, kind }).dropLink).toBe(false);

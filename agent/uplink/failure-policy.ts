@@ -24,6 +24,12 @@ export function isTooLarge(failure: GrpcOutcome): boolean {
 const tooLargePattern = /larger than max|exceeds maximum size|message (is )?too large/i;
 
 /**
+ * A connection that closes before it is ready is a certificate that was refused, or a link that was cut just then. Failing so
+ * again and again is a refusal; a link that comes back must not cost a device minutes.
+ */
+const EARLY_CLOSES_BEFORE_REFUSED = 2;
+
+/**
  * Decides by the outcome of the `attempt`-th failure in a row (0 is the first). A server's hint is a floor; a refused
  * identity waits longer, because asking again does not mend it.
  */
@@ -39,7 +45,7 @@ export function failureDecision(
   const refused =
     failure.kind === 'unauthenticated' ||
     failure.kind === 'unimplemented' ||
-    tls !== undefined ||
+    (tls !== undefined && (tls.kind !== 'closed-early' || attempt >= EARLY_CLOSES_BEFORE_REFUSED)) ||
     (never && !isTooLarge(failure));
   const delayMs = refused
     ? nextDelayMs(attempt, random, limits.refused, Math.max(limits.refusedFloorMs, hintMs))
