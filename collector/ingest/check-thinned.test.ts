@@ -225,7 +225,6 @@ describe('a thinned batch', () => {
     while (!core.idle) await setImmediate();
     // What came late is judged by itself.
     await derived.settle();
-    await derived.flush();
     const [temperature] = (await store.listSeries(device.deviceId)).filter((one) => one.name === 'temperature');
     const rollups = () => store.readRollups(device.deviceId, temperature.seriesId, 60, -1e15, 9e15);
     const before = await rollups();

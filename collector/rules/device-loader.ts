@@ -4,6 +4,7 @@ import type { DerivedMark, RuleStateRow, Store, StoredSeries } from '../store/st
 import type { AlertOutbox } from './alert-outbox.js';
 import type { RuleHost } from './rule-host.js';
 import { type LeftIncident, restoreRows } from './rule-rows.js';
+import { soil, VERSIONS_A_COMMIT } from './tracks.js';
 
 export interface DeviceLoaderOptions {
   store: Store;
@@ -36,6 +37,7 @@ export class DeviceLoader {
     const loaded = marks.filter(({ deviceId, position }) => host.knows(deviceId) && before.get(deviceId) === position);
     if (withRules) {
       for (const { deviceId, position } of loaded) await this.#restore(deviceId, states.get(deviceId) ?? [], position);
+      await this.#soilUnsettled();
     }
     return { loaded, kept: new Map(marks.map(({ deviceId, kept }) => [deviceId, kept])) };
   }
@@ -81,7 +83,20 @@ export class DeviceLoader {
       const [after] = await store.derivedMarks(deviceId);
       if (after?.position !== mark.position) continue;
       await this.#restore(deviceId, rows, mark.position);
+      await this.#soilUnsettled(deviceId);
       return mark;
+    }
+  }
+
+  /**
+   * What was said of an incident by a process that then could not save what it knew is judged anew: time that had passed for
+   * that one is not known to have passed any more, and nobody else would end what it has told.
+   */
+  async #soilUnsettled(deviceId?: number): Promise<void> {
+    const { store, host, nowMs } = this.#options;
+    for (const one of await store.unsettledIncidents(VERSIONS_A_COMMIT, deviceId)) {
+      const device = host.devices.get(one.deviceId);
+      if (device !== undefined) soil(device, one.startedAtUs - 1, nowMs());
     }
   }
 

@@ -45,10 +45,12 @@ export class DeviceWatch {
     if (this.#isRunning) this.#begin((cell) => cell.instance.lastUs === Number.NEGATIVE_INFINITY);
   }
 
-  stop(): void {
-    this.#isRunning = false;
+  /** Looks no more; resolves when what was being asked is answered and told. */
+  async stop(): Promise<void> {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
+    this.#isRunning = false;
+    await Promise.all(this.#asked.values());
   }
 
   /** Resolves when the store has answered for every device that it was asked for. */
@@ -112,7 +114,7 @@ export class DeviceWatch {
       // A store that is away is asked again at the next look.
       return;
     }
-    if (!this.#isRunning || this.#options.host.devices.get(device.deviceId) !== device) return;
+    if (this.#options.host.devices.get(device.deviceId) !== device) return;
     for (const cell of device.watchCells) {
       cell.instance.heard(seenUs, this.#out);
       cell.instance.passTime(this.#options.clock.wallUs(), this.#out);

@@ -195,6 +195,27 @@ describe('history that comes late', () => {
   });
 });
 
+describe('a process that ends before it has saved', () => {
+  it('leaves nobody with an alert that nothing would end', async () => {
+    const rules = 'rules: [{name: silent, select: {name: pressure}, absent: 30s}]';
+    const first = testPipeline(store, rules);
+    await first.start();
+    const { deviceId, epoch } = device;
+    await device.commitAndFollow(first, [device.item(mixedBatch({ pressure: [[0, 1]] }))]);
+    first.watermark({ deviceId, untilUs: 50e6, epoch, readingsProduced: 1, nowUs: 1e15 });
+    while ((await toldTo(store, deviceId)).length === 0) await new Promise((done) => setImmediate(done));
+    // Here it ends. The watermark is known to nobody any more, and what came meanwhile is lost.
+    device.item(mixedBatch({ pressure: [[20, 1]] }));
+    const second = testPipeline(store, rules);
+    await second.start();
+    await device.commitAndFollow(second, [device.item(mixedBatch({ pressure: [[60, 1]] }))]);
+    await second.settle();
+    await second.stop();
+    expect(await incidentsOf(store, deviceId)).toEqual([]);
+    expect(await toldTo(store, deviceId)).toEqual(['firing silent 30', 'resolved silent 30 retracted']);
+  });
+});
+
 describe('other rules', () => {
   it('end what runs at the newest reading, also of a series that nothing watches any more', async () => {
     const derived = testPipeline(store, 'rules: [{name: hot, select: {name: temperature}, above: 10}]');

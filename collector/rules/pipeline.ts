@@ -253,12 +253,12 @@ export class DerivedPipeline implements Follower {
 
   /** Saves what it can and ends. What could not be saved is replayed at the next start. */
   async stop(): Promise<void> {
-    this.#watch.stop();
+    const watched = this.#watch.stop();
     const caughtUp = this.#behind.stop();
     const judged = this.#schedule.stop();
     this.#saver.stop();
     this.#outbox.lastAttempt();
-    await Promise.all([caughtUp, judged]);
+    await Promise.all([watched, caughtUp, judged]);
     try {
       await this.flush();
     } catch (error) {

@@ -112,11 +112,11 @@ export interface DeviceTrack {
 }
 
 /** Passes through history at one commit that are told apart; more of them take each other's words for the same. */
-const PASSES_MAX = 1024;
+export const VERSIONS_A_COMMIT = 1024;
 
 /** Counts up with each commit of a device and each pass through its history: what is said later of an incident counts. */
 export function versionOf({ position, passes }: DeviceTrack): number {
-  return position * PASSES_MAX + Math.min(passes, PASSES_MAX - 1);
+  return position * VERSIONS_A_COMMIT + Math.min(passes, VERSIONS_A_COMMIT - 1);
 }
 
 /** The next commit of a device is digested. */

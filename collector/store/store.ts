@@ -262,6 +262,12 @@ export interface Store extends IncidentStore {
   /** Up to where the commits of devices are digested, of one or of all. */
   derivedMarks(deviceId?: number): Promise<DerivedMark[]>;
   /**
+   * Devices, or one, with the earliest beginning of incidents that follow from the commit of their derived mark or a later
+   * one: whoever said so may have ended before it saved what it knew. `versions` is how many values of
+   * {@link AlertRecord.position} each commit has.
+   */
+  unsettledIncidents(versions: number, deviceId?: number): Promise<{ deviceId: number; startedAtUs: number }[]>;
+  /**
    * Of all devices or of one; of all rules, or one row by its name. Rows whose name begins with # are large, and answered
    * only by name.
    */

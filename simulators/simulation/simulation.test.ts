@@ -49,12 +49,13 @@ describe('the simulation', () => {
 
 describe('the checker finds', () => {
   for (const [bug, { what, options, isSeenAtEnd = false }] of Object.entries(PLANTED_BUGS)) {
-    it.skipIf(isSeenAtEnd)(`${what}, in the step where it shows`, { timeout: 120_000 }, async () => {
-      const found = await firstFailure({ ...options, durationMs });
-      // What it shows in first depends on what else happens in that seed.
-      expect(found?.failure?.invariant).toMatch(/^I[12]$/);
-      expect(found?.failure?.history.length).toBeGreaterThan(10);
-    });
+    if (!isSeenAtEnd)
+      it(`${what}, in the step where it shows`, { timeout: 120_000 }, async () => {
+        const found = await firstFailure({ ...options, durationMs });
+        // What it shows in first depends on what else happens in that seed.
+        expect(found?.failure?.invariant).toMatch(/^I[12]$/);
+        expect(found?.failure?.history.length).toBeGreaterThan(10);
+      });
 
     it(`${what}, by the balance at the end alone`, { timeout: 120_000 }, async () => {
       // What was thinned too early shows at the end only if its answer was lost as well, which takes an hour to happen.

@@ -69,6 +69,44 @@ export function describeDerived(under: UnderTest): void {
       expect(await store.undigested()).toMatchObject([{ deviceId, position: 0 }]);
     });
 
+    it('answers marks and rule states of one device, and large rows by their name alone', async () => {
+      const one = await register(store, 'one');
+      const two = await register(store, 'two');
+      for (const device of [one, two]) await commit(store, device, [batch(1)]);
+      const row = (deviceId: number, rule: string) => ({ deviceId, seriesId: 0, rule, state: rule });
+      const [a, b] = [one.deviceId, two.deviceId];
+      const ruleStates = [row(a, ''), row(a, '#0'), row(a, 'r'), row(b, '#0'), row(b, 'r')];
+      await store.saveDerived({ marks: [{ deviceId: a, position: 1, from: 0 }], rollups: rollups([]), ruleStates });
+      const marks = (await store.derivedMarks()).map(({ deviceId, position }) => [deviceId, position]);
+      expect(marks).toEqual([
+        [a, 1],
+        [b, 0],
+      ]);
+      expect(await store.derivedMarks(b)).toMatchObject([{ deviceId: b, position: 0 }]);
+      expect(await store.derivedMarks(77)).toEqual([]);
+      expect(await store.loadRuleStates()).toEqual([row(a, ''), row(a, 'r'), row(b, 'r')]);
+      expect(await store.loadRuleStates({ deviceId: a })).toEqual([row(a, ''), row(a, 'r')]);
+      expect(await store.loadRuleStates({ deviceId: b, rule: '#0' })).toEqual([row(b, '#0')]);
+      expect(await store.loadRuleStates({ rule: 'r' })).toEqual([row(a, 'r'), row(b, 'r')]);
+    });
+
+    it('tells of which devices incidents follow from what is not saved', async () => {
+      const device = await register(store, 'd');
+      const { deviceId } = device;
+      for (const first of [1, 2, 3]) await commit(store, device, [batch(first)]);
+      const said = (number: number, position: number) => ({ ...alert(deviceId, number, AlertState.FIRING), position });
+      await store.appendAlerts([said(1, 10), said(2, 25)], NOW_US);
+      const mark = (from: number, position: number) =>
+        store.saveDerived({ marks: [{ deviceId, position, from }], rollups: rollups([]), ruleStates: [] });
+      await mark(0, 2);
+      const { startedAtUs } = said(2, 25).alert;
+      expect(await store.unsettledIncidents(10)).toEqual([{ deviceId, startedAtUs }]);
+      expect(await store.unsettledIncidents(10, deviceId)).toEqual([{ deviceId, startedAtUs }]);
+      expect(await store.unsettledIncidents(10, 77)).toEqual([]);
+      await mark(2, 3);
+      expect(await store.unsettledIncidents(10)).toEqual([]);
+    });
+
     it('saves nothing of a device whose mark another process has moved, and says so', async () => {
       const one = await register(store, 'one');
       const two = await register(store, 'two');

@@ -83,6 +83,7 @@ export function readerOperations(db: Database.Database) {
     listAlerts: alerts.list.bind(alerts),
     readIncidents: incidents.list.bind(incidents),
     findIncident: incidents.find.bind(incidents),
+    unsettledIncidents: incidents.unsettled.bind(incidents),
     incidentEvents: incidents.events.bind(incidents),
     listSilences: silences.list.bind(silences),
     activeSilences: silences.active.bind(silences),

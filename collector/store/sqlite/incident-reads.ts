@@ -15,13 +15,28 @@ export class IncidentReads {
   readonly #db: Database.Database;
   readonly #events: IncidentEvents;
   readonly #byId;
+  readonly #unsettled;
+  readonly #unsettledOf;
   /** A statement for each combination of filters, so that each finds its index. */
   readonly #statements = new Map<string, Database.Statement<unknown[], IncidentWithAlertRow>>();
 
   constructor(db: Database.Database, events: IncidentEvents) {
     this.#db = db;
     this.#events = events;
+    const unsettled = `SELECT device_id AS deviceId, min(started_at_us) AS startedAtUs
+      FROM incidents JOIN devices USING (device_id) WHERE incidents.position >= derived_mark * ?`;
+    this.#unsettled = db.prepare<[number], { deviceId: number; startedAtUs: number }>(
+      `${unsettled} GROUP BY device_id`,
+    );
+    this.#unsettledOf = db.prepare<[number, number], { deviceId: number; startedAtUs: number }>(
+      `${unsettled} AND device_id = ? GROUP BY device_id`,
+    );
     this.#byId = db.prepare<[Uint8Array], IncidentWithAlertRow>(`${INCIDENT_SELECT} WHERE i.incident_id = ?`);
+  }
+
+  /** See {@link Store.unsettledIncidents}. */
+  unsettled(versions: number, deviceId?: number): { deviceId: number; startedAtUs: number }[] {
+    return deviceId === undefined ? this.#unsettled.all(versions) : this.#unsettledOf.all(versions, deviceId);
   }
 
   /** See {@link IncidentStore.findIncident}. */

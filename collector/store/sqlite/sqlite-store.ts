@@ -167,6 +167,10 @@ export class SqliteStore implements Store {
     return this.#reader.call('derivedMarks', [deviceId]);
   }
 
+  unsettledIncidents(versions: number, deviceId?: number): Promise<{ deviceId: number; startedAtUs: number }[]> {
+    return this.#reader.call('unsettledIncidents', [versions, deviceId]);
+  }
+
   loadRuleStates(filter?: RuleStateFilter): Promise<RuleStateRow[]> {
     return this.#reader.call('loadRuleStates', [filter]);
   }
