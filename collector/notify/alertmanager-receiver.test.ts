@@ -72,6 +72,7 @@ describe.skipIf(alertmanagerBinary === undefined)('a real Alertmanager', () => {
     await hears('resolved too-warm d');
     expect(await alertmanager.alerts()).toEqual([]);
     expect(heard()).toEqual(['firing too-warm d', 'resolved too-warm d']);
+    await decided(1, 'NOTIFIED a: resolved');
     expect(await world.decisions(1)).toEqual(['NOTIFIED a: firing', 'NOTIFIED a: resolved']);
   });
 

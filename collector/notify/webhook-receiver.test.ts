@@ -163,6 +163,8 @@ describe('webhooks', () => {
     await server.came(2);
     world.pass(3700);
     await world.until(() => (notifier.counters.get('a')?.dropped.get('too-old') ?? 0) === 1);
+    // The count goes up before the store has the decision.
+    await world.until(async () => (await world.decisions(1)).length > 0);
     expect(await world.decisions(1)).toEqual(['COMMENTED a: not told: nobody took it in time']);
     // Nobody was told of the beginning, so nobody is told of the end.
     await world.resolve(1);
