@@ -1,3 +1,4 @@
+import { firstAfter } from '@tributary/core/rules/first-after';
 import type { ForwardReadings } from '@tributary/core/rules/forward';
 import type { SeriesReadings } from '@tributary/core/rules/series-readings';
 import { TimeOrder } from './time-order.js';
@@ -28,18 +29,8 @@ export class OrderedReadings implements ForwardReadings {
       this.values = readings.values;
       this.rows = readings.rows;
     } else this.#sort(readings);
-    const { count, timesUs } = this;
-    let from = 0;
-    if (count > 0 && timesUs[0]! <= afterUs) {
-      let high = count;
-      while (from < high) {
-        const middle = (from + high) >>> 1;
-        if (timesUs[middle]! <= afterUs) from = middle + 1;
-        else high = middle;
-      }
-    }
-    this.from = from;
-    return from;
+    this.from = firstAfter(this.timesUs, this.count, afterUs);
+    return this.from;
   }
 
   #sort(readings: SeriesReadings): void {

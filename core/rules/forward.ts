@@ -1,3 +1,4 @@
+import { firstAfter } from './first-after.js';
 import type { SeriesReadings } from './series-readings.js';
 
 /** Readings of one series whose times go up strictly, from index `from` on. */
@@ -37,17 +38,8 @@ export class Forward implements ForwardReadings {
     this.timesUs = timesUs;
     this.values = readings.values;
     this.rows = readings.rows;
-    let from = 0;
-    if (count > 0 && timesUs[0]! <= afterUs) {
-      let high = count;
-      while (from < high) {
-        const middle = (from + high) >>> 1;
-        if (timesUs[middle]! <= afterUs) from = middle + 1;
-        else high = middle;
-      }
-    }
-    this.from = from;
-    return from;
+    this.from = firstAfter(timesUs, count, afterUs);
+    return this.from;
   }
 
   #filter(readings: SeriesReadings, afterUs: number): number {
