@@ -1,8 +1,8 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
 import { pause } from '../rig/pause.js';
 import type { Fault } from './fault.js';
 import { FileShim } from './file-shim.js';
 import { withDevice } from './numbered-device.js';
+import { unname } from './unnamed-database.js';
 
 const NTH_MAX = 500;
 
@@ -11,18 +11,6 @@ const LIFE_MS = 2500;
 
 /** So many lives are from one to the next that finds a file which must be salvaged, while its calls fail. */
 const DAMAGED_EVERY = 3;
-
-/** Where a database says what wrote it: a buffer that does not is carried over, row by row, into a new file. */
-const APPLICATION_ID_AT = 68;
-
-function damage(path: string): void {
-  const file = openSync(path, 'r+');
-  try {
-    writeSync(file, Buffer.alloc(4), 0, 4, APPLICATION_ID_AT);
-  } finally {
-    closeSync(file);
-  }
-}
 
 export const storeCallsFail: Fault = {
   number: 8,
@@ -43,7 +31,7 @@ export const storeCallsFail: Fault = {
         for (let life = 0; life < times; life++) {
           const every = life === 0 ? 1 : Math.ceil(NTH_MAX ** random());
           scene.env.set('device', shim.env({ match: 'device.db', every }));
-          if (life % DAMAGED_EVERY === DAMAGED_EVERY - 1) damage(device.bufferPath);
+          if (life % DAMAGED_EVERY === DAMAGED_EVERY - 1) unname(device.bufferPath);
           const failures = scene.failures.length;
           // Where every call fails it cannot even open its file: it waits then, and says so, and must not end.
           const ready = device.start().then(

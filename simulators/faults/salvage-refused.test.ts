@@ -1,20 +1,18 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BufferEngine } from '@tributary/agent/buffer/buffer-engine';
 import { afterAll, describe, expect, it } from 'vitest';
 import { FileShim } from './file-shim.js';
 import { lacking } from './needs.js';
+import { unname } from './unnamed-database.js';
 
 /** More than the log holds before its first checkpoint, so that the new file is written in several parts. */
 const ITEMS = 400;
 const BODY_BYTES = 600;
 /** Calls on the new database that its making takes, and some. */
 const CALLS = 24;
-
-/** Where a database says what wrote it; a buffer that does not is carried over into a new file. */
-const APPLICATION_ID_AT = 68;
 
 const engineUrl = import.meta.resolve('@tributary/agent/buffer/buffer-engine');
 /** Opens a buffer as an agent does, in a process of its own that has the shim. */
@@ -39,9 +37,7 @@ describe.skipIf(lacking(['linux', 'compiler']) !== undefined)('a salvage on a di
     const engine = open(join(origin, 'buffer.db'));
     for (let at = 0; at < ITEMS; at++) engine.append([{ readings: 1, body: new Uint8Array(BODY_BYTES).fill(at) }]);
     engine.close();
-    const file = openSync(join(origin, 'buffer.db'), 'r+');
-    writeSync(file, Buffer.alloc(4), 0, 4, APPLICATION_ID_AT);
-    closeSync(file);
+    unname(join(origin, 'buffer.db'));
     let refused = 0;
     for (let every = 1; every <= CALLS; every++) {
       const path = join(folder, String(every), 'buffer.db');
