@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { systemClock } from '@tributary/core/clock/clock';
 import type { RegisterRequest } from '@tributary/proto/gen/tributary/v1/device';
 import {
   type ClockAnchor,
@@ -9,7 +10,9 @@ import {
 } from '@tributary/proto/gen/tributary/v1/series';
 import { describe, expect, it } from 'vitest';
 import { checkRegistration } from './check-registration.js';
+import { IngestCounters } from './ingest-counters.js';
 import { defaultIngestLimits } from './ingest-limits.js';
+import { register } from './register.js';
 import { settleClaims } from './segment-offset.js';
 
 const series: SeriesDeclaration = { id: 1, name: 'temperature', unit: 'Cel', labels: {}, type: ValueType.DOUBLE };
@@ -104,6 +107,26 @@ describe('a registration', () => {
       detail: 'series: 4097; at most 4096 are taken of one device',
     });
     expect(check({ series: bomb.slice(1) })?.reason).toBe('invalid');
+  });
+
+  it('that is refused says which limit it is beyond, is counted, and does not reach the store', async () => {
+    const counters = new IngestCounters();
+    const unreached = () => {
+      throw new Error('it came through');
+    };
+    const dependencies = {
+      store: { register: unreached },
+      clock: systemClock,
+      core: { registered: unreached, counters },
+      limits: { ...defaultIngestLimits, seriesPerDeviceMax: 0 },
+    };
+    const name = { tenant: '', device: 'heater' };
+    expect((await register(dependencies, name, request())).outcome).toBe('too-many-series');
+    expect((await register(dependencies, name, request({ series: [], epochs: [] }))).outcome).toBe('invalid');
+    expect([...counters.registrationsRefused]).toEqual([
+      ['too-many-series', 1],
+      ['invalid', 1],
+    ]);
   });
 });
 

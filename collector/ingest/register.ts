@@ -56,7 +56,7 @@ export async function register(
   const problem = checkRegistration(request, limits);
   if (problem !== undefined) {
     core.counters.countRegistrationRefused(problem.reason);
-    return { outcome: 'invalid', detail: problem.detail };
+    return { outcome: problem.reason, detail: problem.detail };
   }
   const { segments, anchors, corrected } = settleClaims(request.segments, request.anchors, {
     receivedAtUs,
