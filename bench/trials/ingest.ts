@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
+import { compareWorkload } from '@tributary/simulators/fleet/compare-workload';
 import { Fleet } from '@tributary/simulators/fleet/fleet';
-import { type WorkloadOptions, workloadBatches } from '@tributary/simulators/fleet/workload';
-import type { SeriesReadings } from '@tributary/simulators/replay/csv-table';
+import type { WorkloadOptions } from '@tributary/simulators/fleet/workload';
 import { freePort, readMetrics } from '@tributary/simulators/rig/collector-metrics';
 import { Observer } from '@tributary/simulators/rig/observer';
 import { Rig } from '@tributary/simulators/rig/rig';
@@ -170,37 +170,14 @@ async function verify(load: Load, expected: number): Promise<boolean> {
         produced === stored && missing === 0 && doubled === 0 && declared.length === 0,
     );
     if (!clean || stored !== expected) return false;
-    const read = await observer.readings('load-0');
+    const options = { ...workload(load), seed: 0, epoch: new Uint8Array(16) };
+    const { stored: same, duplicates, altered } = compareWorkload(options, await observer.readings('load-0'));
     const perDevice = load.batch * load.batches;
-    return isWorkload(load, read) && (await observer.readingsInRollups('load-0')) === perDevice;
+    if (same !== perDevice || duplicates !== 0 || altered !== 0) return false;
+    return (await observer.readingsInRollups('load-0')) === perDevice;
   } finally {
     observer.close();
   }
-}
-
-/** Compares with the workload of the first device, which is seed 0, made anew. */
-function isWorkload(load: Load, read: ReadonlyMap<string, SeriesReadings>): boolean {
-  const series = [...read].sort(([a], [b]) => seriesNumber(a) - seriesNumber(b)).map(([, readings]) => readings);
-  const rows = (load.batch * load.batches) / SERIES;
-  if (series.length !== SERIES || series.some(({ values }) => values.length !== rows)) return false;
-  let from = 0;
-  for (const { baseTime, groups } of workloadBatches({ ...workload(load), seed: 0, epoch: new Uint8Array(16) })) {
-    const { rows, times, columns } = groups[0]!;
-    for (const [at, { values }] of columns.entries()) {
-      const { timesUs, values: stored } = series[at]!;
-      for (let row = 0; row < rows; row++) {
-        if (timesUs[from + row] !== Number(baseTime) + times[row]!) return false;
-        if (!Object.is(stored[from + row], values[row])) return false;
-      }
-    }
-    from += rows;
-  }
-  return true;
-}
-
-/** Series of a workload are named after their preset and place: `pressure-2`. */
-function seriesNumber(name: string): number {
-  return Number(name.slice(name.lastIndexOf('-') + 1));
 }
 
 function rounded(value: number): number {

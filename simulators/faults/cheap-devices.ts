@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { Lane } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { EPOCH_BYTES } from '@tributary/proto/items/item';
+import { compareWorkload } from '../fleet/compare-workload.js';
 import { FleetDevice, type FleetPace } from '../fleet/fleet-device.js';
-import { prepareWorkload } from '../fleet/workload.js';
-import type { AuditSums, Observer } from '../rig/observer.js';
+import { prepareWorkload, type WorkloadOptions } from '../fleet/workload.js';
+import type { Observer } from '../rig/observer.js';
 import type { Rig } from '../rig/rig.js';
 import { Durations } from './durations.js';
-import type { FaultCounts } from './fault.js';
+import { addCounts, type FaultCounts, NOTHING } from './fault.js';
 
 /** A second between two rows, and the last of them now. */
 const INTERVAL_US = 1_000_000;
@@ -28,6 +29,7 @@ export const backfill: FleetPace = { lane: Lane.BACKFILL, pauseMs: 0 };
 export class CheapDevices {
   readonly devices: FleetDevice[] = [];
   readonly names: string[] = [];
+  readonly #workloads: WorkloadOptions[] = [];
   readings = 0;
 
   /** Issues certificates and encodes everything. */
@@ -44,6 +46,7 @@ export class CheapDevices {
       const workload = prepareWorkload(options);
       cheap.readings += workload.readings;
       cheap.names.push(name);
+      cheap.#workloads.push(options);
       cheap.devices.push(new FleetDevice(`127.0.0.1:${port}`, material, epoch, workload, streamItems, pace));
     }
     return cheap;
@@ -67,18 +70,44 @@ export class CheapDevices {
   close(): void {
     for (const device of this.devices) device.close();
   }
+
+  /** What the collector answers for each device, against what was made; its own audit must agree. */
+  async compare(observer: Observer): Promise<{ counts: FaultCounts; problems: string[] }> {
+    const problems: string[] = [];
+    let counts = NOTHING;
+    for (const [at, options] of this.#workloads.entries()) {
+      const name = this.names[at]!;
+      const produced = options.batches * options.batchReadings;
+      const { stored, duplicates, altered } = compareWorkload(options, await observer.readings(name));
+      const sums = await observer.sums(name);
+      const { declared } = sums;
+      counts = addCounts(counts, {
+        produced,
+        stored,
+        declared,
+        missing: Math.max(0, produced - stored - declared),
+        duplicates,
+        altered,
+      });
+      const found = stored + duplicates + altered;
+      if (sums.stored !== found) problems.push(`${name}: audit says ${sums.stored} stored, and ${found} were found`);
+      if (sums.doubled !== 0) problems.push(`${name}: audit says ${sums.doubled} doubled`);
+    }
+    return { counts, problems };
+  }
 }
 
-/** What the collector says of everything that groups have sent; every stored byte passed its device's checksum. */
-export async function countsOf(observer: Observer, groups: readonly CheapDevices[]): Promise<FaultCounts> {
-  const sums: AuditSums = await observer.sums();
-  const produced = groups.reduce((sum, { readings }) => sum + readings, 0);
-  return {
-    produced,
-    stored: sums.stored,
-    declared: sums.declared,
-    missing: produced - sums.stored - sums.declared,
-    duplicates: sums.doubled,
-    altered: 0,
-  };
+/** {@link CheapDevices.compare} of several groups. */
+export async function compareAll(
+  observer: Observer,
+  groups: readonly CheapDevices[],
+): Promise<{ counts: FaultCounts; problems: string[] }> {
+  const problems: string[] = [];
+  let counts = NOTHING;
+  for (const group of groups) {
+    const compared = await group.compare(observer);
+    counts = addCounts(counts, compared.counts);
+    problems.push(...compared.problems);
+  }
+  return { counts, problems };
 }

@@ -5,7 +5,7 @@ import { Scene } from '../e2e/scene.js';
 import { Child } from '../rig/child.js';
 import { pause } from '../rig/pause.js';
 import { until } from '../rig/until.js';
-import { CheapDevices, countsOf } from './cheap-devices.js';
+import { CheapDevices, compareAll } from './cheap-devices.js';
 import type { Fault, FaultOutcome } from './fault.js';
 import { KEEP_ALL } from './numbered-device.js';
 import { residentBytes } from './process-figures.js';
@@ -85,10 +85,11 @@ export const frozenSubscribers: Fault = {
       if (told.outOfOrder > 0) problems.push(`${told.outOfOrder} alerts came out of order`);
       if (growth > GROWTH_BYTES_MAX) problems.push(`the collector grew by ${growth >> 20} MiB; at most 50`);
       const figures = `${expected} alerts, collector +${(growth / 1048576).toFixed(1)} MiB, ${told.ended} streams ended and resumed`;
-      const counts = await countsOf(observer, [warm, watched]);
+      const compared = await compareAll(observer, [warm, watched]);
+      problems.push(...compared.problems);
       warm.close();
       watched.close();
-      return { ...counts, problems, figures };
+      return { ...compared.counts, problems, figures };
     } finally {
       await child?.kill();
       await scene.close();

@@ -1,6 +1,6 @@
 import { Scene } from '../e2e/scene.js';
 import { pause } from '../rig/pause.js';
-import { CheapDevices, countsOf } from './cheap-devices.js';
+import { CheapDevices, compareAll } from './cheap-devices.js';
 import { Durations } from './durations.js';
 import { addCounts, type Fault, NOTHING } from './fault.js';
 import { KEEP_ALL } from './numbered-device.js';
@@ -72,7 +72,9 @@ export const fleetReturns: Fault = {
           `${devices} devices, 95 % back in ${(backMs / 1000).toFixed(1)} s, ${refusals} refusals, ` +
             `${deferrals} hints honoured, collector ${Math.round(most / 1e6)} MB at the most`,
         );
-        counts = addCounts(counts, await countsOf(observer, [fleet]));
+        const compared = await compareAll(observer, [fleet]);
+        counts = addCounts(counts, compared.counts);
+        problems.push(...compared.problems);
         fleet.close();
         log(figures.at(-1)!);
       } finally {

@@ -1,5 +1,5 @@
 import { Scene } from '../e2e/scene.js';
-import { backfill, CheapDevices, countsOf, live } from './cheap-devices.js';
+import { backfill, CheapDevices, compareAll, live } from './cheap-devices.js';
 import { addCounts, type Fault, NOTHING } from './fault.js';
 import { KEEP_ALL } from './numbered-device.js';
 
@@ -52,7 +52,9 @@ export const backlogAgainstLive: Fault = {
         figures.push(
           `live p99 ${Math.round(p99Ms)} ms while ${away.readings} readings came in ${(backlogMs / 1000).toFixed(1)} s`,
         );
-        counts = addCounts(counts, await countsOf(observer, [away, present]));
+        const compared = await compareAll(observer, [away, present]);
+        counts = addCounts(counts, compared.counts);
+        problems.push(...compared.problems);
         away.close();
         present.close();
         log(figures.at(-1)!);

@@ -1,6 +1,6 @@
 import { Scene } from '../e2e/scene.js';
 import { pause } from '../rig/pause.js';
-import { CheapDevices, live } from './cheap-devices.js';
+import { CheapDevices, compareAll, live } from './cheap-devices.js';
 import { addCounts, type Fault, type FaultContext, type FaultOutcome, NOTHING } from './fault.js';
 import { KEEP_ALL, NumberedDevice } from './numbered-device.js';
 import { soakFaults } from './soak-faults.js';
@@ -143,10 +143,9 @@ async function soaked(scene: Scene, context: FaultContext): Promise<FaultOutcome
     counts = addCounts(counts, compared.counts);
     problems.push(...compared.problems.map((problem) => `${device.name}: ${problem}`));
   }
-  for (const name of filling?.names ?? []) {
-    const { produced, stored, declared, missing, doubled } = await scene.observer.sums(name);
-    counts = addCounts(counts, { produced, stored, declared, missing, duplicates: doubled, altered: 0 });
-  }
+  const filled = await compareAll(scene.observer, filling === undefined ? [] : [filling]);
+  counts = addCounts(counts, filled.counts);
+  problems.push(...filled.problems);
   const kinds = [...struck].map(([name, count]) => `${count} ${name}`).join(', ');
   const figures = [`${minutes} minutes, ${strikes} faults (${kinds})`, ...watches.map((watch) => watch.text())];
   return { ...counts, problems, figures: figures.join('; ') };

@@ -73,9 +73,13 @@ export function prepareWorkload(options: WorkloadOptions): Workload {
     readings += batch.readings;
     bodyBytes += body.length;
   }
-  const series = Array.from({ length: options.series }, (_, at) => {
-    const { name, unit } = walkingSeries(at, options.seed);
+  return { series: workloadSeries(options), items, readings, bodyBytes };
+}
+
+/** The catalogue of a workload; ids count from 1. */
+export function workloadSeries({ series, seed }: Pick<WorkloadOptions, 'series' | 'seed'>): SeriesDeclaration[] {
+  return Array.from({ length: series }, (_, at) => {
+    const { name, unit } = walkingSeries(at, seed);
     return { id: at + 1, name, unit, labels: {}, type: ValueType.DOUBLE };
   });
-  return { series, items, readings, bodyBytes };
 }
