@@ -1,7 +1,5 @@
 import { TributaryError } from '@tributary/core/errors/tributary-error';
-import { normalRanges, rangeOf, rangesWithout } from '@tributary/core/sequence-ranges/sequence-ranges';
-import { DecodeArena } from '@tributary/proto/batch/arena';
-import { decodeBatch } from '@tributary/proto/batch/decode';
+import { normalRanges, rangesWithout } from '@tributary/core/sequence-ranges/sequence-ranges';
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type {
   ClockAnchor,
@@ -10,7 +8,8 @@ import type {
   SeriesDeclaration,
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
-import { type Item, itemChecksum } from '@tributary/proto/items/item';
+import type { Item } from '@tributary/proto/items/item';
+import { AcknowledgedRows } from './acknowledged-rows.js';
 import { settleIntents, storeAlerts } from './alert-ledger.js';
 import {
   type AlertMemory,
@@ -32,6 +31,7 @@ import type {
 } from './buffer.js';
 import { Catalogue, isCrowded } from './catalogue.js';
 import { CountedRows, WALK_ROWS } from './counted-rows.js';
+import { boundedRanges } from './doubt-ranges.js';
 import { planEviction } from './eviction.js';
 import type { BufferState, ItemTable } from './item-table.js';
 import {
@@ -43,21 +43,16 @@ import {
   LossList,
   REJECTED,
 } from './loss-entries.js';
+import { moveToEpoch } from './move-to-epoch.js';
 import { rowBytes } from './row-size.js';
 import { beginRun } from './run-mark.js';
 import { decodeThinnedBatch, lossesOfThinned, THINNED_BATCH } from './thinned-batch.js';
 import { Thinner } from './thinner.js';
-import { TRANSITION, transitionIds } from './transition-ids.js';
 
 const CHECKSUM_REJECTED: RejectionReason.CHECKSUM = 1;
 
-/** Ranges of doubt that are kept on disk, 16 bytes each in a row that every transaction writes. */
-const DOUBT_RANGES_MAX = 64;
-
 /** Bodies that are held at once while rows are checked. */
 const CHECKED_BYTES = 1 << 20;
-
-const NONE = { items: 0, readings: 0, bytes: 0 } as const;
 
 /**
  * The buffer's policy: sequences, counts, eviction, declarations, quarantine, epochs. It touches no file and no clock, and
@@ -68,9 +63,7 @@ export class BufferCore {
   readonly #rows: CountedRows;
   readonly #quotaBytes: number;
   #catalogue: Catalogue;
-  #acknowledged: SequenceRange[] = [];
-  /** Of the acknowledged rows that are still in the table. */
-  #acknowledgedCounts: { items: number; readings: number; bytes: number } = NONE;
+  #acknowledged = AcknowledgedRows.NONE;
   /** Given out to be sent, in the session that runs: the uplink may hold them, whatever it has told so far. */
   #handedOut: SequenceRange[] = [];
   readonly #thinner: Thinner | undefined;
@@ -132,14 +125,15 @@ export class BufferCore {
   }
 
   status(): BufferCounts {
+    const { counts } = this.#acknowledged;
     const { epoch, highestSequence, readingsProduced, readingsEvicted, readingsThinned, itemsQuarantined } = this.state;
     return {
       epoch,
       highestSequence,
-      oldestSequence: this.#oldestWaiting(),
-      itemsWaiting: this.state.itemsStored - this.#acknowledgedCounts.items,
-      readingsWaiting: this.state.readingsStored - this.#acknowledgedCounts.readings,
-      bytesWaiting: this.state.bytesStored - this.#acknowledgedCounts.bytes,
+      oldestSequence: this.#acknowledged.oldestWaiting(this.#rows),
+      itemsWaiting: this.state.itemsStored - counts.items,
+      readingsWaiting: this.state.readingsStored - counts.readings,
+      bytesWaiting: this.state.bytesStored - counts.bytes,
       quotaBytes: this.#quotaBytes,
       readingsProduced,
       readingsEvicted,
@@ -233,14 +227,14 @@ export class BufferCore {
     let bytes = 0;
     let full = false;
     for (let at = fromSequence; !full && found.length < maxItems; ) {
-      at = this.#afterAcknowledged(at);
+      at = this.#acknowledged.after(at);
       const limit = Math.min(maxItems - found.length, WALK_ROWS);
       const items = this.#rows.table.items(at, limit, Math.max(1, maxBytes - bytes));
       if (items.length === 0) break;
       for (const item of items) {
         at = item.sequence;
         // An acknowledged stretch begins: go on behind it.
-        if (this.#afterAcknowledged(at) !== at) break;
+        if (this.#acknowledged.after(at) !== at) break;
         full = found.length > 0 && bytes + item.body.length > maxBytes;
         if (full) break;
         at++;
@@ -270,24 +264,16 @@ export class BufferCore {
   acknowledge(ranges: readonly SequenceRange[]): void {
     const { highestSequence } = this.state;
     const within = normalRanges(ranges.map(({ first, last }) => ({ first, last: Math.min(last, highestSequence) })));
-    const counts = { ...this.#acknowledgedCounts };
-    const fresh = rangesWithout(within, this.#acknowledged);
+    const before = this.#acknowledged;
     // Before anything is read: when the disk refuses that, what takes over from here must know of it, for a row that the
     // collector has would be moved to a new epoch and be stored there again.
-    this.#acknowledged = normalRanges([...this.#acknowledged, ...within]);
-    for (const { first, last } of fresh) {
-      this.#rows.walkHeaders(first, last, (header) => {
-        counts.items++;
-        counts.readings += header.readings;
-        counts.bytes += rowBytes(header.bodyBytes);
-      });
-    }
-    this.#acknowledgedCounts = counts;
+    this.#acknowledged = before.with(within);
+    this.#acknowledged = this.#acknowledged.counted(this.#rows, before);
   }
 
   /** Deletes acknowledged rows now, so that they do not stay while nothing is appended. */
   deleteAcknowledged(): void {
-    if (this.#acknowledgedCounts.items > 0) this.#transact(() => {});
+    if (this.#acknowledged.counts.items > 0) this.#transact(() => {});
   }
 
   /** Nothing is written: it is on disk with the next transaction, and until then the disk knows of more doubt. */
@@ -311,7 +297,7 @@ export class BufferCore {
   /** Goes on where another core was that had the same file, and lost it to an error: what only its memory knew. */
   resume(previous: BufferCore): void {
     this.#restoreCatalogue(previous.#catalogue);
-    this.acknowledge(previous.#acknowledged);
+    this.acknowledge(previous.#acknowledged.ranges);
     this.#handedOut = previous.#handedOut;
     const { isSending, inDoubt } = previous.state;
     // The disk must say it again: what was committed since the opening took it as the past.
@@ -321,7 +307,7 @@ export class BufferCore {
 
   quarantine(sequence: number, reason: RejectionReason, detail: string): void {
     const [item] = this.#rows.table.items(sequence, 1, 1);
-    if (item?.sequence !== sequence || this.#afterAcknowledged(sequence) !== sequence) return;
+    if (item?.sequence !== sequence || this.#acknowledged.after(sequence) !== sequence) return;
     this.#transact((rows) => {
       if (!rows.isIntact(item)) return rows.appendDeclaration(rows.removeDamaged([item]));
       rows.setAside(item, `rejected-${reason}`, detail);
@@ -361,44 +347,9 @@ export class BufferCore {
     return this.#catalogue.addAnchor(anchor, (write) => this.#transact(write));
   }
 
-  /**
-   * Moves what waits to a new epoch (16 random bytes), under sequences from 1. In the new epoch these readings count as
-   * produced there; in the old one their sequences are declared with 0 readings lost, by an item of the new epoch. Of a
-   * crowded catalogue only the segments come along that something may still refer to.
-   */
+  /** Moves what waits to a new epoch, see `moveToEpoch`: what was acknowledged is gone by then, and refers to nothing. */
   openEpoch(epoch: Uint8Array): void {
-    const unneeded = this.#transact((rows) => {
-      // What was acknowledged is gone by now, and refers to nothing.
-      const below = this.isCrowded ? this.#catalogue.belowSegment(this.#firstSegmentNeeded()) : undefined;
-      if (below !== undefined) rows.table.dropClocks(below);
-      const damaged: Item[] = [];
-      rows.walkItems(1, (item) => {
-        if (!rows.isIntact(item)) damaged.push(item);
-      });
-      const lost = rows.removeDamaged(damaged);
-      const moved = new LossList(rows.state.epoch, EVICTED);
-      let sequence = 0;
-      let readingsBefore = 0;
-      rows.walkItems(1, (item) => {
-        moved.add(item.sequence, 0);
-        sequence++;
-        const checksum = itemChecksum(epoch, sequence, item.kind, item.readings, readingsBefore, item.body);
-        rows.table.deleteRange(item.sequence, item.sequence);
-        rows.table.put({ ...item, sequence, readingsBefore, checksum });
-        readingsBefore += item.readings;
-      });
-      rows.state = {
-        ...rows.state,
-        epoch,
-        highestSequence: sequence,
-        readingsProduced: readingsBefore,
-        isSuspect: false,
-        isSending: false,
-        inDoubt: [],
-      };
-      rows.appendDeclaration([...moved.entries, ...lost]);
-      return below;
-    });
+    const unneeded = this.#transact((rows) => moveToEpoch(rows, this.#catalogue, epoch));
     if (unneeded !== undefined) this.#catalogue.dropped(unneeded);
     // All of it has new sequences, and none of those was sent.
     this.#handedOut = [];
@@ -409,27 +360,6 @@ export class BufferCore {
   /** Whether the epoch has nearly all the segments or anchors that it may have, and is to be left. */
   get isCrowded(): boolean {
     return isCrowded(this.#catalogue);
-  }
-
-  /** The lowest segment that a waiting item refers to; the newest is always needed, by whatever is in memory. */
-  #firstSegmentNeeded(): number {
-    let first = this.#catalogue.sizes.segments;
-    const arena = new DecodeArena();
-    this.#rows.walkItems(1, ({ kind, body }) => {
-      if (kind === TRANSITION) {
-        first = Math.min(first, ...transitionIds(body).segments);
-      }
-      if (kind !== BATCH && kind !== THINNED_BATCH) return;
-      try {
-        const { segment } = decodeBatch(kind === BATCH ? body : decodeThinnedBatch(body).batch, arena);
-        if (segment > 0) first = Math.min(first, segment);
-      } catch {
-        // Nobody can tell what it refers to, so all of it is kept.
-        first = 1;
-      }
-      arena.reset();
-    });
-    return first;
   }
 
   ruleNotes(): RuleNote[] {
@@ -479,7 +409,6 @@ export class BufferCore {
    */
   #transact<T>(act: (rows: CountedRows) => T): T {
     const acknowledged = this.#acknowledged;
-    const counts = this.#acknowledgedCounts;
     const handedOut = this.#handedOut;
     const position = this.#thinner?.position;
     const ordinaryFrom = this.#ordinaryFrom;
@@ -490,7 +419,6 @@ export class BufferCore {
       });
     } catch (error) {
       this.#acknowledged = acknowledged;
-      this.#acknowledgedCounts = counts;
       this.#handedOut = handedOut;
       if (this.#thinner !== undefined && position !== undefined) this.#thinner.position = position;
       this.#ordinaryFrom = ordinaryFrom;
@@ -509,10 +437,10 @@ export class BufferCore {
   }
 
   #deleteAcknowledged(): void {
-    this.#rows.deleteRows(this.#acknowledged);
-    this.#handedOut = rangesWithout(this.#handedOut, this.#acknowledged);
-    this.#acknowledged = [];
-    this.#acknowledgedCounts = NONE;
+    const { ranges } = this.#acknowledged;
+    this.#rows.deleteRows(ranges);
+    this.#handedOut = rangesWithout(this.#handedOut, ranges);
+    this.#acknowledged = AcknowledgedRows.NONE;
   }
 
   /**
@@ -541,38 +469,6 @@ export class BufferCore {
     this.#thinner?.doubtChanged();
     this.#ordinaryFrom = 1;
   }
-
-  #afterAcknowledged(sequence: number): number {
-    const range = rangeOf(this.#acknowledged, sequence);
-    return range === undefined ? sequence : range.last + 1;
-  }
-
-  #oldestWaiting(): number {
-    for (let at = 1; ; ) {
-      const [header] = this.#rows.table.headers(this.#afterAcknowledged(at), Number.MAX_SAFE_INTEGER, 1);
-      if (header === undefined) return 0;
-      at = this.#afterAcknowledged(header.sequence);
-      if (at === header.sequence) return at;
-    }
-  }
-}
-
-/** Ranges of doubt, merged over what lies between until they are few: more is in doubt then than has to be. */
-function boundedRanges(ranges: readonly SequenceRange[]): SequenceRange[] {
-  const bounded = normalRanges(ranges);
-  while (bounded.length > DOUBT_RANGES_MAX) {
-    let narrowest = 1;
-    for (let at = 2; at < bounded.length; at++) {
-      if (gapBefore(bounded, at) < gapBefore(bounded, narrowest)) narrowest = at;
-    }
-    const [{ last }] = bounded.splice(narrowest, 1);
-    bounded[narrowest - 1].last = last;
-  }
-  return bounded;
-}
-
-function gapBefore(ranges: readonly SequenceRange[], at: number): number {
-  return ranges[at].first - ranges[at - 1].last;
 }
 
 /** Which batches are kept if only so much room can be made: the newest. */
