@@ -11,9 +11,9 @@ const SHORT_ROWS = 100_000;
 const BYTES_UP_MAX = 200_000;
 const BYTES_DOWN_MAX = 8000;
 /** A device of this rate sends some 2 kB a second: the farthest reset comes after a minute and a half. */
-const RESET_MS_MAX = 240_000;
-/** Resets one after another look like a collector that is ill: the wait between two attempts grows up to a minute. */
-const BACK_MS_MAX = 120_000;
+const RESET_MS_MAX = 120_000;
+/** Resets one after another look like a collector that is ill, and the wait between two attempts grows. */
+const BACK_MS_MAX = 30_000;
 
 export const resetAtByte: Fault = {
   number: 23,

@@ -29,6 +29,15 @@ export interface CrashScene {
   lossWindowMs: number;
 }
 
+/** What became of every reading that was produced, each counted once. */
+export interface Fates {
+  stored: number;
+  /** Not stored; the device says why. */
+  declared: number;
+  /** Not stored; only a disk had them that was overwritten or thrown away, and its word of them with it. */
+  destroyed: number;
+}
+
 /** From when something is due to be written until the disk's thread comes to it. */
 const WRITING_MS_MAX = 2000;
 
@@ -40,6 +49,7 @@ export class Checker {
   /** Readings that were produced, of all devices. */
   readings = 0;
   readonly #disks = new Set<DiskLedger>();
+  readonly #destroyed: DiskLedger[] = [];
   /** Devices whose disk was copied at some time. */
   readonly #copiedDevices = new Set<string>();
   /** Devices whose buffer has lost its end, and with it what was announced. */
@@ -115,6 +125,7 @@ export class Checker {
   /** A disk was overwritten or thrown away, with all that nobody else has. */
   destroyed(disk: DiskLedger): void {
     this.#disks.delete(disk);
+    this.#destroyed.push(disk);
   }
 
   /** Whether a device has a reason to see a fork. */
@@ -248,7 +259,7 @@ export class Checker {
   }
 
   /** Everything was healed and has drained: what is stored and declared must be what was produced, to the reading. */
-  finish(stored: readonly StoredItem[], audits: readonly EpochAudit[]): void {
+  finish(stored: readonly StoredItem[], audits: readonly EpochAudit[]): Fates {
     const checksums = new Map<string, number>();
     const numbers = new Set<number>();
     const readingsStored = new Map<string, number>();
@@ -265,8 +276,21 @@ export class Checker {
       const name = `${device}/${producedIn}`;
       readingsStored.set(name, (readingsStored.get(name) ?? 0) + readings);
     }
+    const seen = new Set(numbers);
+    let declared = 0;
     for (const disk of this.#disks) {
-      for (const [epoch, ledger] of disk.epochs) this.#balance(disk.device, epoch, ledger, checksums, audits);
+      for (const [epoch, ledger] of disk.epochs) {
+        const lost = this.#balance(disk.device, epoch, ledger, checksums, audits);
+        declared += countNew(lost, seen);
+      }
+    }
+    let destroyed = 0;
+    for (const { epochs } of this.#destroyed) {
+      for (const { bySequence } of epochs.values()) destroyed += countNew(bySequence.values(), seen);
+    }
+    if (seen.size !== this.readings) {
+      const detail = `${this.readings} readings were produced, and ${seen.size} are stored, declared or went with their disk`;
+      throw new Violation('I2', detail);
     }
     for (const audit of audits) {
       const epoch = hex(audit.epoch);
@@ -276,6 +300,7 @@ export class Checker {
       const detail = `the audit of ${audit.device} says that ${audit.stored} are stored; true are ${truth}`;
       throw new Violation('I2', detail, { device: audit.device, epoch });
     }
+    return { stored: numbers.size, declared, destroyed };
   }
 
   /** Notes what a transaction put there; answers what it declares. */
@@ -423,22 +448,26 @@ export class Checker {
     throw new Violation('I1', `${key} is thinned and holds ${readings} of ${keptReadings(kept)} readings`, where);
   }
 
+  /** Holds an epoch's audit against its ledger. Answers what is not stored, and declared. */
   #balance(
     device: string,
     epoch: string,
     ledger: EpochLedger,
     checksums: ReadonlyMap<string, number>,
     audits: readonly EpochAudit[],
-  ): void {
+  ): Produced[] {
+    const given: Produced[] = [];
     const declared = new Map<LossReason, number>();
     let stored = 0;
-    for (const { sequence, readings, checksum, lost, poison, isMoved } of ledger.bySequence.values()) {
+    for (const produced of ledger.bySequence.values()) {
+      const { sequence, readings, checksum, lost, poison, isMoved } = produced;
       const key = keyOf(device, epoch, sequence);
       if (checksum !== undefined && checksums.get(key) === checksum) {
         stored += readings;
         continue;
       }
       if (isMoved) continue;
+      given.push(produced);
       const elsewhere = this.#elsewhere.get(key);
       if (elsewhere !== undefined && this.#stored.get(key) === checksum && checksums.has(elsewhere)) {
         declared.set(LossReason.COPIED, (declared.get(LossReason.COPIED) ?? 0) + readings);
@@ -460,7 +489,7 @@ export class Checker {
       if (checksums.get(keyOf(device, epoch, sequence)) === checksum) stored += keptReadings(content.kept);
     }
     // What two disks say of one epoch, and what went to another one, has no single balance.
-    if (ledger.isLeft || this.#copiedEpochs.has(epoch)) return;
+    if (ledger.isLeft || this.#copiedEpochs.has(epoch)) return given;
     const audit = audits.find((each) => each.device === device && hex(each.epoch) === epoch);
     // What is left of thinned items goes for other reasons later, and what a damaged declaration declared is declared anew as a bound: then the reasons overlap, and only the sum is exact.
     const isByReason = !ledger.isBounded && ledger.thinned.size === 0;
@@ -493,9 +522,18 @@ export class Checker {
       said.declared = Math.min(Number(said.declared), Number(expected.declared));
     }
     const [right, wrong] = [JSON.stringify(expected), JSON.stringify(said)];
-    if (right === wrong) return;
+    if (right === wrong) return given;
     throw new Violation('I2', `the audit of ${device} says ${wrong}, true is ${right}`, { device, epoch });
   }
+}
+
+/** How many of these readings have not been seen yet; they are, from then on. */
+function countNew(productions: Iterable<Produced>, seen: Set<number>): number {
+  const before = seen.size;
+  for (const { firstNumber, readings } of productions) {
+    for (let number = firstNumber; number < firstNumber + readings; number++) seen.add(number);
+  }
+  return seen.size - before;
 }
 
 /** A bound of what a crash can have taken. */

@@ -6,7 +6,7 @@ import type { StoreError } from '@tributary/collector/store/store-error';
 import type { EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
 import { checkAlerts } from './alert-checker.js';
 import { Chance } from './chance.js';
-import { Checker } from './checker.js';
+import { Checker, type Fates } from './checker.js';
 import { Faults } from './faults.js';
 import { SimAgent, type SimAgentOptions } from './sim-agent.js';
 import type { OpenBuffer } from './sim-buffer.js';
@@ -54,13 +54,11 @@ export interface RunResult {
   /** Of the plan, and of the agents that the seed has: what can be left out when a failure is made smaller. */
   faultsPlanned: number;
   agents: number;
-  /**
-   * What the audits say at the end, in readings: what all epochs counted as produced is stored or declared. Readings that moved
-   * to another epoch count in both, and what a crash may have taken counts as a bound, so it is more than `readings`.
-   */
-  counted: number;
+  /** Of the readings, see `Fates`; all 0 when the seed failed before its end. */
   stored: number;
   declared: number;
+  destroyed: number;
+  /** Items that the audits say were dropped. */
   duplicates: number;
   /** Of the rules, in a run in which they are evaluated. */
   incidents: number;
@@ -211,6 +209,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   });
   let stored: StoredItem[] = [];
   let audits: EpochAudit[] = [];
+  let fates: Fates = { stored: 0, declared: 0, destroyed: 0 };
   let incidents = 0;
   let failure: SeedFailure | undefined;
   try {
@@ -233,7 +232,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     checkRest(collectors, agents);
     stored = store.stored();
     audits = store.audit();
-    checker.finish(stored, audits);
+    fates = checker.finish(stored, audits);
     if (hasRules) {
       for (const { derived } of collectors) await derived?.settle();
       incidents = await checkAlerts(
@@ -259,9 +258,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     faults: faults.done,
     faultsPlanned: faults.plan.length,
     agents: all.length,
-    counted: audits.reduce((sum, { produced }) => sum + produced, 0),
-    stored: audits.reduce((sum, audit) => sum + audit.stored, 0),
-    declared: audits.reduce((sum, { declared }) => sum + declared.reduce((all, { readings }) => all + readings, 0), 0),
+    ...fates,
     incidents,
     duplicates: audits.reduce((sum, { duplicatesDropped }) => sum + duplicatesDropped, 0),
     simulatedMs: Math.round(world.nowMs),

@@ -76,7 +76,8 @@ export class SimProducer {
     });
     const made = { body, readings, firstNumber, poison, segment, oldestUs };
     if (poison === 'malformed') return { ...made, body: body.subarray(0, body.length - 1) };
-    if (poison === 'count') return { ...made, readings: readings + 1 };
+    // The one that it does not have counts as produced, and has its number.
+    if (poison === 'count') return { ...made, readings: readings + this.take(1).readings };
     if (poison === 'store') this.#storePoison.add(bodyKey(body));
     return made;
   }

@@ -43,7 +43,7 @@ const totals = {
   failures: 0,
   steps: 0,
   readings: 0,
-  counted: 0,
+  destroyed: 0,
   stored: 0,
   declared: 0,
   duplicates: 0,
@@ -66,9 +66,9 @@ const lastLine = texts.json
       steps: totals.steps,
       readings: totals.readings,
       seconds: Math.round(seconds * 100) / 100,
-      counted: totals.counted,
       stored: totals.stored,
       declared: totals.declared,
+      destroyed: totals.destroyed,
       duplicates: totals.duplicates,
       faults: totals.faults,
       faultsLeast: seeds > 0 ? faultsLeast : 0,
@@ -76,8 +76,8 @@ const lastLine = texts.json
       simulatedHours,
     })
   : `${seeds} seeds, ${totals.failures} failures: ${totals.faults} faults (at least ${faultsLeast} a seed) in ` +
-    `${simulatedHours} simulated hours, ${totals.readings} readings produced; in all epochs ${totals.counted} were counted, ` +
-    `${totals.stored} of them stored and ${totals.declared} declared; ` +
+    `${simulatedHours} simulated hours, ${totals.readings} readings produced, ${totals.stored} of them stored, ` +
+    `${totals.declared} declared, and ${totals.destroyed} were only on disks that were overwritten; ` +
     `${totals.duplicates} duplicate items dropped, ${totals.steps} steps in ${seconds.toFixed(1)} s`;
 process.stdout.write(`${lastLine}\n`);
 process.exitCode = totals.failures > 0 ? 1 : 0;
@@ -85,7 +85,7 @@ process.exitCode = totals.failures > 0 ? 1 : 0;
 function report({ result, shrunk }: SeedReport): void {
   totals.steps += result.steps;
   totals.readings += result.readings;
-  totals.counted += result.counted;
+  totals.destroyed += result.destroyed;
   totals.stored += result.stored;
   totals.declared += result.declared;
   totals.duplicates += result.duplicates;
