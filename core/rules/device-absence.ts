@@ -1,5 +1,5 @@
-import type { Onset } from './incident-id.js';
-import { type Durations, Lifecycle, Outcome, Signal } from './lifecycle.js';
+import { type Durations, Signal } from './lifecycle.js';
+import { LivingInstance } from './living-instance.js';
 import type { Phase, RuleInstance, Transition } from './rule-instance.js';
 import type { SavedInstance } from './saved-instance.js';
 import type { SeriesIdentity } from './series-identity.js';
@@ -16,41 +16,21 @@ const NO_EPOCH = '0'.repeat(32);
 
 /**
  * Nothing was heard of a device for a time, by the clock of the collector: no upload, no heartbeat, no registration. There
- * is nothing that could come late, so it is never history.
+ * is nothing that could come late, so it is never history. `lastUs` is when the device was last heard of.
  */
-export class DeviceAbsence implements RuleInstance {
-  /** When the device was last heard of. */
-  lastUs = Number.NEGATIVE_INFINITY;
-  revision = 0;
-
+export class DeviceAbsence extends LivingInstance implements RuleInstance {
   readonly #rule: DeviceAbsenceRule;
   readonly #device: SeriesIdentity;
-  readonly #life: Lifecycle;
 
   constructor(rule: DeviceAbsenceRule, device: SeriesIdentity, saved?: SavedInstance) {
+    super(rule.durations, saved);
     this.#rule = rule;
     this.#device = device;
-    this.#life = new Lifecycle(rule.durations);
-    if (saved === undefined) return;
-    this.#life.restore(saved);
-    this.lastUs = saved.lastUs ?? Number.NEGATIVE_INFINITY;
-  }
-
-  get phase(): Phase {
-    return this.#life.phase;
-  }
-
-  get onset(): Onset | undefined {
-    return this.#life.onset;
-  }
-
-  get sinceUs(): number {
-    return this.#life.sinceUs;
   }
 
   get dueUs(): number {
     // Once it fires, only the device ends it; silence again while it is clearing takes that back.
-    const silent = this.#life.phase === 'inactive' || this.#life.clearing;
+    const silent = this.life.phase === 'inactive' || this.life.clearing;
     return silent && this.lastUs !== Number.NEGATIVE_INFINITY ? this.lastUs + this.#rule.absentUs : Infinity;
   }
 
@@ -59,15 +39,15 @@ export class DeviceAbsence implements RuleInstance {
     if (atUs <= this.lastUs) return;
     this.passTime(atUs - 1, out);
     this.lastUs = atUs;
-    if (this.#life.phase === 'inactive') return;
+    if (this.life.phase === 'inactive') return;
     this.#step(Signal.CLEAR, atUs, out);
   }
 
   passTime(untilUs: number, out: Transition[]): void {
     const { dueUs } = this;
     if (dueUs > untilUs) return;
-    if (this.#life.phase === 'inactive') {
-      this.#life.begin({ epoch: NO_EPOCH, sequence: 0, row: 0, gridUs: this.lastUs }, this.lastUs);
+    if (this.life.phase === 'inactive') {
+      this.life.begin({ epoch: NO_EPOCH, sequence: 0, row: 0, gridUs: this.lastUs }, this.lastUs);
     }
     this.#step(Signal.SATISFIED, dueUs, out);
   }
@@ -85,21 +65,15 @@ export class DeviceAbsence implements RuleInstance {
   resume(): void {}
 
   statusAt(): Phase {
-    return this.#life.phase;
+    return this.life.phase;
   }
 
   save(): SavedInstance {
-    return this.#life.save(this.#rule.version, this.lastUs);
+    return this.life.save(this.#rule.version, this.lastUs);
   }
 
   #step(signal: Signal, atUs: number, out: Transition[]): void {
-    const life = this.#life;
-    const outcome = life.step(signal, atUs);
     this.revision += 1;
-    if (outcome === Outcome.NOTHING) return;
-    const { onset, sinceUs: startedAtUs } = life;
-    const to = outcome === Outcome.FIRED ? 'firing' : 'resolved';
-    out.push({ to, onset: onset!, startedAtUs, atUs, value: Number.NaN, series: this.#device });
-    if (outcome === Outcome.RESOLVED) life.end();
+    this.tell(this.life.step(signal, atUs), atUs, Number.NaN, this.#device, out);
   }
 }

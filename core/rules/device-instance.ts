@@ -1,6 +1,6 @@
-import type { Onset } from './incident-id.js';
 import { JoinedSeries, seriesKey } from './joined-series.js';
-import { type Durations, Lifecycle, Outcome, Signal } from './lifecycle.js';
+import { type Durations, Outcome, Signal } from './lifecycle.js';
+import { LivingInstance } from './living-instance.js';
 import type { MergedReadings } from './merged-readings.js';
 import type { Phase, RuleInstance, Transition } from './rule-instance.js';
 import type { SavedInstance } from './saved-instance.js';
@@ -29,12 +29,8 @@ export const JOINED_MAX = 64;
  * `all` or `any` over the series of one device. Each instant is judged once all of its readings are known, which a later
  * reading or the passing of time tells: so it does not matter in which order readings of one instant come.
  */
-export class DeviceInstance implements RuleInstance {
-  lastUs = Number.NEGATIVE_INFINITY;
-  revision = 0;
-
+export class DeviceInstance extends LivingInstance implements RuleInstance {
   readonly #rule: DeviceRule;
-  readonly #life: Lifecycle;
   /** What the rule was joined to: `slots[i]` are the members that take readings of series i. */
   readonly #slots: JoinedSeries[][] = [];
   readonly #joined: JoinedSeries[] = [];
@@ -51,13 +47,11 @@ export class DeviceInstance implements RuleInstance {
   #interruptedUs = Infinity;
 
   constructor(rule: DeviceRule, device: SeriesIdentity, saved?: SavedInstance) {
+    super(rule.durations, saved);
     this.#rule = rule;
     this.#device = device;
     this.#about = device;
-    this.#life = new Lifecycle(rule.durations);
     if (saved === undefined) return;
-    this.#life.restore(saved);
-    this.lastUs = saved.lastUs ?? Number.NEGATIVE_INFINITY;
     if (saved.about !== undefined) this.#about = { ...device, ...saved.about };
     for (const one of saved.joined ?? []) {
       const member = rule.members[one.member];
@@ -69,18 +63,6 @@ export class DeviceInstance implements RuleInstance {
     if (saved.openUs === undefined) return;
     this.#openUs = saved.openUs;
     this.#speaker = this.#joined[saved.speaker ?? -1];
-  }
-
-  get phase(): Phase {
-    return this.#life.phase;
-  }
-
-  get onset(): Onset | undefined {
-    return this.#life.onset;
-  }
-
-  get sinceUs(): number {
-    return this.#life.sinceUs;
   }
 
   get dueUs(): number {
@@ -119,7 +101,7 @@ export class DeviceInstance implements RuleInstance {
       for (const one of joined) {
         const { text } = this.#rule.members[one.member]!;
         const compared = text === undefined ? value : Number(texts?.[value] === text);
-        const spoke = one.take(timeUs, compared, this.#life.phase === 'firing', origin, rows[index]!);
+        const spoke = one.take(timeUs, compared, this.life.phase === 'firing', origin, rows[index]!);
         if (spoke) this.#heed(one, 0);
       }
     }
@@ -148,20 +130,20 @@ export class DeviceInstance implements RuleInstance {
     this.#judgeBefore(from + 1, out);
     for (const one of this.#joined) one.resume(fromUs);
     this.#interruptedUs = Infinity;
-    this.#life.broken = true;
+    this.life.broken = true;
     this.revision += 1;
   }
 
   statusAt(nowUs: number): Phase | 'unknown' {
-    return this.#combined(nowUs) === Signal.UNKNOWN ? 'unknown' : this.#life.phase;
+    return this.#combined(nowUs) === Signal.UNKNOWN ? 'unknown' : this.life.phase;
   }
 
   save(): SavedInstance {
     const { name, unit, labels } = this.#about;
     const speaker = this.#speaker === undefined ? -1 : this.#joined.indexOf(this.#speaker);
     return {
-      ...this.#life.save(this.#rule.version, this.lastUs),
-      ...(this.#life.phase !== 'inactive' && { about: { name, unit, labels: { ...labels } } }),
+      ...this.life.save(this.#rule.version, this.lastUs),
+      ...(this.life.phase !== 'inactive' && { about: { name, unit, labels: { ...labels } } }),
       joined: this.#joined.map((one) => one.save()),
       ...(Number.isFinite(this.#interruptedUs) && { interruptedUs: this.#interruptedUs }),
       ...(!Number.isNaN(this.#openUs) && { openUs: this.#openUs, ...(speaker >= 0 && { speaker }) }),
@@ -192,34 +174,30 @@ export class DeviceInstance implements RuleInstance {
       if (one.dueUs === Infinity ? one.known(atUs) && one.source.staleAfterUs < Infinity : one.source.steadyUs === 0)
         return;
     }
-    if (this.#life.repeatable(this.#combined(atUs), 1) !== Infinity) return;
+    if (this.life.repeatable(this.#combined(atUs), 1) !== Infinity) return;
     for (const { source, dueUs } of this.#joined) {
       if (dueUs === Infinity || dueUs >= limitUs) continue;
       const times = Math.ceil((limitUs - dueUs) / source.steadyUs);
       source.skip(times);
       lastUs = Math.max(lastUs, source.dueUs - source.steadyUs);
     }
-    if (lastUs > atUs) this.#life.signalUs = lastUs;
+    if (lastUs > atUs) this.life.signalUs = lastUs;
   }
 
   #judgeAt(atUs: number, out: Transition[]): void {
     if (atUs > this.#interruptedUs) {
       this.#interruptedUs = Infinity;
-      this.#life.broken = true;
+      this.life.broken = true;
     }
     for (const one of this.#joined) {
       if (one.dueUs === atUs && one.pass()) this.#heed(one, atUs);
     }
     const signal = this.#combined(atUs);
-    const life = this.#life;
+    const life = this.life;
     if (life.begins(signal)) this.#begin(atUs);
     const outcome = life.step(signal, atUs);
     if (outcome !== Outcome.NOTHING) {
-      const { onset, sinceUs: startedAtUs } = life;
-      const to = outcome === Outcome.FIRED ? 'firing' : 'resolved';
-      const value = (this.#speaker ?? this.#any())?.value ?? Number.NaN;
-      out.push({ to, onset: onset!, startedAtUs, atUs, value, series: this.#about });
-      if (outcome === Outcome.RESOLVED) life.end();
+      this.tell(outcome, atUs, (this.#speaker ?? this.#any())?.value ?? Number.NaN, this.#about, out);
     }
     this.#openUs = Number.NaN;
     this.#speaker = undefined;
@@ -231,7 +209,7 @@ export class DeviceInstance implements RuleInstance {
     const { epoch, sequence, row } = speaker ?? { epoch: '', sequence: 0, row: 0 };
     const gridUs = this.#speaker === undefined ? atUs : this.#speakerGridUs;
     this.#about = speaker?.series ?? this.#device;
-    this.#life.begin({ epoch, sequence, row, gridUs }, atUs);
+    this.life.begin({ epoch, sequence, row, gridUs }, atUs);
   }
 
   /** Of those that spoke at an instant the satisfied are heeded first, and of equals the first in the order of series. */

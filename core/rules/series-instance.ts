@@ -1,6 +1,6 @@
 import type { ForwardReadings } from './forward.js';
-import type { Onset } from './incident-id.js';
-import { type Durations, Lifecycle, Outcome, Signal } from './lifecycle.js';
+import { type Durations, Outcome, Signal } from './lifecycle.js';
+import { LivingInstance } from './living-instance.js';
 import type { Origin, Phase, RuleInstance, Transition } from './rule-instance.js';
 import type { SavedInstance } from './saved-instance.js';
 import type { SeriesIdentity } from './series-identity.js';
@@ -16,13 +16,9 @@ export interface SourceRule {
 }
 
 /** One rule for one series whose condition is a source: a change, a window, absence or a deviation. */
-export class SeriesInstance implements RuleInstance {
-  lastUs = Number.NEGATIVE_INFINITY;
-  revision = 0;
-
+export class SeriesInstance extends LivingInstance implements RuleInstance {
   readonly #rule: SourceRule;
   readonly #series: SeriesIdentity;
-  readonly #life: Lifecycle;
   readonly #source: Source;
   /** Readings are missing after this event time, up to the next reading that is no NaN; Infinity where none are. */
   #interruptedUs = Infinity;
@@ -33,31 +29,17 @@ export class SeriesInstance implements RuleInstance {
   #row = 0;
 
   constructor(rule: SourceRule, series: SeriesIdentity, saved?: SavedInstance) {
+    super(rule.durations, saved);
     this.#rule = rule;
     this.#series = series;
-    this.#life = new Lifecycle(rule.durations);
     this.#source = rule.newSource(saved?.source);
     if (saved === undefined) return;
-    this.#life.restore(saved);
-    this.lastUs = saved.lastUs ?? Number.NEGATIVE_INFINITY;
     this.#interruptedUs = saved.interruptedUs ?? Infinity;
     if (saved.newest === undefined) return;
     this.#readUs = saved.newest.timeUs;
     this.#epoch = saved.newest.epoch;
     this.#sequence = saved.newest.sequence;
     this.#row = saved.newest.row;
-  }
-
-  get phase(): Phase {
-    return this.#life.phase;
-  }
-
-  get onset(): Onset | undefined {
-    return this.#life.onset;
-  }
-
-  get sinceUs(): number {
-    return this.#life.sinceUs;
   }
 
   get dueUs(): number {
@@ -75,7 +57,7 @@ export class SeriesInstance implements RuleInstance {
       const timeUs = timesUs[index]!;
       if (source.dueUs < timeUs) this.#passBefore(timeUs, out);
       if (this.#interruptedUs !== Infinity) this.#resume();
-      const signal = source.take(timeUs, strings === null ? value : Number.NaN, this.#life.phase === 'firing');
+      const signal = source.take(timeUs, strings === null ? value : Number.NaN, this.life.phase === 'firing');
       this.#readUs = timeUs;
       this.#row = rows === null ? index : rows[index]!;
       this.#epoch = origin.epoch;
@@ -107,13 +89,13 @@ export class SeriesInstance implements RuleInstance {
     if (this.#interruptedUs === Infinity) return;
     if (this.#source.dueUs <= this.#interruptedUs) this.#passBefore(this.#interruptedUs + 1, out);
     this.#interruptedUs = Infinity;
-    this.#life.broken = true;
+    this.life.broken = true;
     this.#source.resume(Math.max(fromUs, this.#readUs));
     this.revision += 1;
   }
 
   statusAt(nowUs: number): Phase | 'unknown' {
-    const { signalUs, broken, phase } = this.#life;
+    const { signalUs, broken, phase } = this.life;
     // What is due and was not passed is not known: the readings may be on their way.
     if (this.#interruptedUs !== Infinity || broken || this.#source.dueUs <= nowUs - this.#rule.durations.gapUs)
       return 'unknown';
@@ -122,7 +104,7 @@ export class SeriesInstance implements RuleInstance {
 
   save(): SavedInstance {
     return {
-      ...this.#life.save(this.#rule.version, this.lastUs),
+      ...this.life.save(this.#rule.version, this.lastUs),
       ...(Number.isFinite(this.#interruptedUs) && { interruptedUs: this.#interruptedUs }),
       ...(Number.isFinite(this.#readUs) && {
         newest: { timeUs: this.#readUs, epoch: this.#epoch, sequence: this.#sequence, row: this.#row },
@@ -134,7 +116,7 @@ export class SeriesInstance implements RuleInstance {
   /** The first reading after missing ones. */
   #resume(): void {
     this.#interruptedUs = Infinity;
-    this.#life.broken = true;
+    this.life.broken = true;
     this.#source.restart();
   }
 
@@ -154,24 +136,20 @@ export class SeriesInstance implements RuleInstance {
   /** Leaves out what the same signal over and over cannot change. */
   #skip(signal: Signal, limitUs: number): void {
     const { steadyUs, dueUs } = this.#source;
-    const times = Math.min(Math.ceil((limitUs - dueUs) / steadyUs), this.#life.repeatable(signal, steadyUs));
+    const times = Math.min(Math.ceil((limitUs - dueUs) / steadyUs), this.life.repeatable(signal, steadyUs));
     if (times <= 0) return;
     this.#source.skip(times);
-    this.#life.repeat(times, steadyUs);
+    this.life.repeat(times, steadyUs);
   }
 
   #step(signal: Signal, atUs: number, sinceUs: number, out: Transition[]): void {
-    const life = this.#life;
+    const life = this.life;
     const source = this.#source;
     if (life.begins(signal)) {
       const gridUs = source.gridUs;
       life.begin({ epoch: this.#epoch, sequence: this.#sequence, row: this.#row, gridUs }, sinceUs);
     }
     const outcome = life.step(signal, atUs);
-    if (outcome === Outcome.NOTHING) return;
-    const to = outcome === Outcome.FIRED ? 'firing' : 'resolved';
-    const { onset, sinceUs: startedAtUs } = life;
-    out.push({ to, onset: onset!, startedAtUs, atUs, value: source.value, series: this.#series });
-    if (outcome === Outcome.RESOLVED) life.end();
+    if (outcome !== Outcome.NOTHING) this.tell(outcome, atUs, source.value, this.#series, out);
   }
 }

@@ -1,7 +1,7 @@
 import { type Band, bandOf, type Comparison } from './band.js';
 import type { ForwardReadings } from './forward.js';
-import type { Onset } from './incident-id.js';
-import { type Durations, Lifecycle, Outcome, Signal } from './lifecycle.js';
+import { type Durations, Signal } from './lifecycle.js';
+import { LivingInstance } from './living-instance.js';
 import type { Origin, Phase, RuleInstance, Transition } from './rule-instance.js';
 import type { SavedInstance } from './saved-instance.js';
 import type { SeriesIdentity } from './series-identity.js';
@@ -31,38 +31,20 @@ export function thresholdRule(comparison: Comparison, version: string, durations
  * A limit with hysteresis for one series. Readings that change nothing are passed in a loop that calls and allocates
  * nothing; while pending or clearing each reading costs one addition more.
  */
-export class ThresholdInstance implements RuleInstance {
-  lastUs = Number.NEGATIVE_INFINITY;
-  revision = 0;
+export class ThresholdInstance extends LivingInstance implements RuleInstance {
   /** Readings alone are judged. */
   readonly dueUs = Infinity;
 
   readonly #rule: ThresholdRule;
   readonly #series: SeriesIdentity;
-  readonly #life: Lifecycle;
   /** What equals, in the column at hand. */
   #target = Number.NaN;
 
   constructor(rule: ThresholdRule, series: SeriesIdentity, saved?: SavedInstance) {
+    super(rule.durations, saved);
     this.#rule = rule;
     this.#series = series;
-    this.#life = new Lifecycle(rule.durations);
     this.#target = rule.target;
-    if (saved === undefined) return;
-    this.#life.restore(saved);
-    this.lastUs = saved.lastUs ?? Number.NEGATIVE_INFINITY;
-  }
-
-  get phase(): Phase {
-    return this.#life.phase;
-  }
-
-  get onset(): Onset | undefined {
-    return this.#life.onset;
-  }
-
-  get sinceUs(): number {
-    return this.#life.sinceUs;
   }
 
   advance(readings: ForwardReadings, origin: Origin, out: Transition[]): void {
@@ -71,7 +53,7 @@ export class ThresholdInstance implements RuleInstance {
     const { text } = this.#rule;
     if ((strings !== null) !== (text !== undefined)) return;
     if (strings !== null) this.#target = strings.indexOf(text!);
-    const life = this.#life;
+    const life = this.life;
     const { phase, onset, broken, clearing } = life;
     let index = from;
     while (index < count) {
@@ -101,8 +83,8 @@ export class ThresholdInstance implements RuleInstance {
   heard(): void {}
 
   interrupt(): void {
-    if (this.#life.broken) return;
-    this.#life.broken = true;
+    if (this.life.broken) return;
+    this.life.broken = true;
     this.revision += 1;
   }
 
@@ -110,11 +92,11 @@ export class ThresholdInstance implements RuleInstance {
   resume(): void {}
 
   statusAt(nowUs: number): Phase | 'unknown' {
-    return this.#life.statusAt(nowUs);
+    return this.life.statusAt(nowUs);
   }
 
   save(): SavedInstance {
-    return this.#life.save(this.#rule.version, this.lastUs);
+    return this.life.save(this.#rule.version, this.lastUs);
   }
 
   #whileInactive(readings: ForwardReadings, from: number, origin: Origin, out: Transition[]): number {
@@ -127,7 +109,7 @@ export class ThresholdInstance implements RuleInstance {
     if (index === count) return index;
     const row = rows === null ? index : rows[index]!;
     const timeUs = timesUs[index]!;
-    this.#life.begin({ epoch: origin.epoch, sequence: origin.sequence, row, gridUs: 0 }, timeUs);
+    this.life.begin({ epoch: origin.epoch, sequence: origin.sequence, row, gridUs: 0 }, timeUs);
     this.#step(Signal.SATISFIED, readings, index, out);
     return index + 1;
   }
@@ -147,7 +129,7 @@ export class ThresholdInstance implements RuleInstance {
   /** Pending or clearing: the time between readings counts. */
   #stepwise(readings: ForwardReadings, from: number, out: Transition[]): number {
     const { values, count } = readings;
-    const life = this.#life;
+    const life = this.life;
     for (let index = from; index < count; index += 1) {
       const signal = this.#signal(values[index]!);
       if (signal === Signal.NONE) continue;
@@ -166,20 +148,10 @@ export class ThresholdInstance implements RuleInstance {
   }
 
   #step(signal: Signal, readings: ForwardReadings, index: number, out: Transition[]): void {
-    const life = this.#life;
     const atUs = readings.timesUs[index]!;
-    const outcome = life.step(signal, atUs);
-    if (outcome === Outcome.NOTHING) return;
-    out.push({
-      to: outcome === Outcome.FIRED ? 'firing' : 'resolved',
-      onset: life.onset!,
-      startedAtUs: life.sinceUs,
-      atUs,
-      // Which number a text has differs from batch to batch.
-      value: this.#rule.text === undefined ? readings.values[index]! : Number.NaN,
-      series: this.#series,
-    });
-    if (outcome === Outcome.RESOLVED) life.end();
+    // Which number a text has differs from batch to batch.
+    const value = this.#rule.text === undefined ? readings.values[index]! : Number.NaN;
+    this.tell(this.life.step(signal, atUs), atUs, value, this.#series, out);
   }
 }
 
