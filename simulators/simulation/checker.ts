@@ -1,14 +1,13 @@
 import type { BufferState } from '@tributary/agent/buffer/item-table';
 import { decodeDeclaration } from '@tributary/agent/buffer/loss-entries';
-import { decodeThinnedBatch, keptReadings } from '@tributary/agent/buffer/thinned-batch';
+import { decodeThinnedBatch } from '@tributary/agent/buffer/thinned-batch';
 import type { CheckedItem } from '@tributary/collector/store/store';
-import { DecodeArena } from '@tributary/proto/batch/arena';
-import { decodeBatch } from '@tributary/proto/batch/decode';
 import type { EpochAudit } from '@tributary/proto/gen/tributary/v1/query';
 import type { SequenceRange } from '@tributary/proto/gen/tributary/v1/series';
 import { ItemKind, Lane, type LedgerEntry, LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { type Item, itemChecksum } from '@tributary/proto/items/item';
-import { DiskLedger, type EpochLedger, type Produced, type Production } from './ledger.js';
+import { type Fates, FinalCheck } from './final-check.js';
+import { DiskLedger, type EpochLedger, keyOf, type Produced, type Production } from './ledger.js';
 import { bodyKey } from './sim-producer.js';
 import { hex, type StoredItem } from './sim-store.js';
 import { Violation } from './violation.js';
@@ -27,15 +26,6 @@ export interface CrashScene {
   isTailLost: boolean;
   /** How long something may be in the buffer's memory alone. */
   lossWindowMs: number;
-}
-
-/** What became of every reading that was produced, each counted once. */
-export interface Fates {
-  stored: number;
-  /** Not stored; the device says why. */
-  declared: number;
-  /** Not stored; only a disk had them that was overwritten or thrown away, and its word of them with it. */
-  destroyed: number;
 }
 
 /** From when something is due to be written until the disk's thread comes to it. */
@@ -72,7 +62,6 @@ export class Checker {
   readonly #appended = new WeakSet<Production>();
   readonly #world: World;
   readonly #isOnlyEndChecked: boolean;
-  readonly #arena = new DecodeArena();
 
   /** `isOnlyEndChecked`: steps are recorded, and judged at the end alone. */
   constructor(world: World, isOnlyEndChecked = false) {
@@ -260,47 +249,20 @@ export class Checker {
 
   /** Everything was healed and has drained: what is stored and declared must be what was produced, to the reading. */
   finish(stored: readonly StoredItem[], audits: readonly EpochAudit[]): Fates {
-    const checksums = new Map<string, number>();
-    const numbers = new Set<number>();
-    const readingsStored = new Map<string, number>();
-    for (const { device, epoch, item } of stored) {
-      const key = keyOf(device, epoch, item.sequence);
-      const where = { device, epoch, sequence: item.sequence };
-      if (checksums.has(key)) throw new Violation('I1', `${key} stands in the store twice`, where);
-      checksums.set(key, item.checksum);
-      if (item.kind === ItemKind.BATCH) this.#compare(device, epoch, item, numbers);
-      const isThinned = item.kind === ItemKind.THINNED_BATCH;
-      const readings = isThinned ? this.#compareThinned(device, epoch, item, numbers) : item.readings;
-      // The audit counts what was kept where it was produced, also when the thinned item has moved to another epoch.
-      const producedIn = isThinned ? hex(decodeThinnedBatch(item.body).replaced[0].epoch) : epoch;
-      const name = `${device}/${producedIn}`;
-      readingsStored.set(name, (readingsStored.get(name) ?? 0) + readings);
-    }
-    const seen = new Set(numbers);
-    let declared = 0;
-    for (const disk of this.#disks) {
-      for (const [epoch, ledger] of disk.epochs) {
-        const lost = this.#balance(disk.device, epoch, ledger, checksums, audits);
-        declared += countNew(lost, seen);
-      }
-    }
-    let destroyed = 0;
-    for (const { epochs } of this.#destroyed) {
-      for (const { bySequence } of epochs.values()) destroyed += countNew(bySequence.values(), seen);
-    }
-    if (seen.size !== this.readings) {
-      const detail = `${this.readings} readings were produced, and ${seen.size} are stored, declared or went with their disk`;
-      throw new Violation('I2', detail);
-    }
-    for (const audit of audits) {
-      const epoch = hex(audit.epoch);
-      const truth = readingsStored.get(`${audit.device}/${epoch}`) ?? 0;
-      // The audit counts what a thinned batch has kept of a stored one at the most; the numbers above are exact.
-      if (audit.stored === truth) continue;
-      const detail = `the audit of ${audit.device} says that ${audit.stored} are stored; true are ${truth}`;
-      throw new Violation('I2', detail, { device: audit.device, epoch });
-    }
-    return { stored: numbers.size, declared, destroyed };
+    return new FinalCheck(
+      {
+        readings: this.readings,
+        disks: this.#disks,
+        destroyed: this.#destroyed,
+        copiedEpochs: this.#copiedEpochs,
+        stored: this.#stored,
+        elsewhere: this.#elsewhere,
+        replaced: this.#replaced,
+        put: this.#put,
+      },
+      stored,
+      audits,
+    ).fates();
   }
 
   /** Notes what a transaction put there; answers what it declares. */
@@ -393,147 +355,6 @@ export class Checker {
       }
     }
   }
-
-  /** Whether a stored batch holds exactly the numbers that the device put there, and none came before. */
-  #compare(device: string, epoch: string, item: CheckedItem, numbers: Set<number>): void {
-    const key = keyOf(device, epoch, item.sequence);
-    const where = { device, epoch, sequence: item.sequence };
-    const produced = this.#put.get(`${key}/${item.checksum}`);
-    if (produced?.body === undefined) throw new Violation('I1', `${key} is stored, and was never in the buffer`, where);
-    if (produced.poison !== undefined) throw new Violation('I1', `${key} is stored, and is ${produced.poison}`, where);
-    if (Buffer.compare(produced.body, item.body) !== 0) {
-      throw new Violation('I8', `${key} is stored with other bytes than the device encoded`, where);
-    }
-    let number = produced.firstNumber;
-    this.#arena.reset();
-    for (const { columns } of decodeBatch(item.body, this.#arena).groups) {
-      for (const { values, count } of columns) {
-        for (let at = 0; at < count; at++, number++) {
-          if (values[at] !== number) {
-            throw new Violation('I6', `${key} holds ${values[at]} in the place of ${number}`, where);
-          }
-          if (numbers.has(number)) {
-            throw new Violation('I1', `reading ${number} of ${device} is stored twice, again in ${key}`, where);
-          }
-          numbers.add(number);
-        }
-      }
-    }
-    if (number !== produced.firstNumber + produced.readings) {
-      const held = number - produced.firstNumber;
-      throw new Violation('I1', `${key} holds ${held} of ${produced.readings} readings`, where);
-    }
-  }
-
-  /** Whether a thinned item holds as many readings as it says, and none of them came before. Answers how many. */
-  #compareThinned(device: string, epoch: string, item: CheckedItem, numbers: Set<number>): number {
-    const key = keyOf(device, epoch, item.sequence);
-    const where = { device, epoch, sequence: item.sequence };
-    const { kept, batch } = decodeThinnedBatch(item.body);
-    let readings = 0;
-    this.#arena.reset();
-    for (const { columns } of decodeBatch(batch, this.#arena).groups) {
-      for (const { values, count } of columns) {
-        readings += count;
-        for (let at = 0; at < count; at++) {
-          if (numbers.has(values[at])) {
-            const detail = `reading ${values[at]} of ${device} is stored twice, again in ${key}, which is thinned`;
-            throw new Violation('I1', detail, where);
-          }
-          numbers.add(values[at]);
-        }
-      }
-    }
-    if (readings === keptReadings(kept)) return readings;
-    throw new Violation('I1', `${key} is thinned and holds ${readings} of ${keptReadings(kept)} readings`, where);
-  }
-
-  /** Holds an epoch's audit against its ledger. Answers what is not stored, and declared. */
-  #balance(
-    device: string,
-    epoch: string,
-    ledger: EpochLedger,
-    checksums: ReadonlyMap<string, number>,
-    audits: readonly EpochAudit[],
-  ): Produced[] {
-    const given: Produced[] = [];
-    const declared = new Map<LossReason, number>();
-    let stored = 0;
-    for (const produced of ledger.bySequence.values()) {
-      const { sequence, readings, checksum, lost, poison, isMoved } = produced;
-      const key = keyOf(device, epoch, sequence);
-      if (checksum !== undefined && checksums.get(key) === checksum) {
-        stored += readings;
-        continue;
-      }
-      if (isMoved) continue;
-      given.push(produced);
-      const elsewhere = this.#elsewhere.get(key);
-      if (elsewhere !== undefined && this.#stored.get(key) === checksum && checksums.has(elsewhere)) {
-        declared.set(LossReason.COPIED, (declared.get(LossReason.COPIED) ?? 0) + readings);
-        continue;
-      }
-      if (lost === undefined && this.#replaced.has(key)) continue;
-      const where = { device, epoch, sequence };
-      if (lost === undefined) {
-        const other = checksums.has(key) ? 'acknowledged away by other bytes' : 'neither stored nor declared';
-        throw new Violation('I2', `${key}, ${readings} readings, is ${other}`, where);
-      }
-      if (lost === LossReason.REJECTED && poison === undefined) {
-        throw new Violation('I1', `${key}, ${readings} readings, was refused, and nothing is wrong with it`, where);
-      }
-      // A bound stands for all that crashes took.
-      if (lost !== LossReason.CRASH_WINDOW) declared.set(lost, (declared.get(lost) ?? 0) + readings);
-    }
-    for (const [sequence, { checksum, content }] of ledger.thinned) {
-      if (checksums.get(keyOf(device, epoch, sequence)) === checksum) stored += keptReadings(content.kept);
-    }
-    // What two disks say of one epoch, and what went to another one, has no single balance.
-    if (ledger.isLeft || this.#copiedEpochs.has(epoch)) return given;
-    const audit = audits.find((each) => each.device === device && hex(each.epoch) === epoch);
-    // What is left of thinned items goes for other reasons later, and what a damaged declaration declared is declared anew as a bound: then the reasons overlap, and only the sum is exact.
-    const isByReason = !ledger.isBounded && ledger.thinned.size === 0;
-    const produced = ledger.readings + ledger.overstated;
-    const bound = produced - stored - [...declared.values()].reduce((sum, readings) => sum + readings, 0);
-    const byReason: [LossReason, number | string][] = [...declared];
-    if (bound > 0) byReason.push([LossReason.CRASH_WINDOW, `up to ${bound}`]);
-    const expected = {
-      produced,
-      stored,
-      declared: isByReason ? byReason.sort(([a], [b]) => a - b) : produced - stored,
-      missing: 0,
-      doubled: 0,
-      waiting: 0,
-    };
-    const losses = audit?.declared ?? [];
-    const said = {
-      produced: audit?.produced ?? 0,
-      stored: audit?.stored ?? 0,
-      declared: isByReason
-        ? losses.map(({ reason, readings, bound }) => [reason, bound ? `up to ${readings}` : readings])
-        : losses.reduce((sum, { readings }) => sum + readings, 0),
-      missing: audit?.missing ?? 0,
-      doubled: audit?.doubled ?? 0,
-      waiting: audit?.waiting ?? 0,
-    };
-    // What is lost with a damaged thinned item can only be bounded: then nothing is missing, and the rest may be too much.
-    if (ledger.isBounded && ledger.thinned.size > 0) {
-      said.produced = Math.min(said.produced, expected.produced);
-      said.declared = Math.min(Number(said.declared), Number(expected.declared));
-    }
-    const [right, wrong] = [JSON.stringify(expected), JSON.stringify(said)];
-    if (right === wrong) return given;
-    throw new Violation('I2', `the audit of ${device} says ${wrong}, true is ${right}`, { device, epoch });
-  }
-}
-
-/** How many of these readings have not been seen yet; they are, from then on. */
-function countNew(productions: Iterable<Produced>, seen: Set<number>): number {
-  const before = seen.size;
-  for (const { firstNumber, readings } of productions) {
-    for (let number = firstNumber; number < firstNumber + readings; number++) seen.add(number);
-  }
-  return seen.size - before;
 }
 
 /** A bound of what a crash can have taken. */
@@ -567,8 +388,4 @@ function move(from: EpochLedger, to: EpochLedger, put: readonly Item[]): void {
     moved.isMoved = true;
     to.produced(sequence, moved, moved.atMs);
   }
-}
-
-function keyOf(device: string, epoch: string, sequence: number): string {
-  return `${device}/${epoch.slice(0, 8)}/${sequence}`;
 }

@@ -153,3 +153,8 @@ export class DiskLedger {
     return new DiskLedger(this.device, new Map([...this.epochs].map(([epoch, ledger]) => [epoch, ledger.copy()])));
   }
 }
+
+/** What names an item in a simulation. */
+export function keyOf(device: string, epoch: string, sequence: number): string {
+  return `${device}/${epoch.slice(0, 8)}/${sequence}`;
+}
