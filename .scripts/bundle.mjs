@@ -9,6 +9,8 @@ import { build } from 'esbuild';
 import { billOfMaterials, licenceText } from './bundle-licences.mjs';
 import { copyPackages, filesWithin, manifestOf, packageFolder, sizeOf } from './bundle-packages.mjs';
 
+const USAGE = 'usage: npm run bundle -- [agent | collector] [--to FOLDER]';
+
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /**
@@ -112,18 +114,29 @@ export async function bundle(name, to) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { to: { type: 'string', default: '.bundle' } },
-  });
-  const unknown = positionals.find((name) => !(name in products));
-  if (unknown !== undefined) {
-    console.error(`error: there is no bundle ${unknown}; name agent, collector, or none for both`);
-    process.exit(2);
+  const { to, help, names } = commandLine();
+  if (help) {
+    console.log(USAGE);
+    process.exit(0);
   }
-  for (const name of positionals.length === 0 ? Object.keys(products) : positionals) {
-    const folder = join(resolve(values.to), name);
+  for (const name of names.length === 0 ? Object.keys(products) : names) {
+    const folder = join(resolve(to), name);
     const { files, bytes, packages } = await bundle(name, folder);
     console.log(`${folder}: ${files} files, ${(bytes / 1e6).toFixed(1)} MB, of ${packages} packages`);
+  }
+}
+
+/** Ends the process where it is wrong. */
+function commandLine() {
+  try {
+    const options = { to: { type: 'string', default: '.bundle' }, help: { type: 'boolean', default: false } };
+    const { values, positionals: names } = parseArgs({ allowPositionals: true, options });
+    const unknown = names.find((name) => !Object.hasOwn(products, name));
+    if (unknown !== undefined)
+      throw new Error(`there is no bundle ${unknown}; name agent, collector, or none for both`);
+    return { ...values, names };
+  } catch (error) {
+    console.error(`error: ${error.message}\n${USAGE}`);
+    process.exit(2);
   }
 }

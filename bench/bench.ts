@@ -16,9 +16,12 @@ function trialNames(): string[] {
     .sort();
 }
 
+function usageText(): string {
+  return `usage: npm run bench -- TRIAL [--option value ...] [--json]\ntrials: ${trialNames().join(', ')}`;
+}
+
 function usage(problem: string): never {
-  console.error(`error: ${problem}`);
-  console.error(`usage: npm run bench -- TRIAL [--option value ...] [--json]\ntrials: ${trialNames().join(', ')}`);
+  console.error(`error: ${problem}\n${usageText()}`);
   process.exit(2);
 }
 
@@ -59,6 +62,10 @@ async function runHere(name: string, args: string[]): Promise<void> {
 }
 
 const [name, ...args] = process.argv.slice(2);
+if (name === '--help') {
+  console.log(usageText());
+  process.exit(0);
+}
 if (name === undefined || name.startsWith('--')) usage('name a trial');
 if (!existsSync(new URL(`${name}.js`, trialsFolder))) usage(`there is no trial ${JSON.stringify(name)}`);
 if (process.env.TRIBUTARY_TRIAL === name) {

@@ -1,42 +1,69 @@
-import { parseArgs } from 'node:util';
 import { PRESET_NAMES, type PresetName, presetModel } from '@tributary/agent/sensors/models/presets';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { VirtualBoard } from './virtual-board.js';
 
-/** `node simulators/dist/board/board-cli.js --link PATH`: a board to try an agent with, until Ctrl-C. */
-const { values } = parseArgs({
-  options: {
-    link: { type: 'string', default: 'virtual-board' },
-    format: { type: 'string', default: 'json' },
-    interval: { type: 'string', default: '1000' },
-    sensors: { type: 'string', default: 'temperature,humidity,pressure' },
-    seed: { type: 'string', default: '1' },
-  },
-});
-
-function fail(message: string): never {
-  console.error(`error: ${message}`);
-  process.exit(2);
+interface Options {
+  link: string;
+  format: 'json' | 'csv' | 'key-value';
+  interval: number;
+  sensors: PresetName[];
+  seed: number;
 }
 
-const { format } = values;
-if (format !== 'json' && format !== 'csv' && format !== 'key-value') {
-  fail(`--format is ${format}; it must be json, csv or key-value`);
-}
-const intervalMs = Number(values.interval);
-if (!(intervalMs >= 1)) fail(`--interval is ${values.interval}; it must be milliseconds, at least 1`);
-const names = values.sensors.split(',');
-const unknown = names.find((name) => !(PRESET_NAMES as readonly string[]).includes(name));
-if (unknown !== undefined) fail(`--sensors names ${unknown}; there are ${PRESET_NAMES.join(', ')}`);
+/** A timer cannot be shorter, nor longer. */
+const INTERVAL_MS_MAX = 2 ** 31 - 1;
 
+function interval(text: string): number {
+  const ms = Number(text);
+  if (!(ms >= 1 && ms <= INTERVAL_MS_MAX)) throw new InvalidArgumentError('milliseconds are needed, at least 1.');
+  return ms;
+}
+
+function sensors(text: string): PresetName[] {
+  const names = text.split(',');
+  const unknown = names.find((name) => !(PRESET_NAMES as readonly string[]).includes(name));
+  if (unknown !== undefined) throw new InvalidArgumentError(`there is no ${unknown}; name ${PRESET_NAMES.join(', ')}.`);
+  return names as PresetName[];
+}
+
+function seed(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('a whole number is needed.');
+  return value;
+}
+
+const command = new Command('node simulators/dist/board/board-cli.js')
+  .description('A board to try an agent with: prints lines of sensor values on a pseudo-terminal, until Ctrl-C.')
+  .option('--link <path>', 'where its port appears', 'virtual-board')
+  .addOption(
+    new Option('--format <format>', 'what a line is').choices(['json', 'csv', 'key-value'] as const).default('json'),
+  )
+  .option('--interval <ms>', 'from line to line', interval, 1000)
+  .addOption(
+    new Option('--sensors <names>', 'which it has')
+      .argParser(sensors)
+      .default(['temperature', 'humidity', 'pressure'], 'temperature,humidity,pressure'),
+  )
+  .option('--seed <number>', 'of the values', seed, 1)
+  .showHelpAfterError('(--help says more)')
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+  .parse();
+
+const options = command.opts<Options>();
 const board = new VirtualBoard({
-  series: names.map((name, at) => ({ name, model: presetModel(name as PresetName, Number(values.seed) + at) })),
-  format,
-  intervalMs,
-  link: values.link,
+  series: options.sensors.map((name, at) => ({ name, model: presetModel(name, options.seed + at) })),
+  format: options.format,
+  intervalMs: options.interval,
+  link: options.link,
   nowUs: () => Date.now() * 1000,
 });
-board.plug();
-console.log(`a virtual board prints ${format} at ${values.link}; Ctrl-C unplugs it`);
+try {
+  board.plug();
+} catch (error) {
+  console.error(`error: --link ${options.link}: ${error instanceof Error ? error.message : String(error)}`);
+  process.exit(1);
+}
+console.log(`a virtual board prints ${options.format} at ${options.link}; Ctrl-C unplugs it`);
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
     board.unplug();

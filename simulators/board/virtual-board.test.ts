@@ -1,4 +1,4 @@
-import { closeSync, constants, existsSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
+import { closeSync, constants, existsSync, mkdtempSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { presetModel } from '@tributary/agent/sensors/models/presets';
@@ -9,6 +9,9 @@ import { VirtualBoard } from './virtual-board.js';
 const folder = mkdtempSync(join(tmpdir(), 'board-'));
 const link = join(folder, 'port');
 let board: VirtualBoard | undefined;
+
+/** Lines of which no terminal holds as many. */
+const NUMBERS = 100_000;
 
 afterEach(() => board?.unplug());
 
@@ -62,6 +65,40 @@ describe('the virtual board', () => {
     closeSync(held);
     expect(await read(new SerialPort({ path: link, baudRate: 115_200 }), 1)).toHaveLength(1);
   });
+
+  it('keeps nothing in memory while nobody reads, and goes on with whole lines when somebody does', async () => {
+    const made = make('csv');
+    made.plug();
+    for (let number = 0; number < NUMBERS; number++) {
+      made.setValue('temperature', number);
+      made.print();
+    }
+    const { lines } = made;
+    expect(lines).toBeGreaterThan(100);
+    expect(lines).toBeLessThan(NUMBERS);
+    made.setValue('temperature', NUMBERS);
+    // Not as a serial port, which throws away what came before it was opened.
+    const held = openSync(link, constants.O_RDONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
+    const values = (await readAll(held, lines + 4)).map((line) => Number(line.split(',')[0]));
+    closeSync(held);
+    const expected = Array.from({ length: lines + 3 }, (_, at) => (at < lines ? at : NUMBERS));
+    expect(values.slice(0, lines + 3)).toEqual(expected);
+  });
 });
+
+/** Lines of a port without a hurry, until there are so many. */
+async function readAll(descriptor: number, lines: number): Promise<string[]> {
+  let text = '';
+  const bytes = Buffer.alloc(65_536);
+  while (text.split('\n').length <= lines) {
+    try {
+      text += bytes.toString('utf8', 0, readSync(descriptor, bytes));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+  return text.split('\n');
+}
 
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));

@@ -37,7 +37,7 @@ export class VirtualBoard {
     return this.taken;
   }
 
-  /** Lines printed so far; readings are this times the series that answered. */
+  /** Lines that the port has taken so far; readings are this times the series that answered. */
   get lines(): number {
     return this.printed;
   }
@@ -70,11 +70,9 @@ export class VirtualBoard {
     else this.overrides.set(name, value);
   }
 
-  /** Prints a line now, besides those at the interval. */
+  /** Prints a line now, besides those at the interval. As with any board, it is lost where nobody reads for long. */
   print(): void {
-    const line = this.line();
-    this.printed++;
-    this.terminal?.write(line);
+    if (this.terminal?.offer(Buffer.from(this.line())) === true) this.printed++;
   }
 
   /** Writes bytes as they are: noise, half a line, a line without an end. */

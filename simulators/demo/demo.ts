@@ -47,12 +47,19 @@ const RULES = {
 
 const HOT = 41.5;
 
+const USAGE = 'usage: npm start -- [--seconds N] [--json]';
+
 function readArguments(): { seconds: number | undefined; json: boolean } {
-  let values: { seconds?: string; json?: boolean };
+  let values: { seconds?: string; json?: boolean; help?: boolean };
+  const options = { seconds: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean' } } as const;
   try {
-    ({ values } = parseArgs({ options: { seconds: { type: 'string' }, json: { type: 'boolean' } } }));
+    ({ values } = parseArgs({ options }));
   } catch (error) {
     return usage((error as Error).message);
+  }
+  if (values.help === true) {
+    console.log(USAGE);
+    process.exit(0);
   }
   const seconds = values.seconds === undefined ? undefined : Number(values.seconds);
   if (seconds !== undefined && !(seconds >= 1 && seconds <= 86_400)) {
@@ -62,7 +69,7 @@ function readArguments(): { seconds: number | undefined; json: boolean } {
 }
 
 function usage(problem: string): never {
-  console.error(`error: ${problem}\nusage: npm start -- [--seconds N] [--json]`);
+  console.error(`error: ${problem}\n${USAGE}`);
   process.exit(2);
 }
 
