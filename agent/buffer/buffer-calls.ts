@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@tributary/core/errors/tributary-error';
+import type { ErrorCode } from '@tributary/core/errors/error-code';
 import type { Alert } from '@tributary/proto/gen/tributary/v1/alert';
 import type {
   ClockAnchor,

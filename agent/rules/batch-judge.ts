@@ -1,6 +1,7 @@
 import { Forward } from '@tributary/core/rules/forward';
 import type { MergedReadings } from '@tributary/core/rules/merged-readings';
-import type { Origin, Transition } from '@tributary/core/rules/rule-instance';
+import type { Origin } from '@tributary/core/rules/origin';
+import type { Transition } from '@tributary/core/rules/rule-instance';
 import { SeriesReadings } from '@tributary/core/rules/series-readings';
 import { DecodeArena } from '@tributary/proto/batch/arena';
 import type { Batch, Column } from '@tributary/proto/batch/batch';

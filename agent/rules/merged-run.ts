@@ -1,6 +1,6 @@
 import type { ForwardReadings } from '@tributary/core/rules/forward';
 import type { MergedReadings } from '@tributary/core/rules/merged-readings';
-import type { Origin } from '@tributary/core/rules/rule-instance';
+import type { Origin } from '@tributary/core/rules/origin';
 
 const INITIAL_READINGS = 64;
 

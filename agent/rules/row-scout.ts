@@ -1,6 +1,7 @@
 import type { ForwardReadings } from '@tributary/core/rules/forward';
 import type { MergedReadings } from '@tributary/core/rules/merged-readings';
-import type { Origin, Transition } from '@tributary/core/rules/rule-instance';
+import type { Origin } from '@tributary/core/rules/origin';
+import type { Transition } from '@tributary/core/rules/rule-instance';
 import type { BatchGroup } from '../batching/batch-group.js';
 import type { RowWatch } from '../batching/batcher.js';
 import type { RowStage } from '../batching/row-stage.js';

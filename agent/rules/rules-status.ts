@@ -1,4 +1,4 @@
-import type { Phase } from '@tributary/core/rules/rule-instance';
+import type { Phase } from '@tributary/core/rules/phase';
 import type { RuleBook } from './rule-book.js';
 import type { RuleCell } from './rule-cell.js';
 import type { RefusedRule } from './rule-set.js';

@@ -1,6 +1,7 @@
 import type { Scheduler } from '@tributary/core/clock/clock';
 import type { Random } from '@tributary/core/clock/random';
-import { type ErrorCode, TributaryError } from '@tributary/core/errors/tributary-error';
+import type { ErrorCode } from '@tributary/core/errors/error-code';
+import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { Backoff } from '@tributary/core/retry/backoff';
 import type { Logger } from 'pino';
 

@@ -2,22 +2,9 @@ import type { SavedInstance } from '@tributary/core/rules/saved-instance';
 import { savedInstanceSchema, savedOnsetSchema } from '@tributary/core/rules/saved-instance';
 import * as v from 'valibot';
 import type { DeviceName } from '../store/store.js';
+import type { CheckpointHead } from './checkpoint-head.js';
 import type { LinePoint } from './epoch-line.js';
 import { type Cell, cellsOf, type DeviceTrack, type OpenIncident } from './tracks.js';
-
-/** What is remembered of a checkpoint; its body lies in the store. */
-export interface CheckpointHead {
-  /** Its place in the store, from 0. */
-  number: number;
-  /** It holds what the rules know when they have seen everything up to this event time. */
-  timeUs: number;
-  /**
-   * A walk from here begins with items that hold something from this event time on: series may differ in how far they
-   * have come, so what follows a checkpoint may be earlier than its time.
-   */
-  readFromUs: number;
-  bytes: number;
-}
 
 /**
  * Checkpoints of a device. Each hole has one before it, and two regular ones are a quarter of a day apart; the older they

@@ -1,7 +1,8 @@
 import { SeriesReadings } from '@tributary/core/rules/series-readings';
 import { TimeQuality } from '@tributary/proto/gen/tributary/v1/query';
 import type { CommittedBatch } from '../ingest/committed.js';
-import { type CheckpointBody, type CheckpointHead, restoreIncident } from './checkpoint.js';
+import { type CheckpointBody, restoreIncident } from './checkpoint.js';
+import type { CheckpointHead } from './checkpoint-head.js';
 import { type LinePoint, lineRange, pass } from './epoch-line.js';
 import { OrderedReadings } from './ordered-readings.js';
 import type { RuleHost } from './rule-host.js';

@@ -1,6 +1,6 @@
 import type { ForwardReadings } from '@tributary/core/rules/forward';
 import type { MergedReadings } from '@tributary/core/rules/merged-readings';
-import type { Origin } from '@tributary/core/rules/rule-instance';
+import type { Origin } from '@tributary/core/rules/origin';
 import { TimeOrder } from './time-order.js';
 
 /** Gathers readings of several series and shows them in order of time. Its memory is used over and over. */

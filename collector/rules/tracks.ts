@@ -4,7 +4,7 @@ import type { RuleInstance } from '@tributary/core/rules/rule-instance';
 import type { SeriesIdentity } from '@tributary/core/rules/series-identity';
 import type { ColumnType } from '@tributary/proto/batch/batch';
 import type { DeviceName } from '../store/store.js';
-import type { CheckpointHead } from './checkpoint.js';
+import type { CheckpointHead } from './checkpoint-head.js';
 import type { DeviceLine } from './device-line.js';
 
 /** An incident that fires, as it stands in the store. */

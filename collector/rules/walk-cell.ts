@@ -1,6 +1,7 @@
 import type { ForwardReadings } from '@tributary/core/rules/forward';
 import type { MergedReadings } from '@tributary/core/rules/merged-readings';
-import type { Origin, RuleInstance, Transition } from '@tributary/core/rules/rule-instance';
+import type { Origin } from '@tributary/core/rules/origin';
+import type { RuleInstance, Transition } from '@tributary/core/rules/rule-instance';
 import { type CheckpointBody, saveIncident } from './checkpoint.js';
 import { MergeBuffer } from './merge-buffer.js';
 import type { Cell, OpenIncident } from './tracks.js';

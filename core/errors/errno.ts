@@ -1,4 +1,4 @@
-import type { ErrorCode } from './tributary-error.js';
+import type { ErrorCode } from './error-code.js';
 
 /** What an operating-system error means, in words for a person. */
 export interface ErrnoMeaning {

@@ -1,7 +1,7 @@
 import type { Metadata, ServiceError } from '@grpc/grpc-js';
+import type { ErrorCode } from './error-code.js';
 import { type RetryHint, retryHint } from './retry-hint.js';
 import { type TlsFailure, tlsFailureIn, tlsFailureWords } from './tls-failure.js';
-import type { ErrorCode } from './tributary-error.js';
 
 /** What became of a call that did not succeed, as data: the caller decides what to do by `kind`. */
 export type GrpcOutcome = {

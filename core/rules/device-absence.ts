@@ -1,6 +1,7 @@
 import { type Durations, Signal } from './lifecycle.js';
 import { LivingInstance } from './living-instance.js';
-import type { Phase, RuleInstance, Transition } from './rule-instance.js';
+import type { Phase } from './phase.js';
+import type { RuleInstance, Transition } from './rule-instance.js';
 import type { SavedInstance } from './saved-instance.js';
 import type { SeriesIdentity } from './series-identity.js';
 

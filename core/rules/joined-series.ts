@@ -1,6 +1,6 @@
 import { Signal } from './lifecycle.js';
+import type { Origin } from './origin.js';
 import { packDoubles, unpackDoubles } from './packed-doubles.js';
-import type { Origin } from './rule-instance.js';
 import type { SavedJoined } from './saved-instance.js';
 import type { SeriesIdentity } from './series-identity.js';
 import type { Source } from './source.js';

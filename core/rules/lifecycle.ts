@@ -1,5 +1,5 @@
 import type { Onset } from './incident-id.js';
-import type { Phase } from './rule-instance.js';
+import type { Phase } from './phase.js';
 import type { SavedInstance } from './saved-instance.js';
 
 /** What a reading, or a moment, says to a rule. */

@@ -1,6 +1,7 @@
 import type { Onset } from './incident-id.js';
 import { type Durations, Lifecycle, Outcome } from './lifecycle.js';
-import type { Phase, Transition } from './rule-instance.js';
+import type { Phase } from './phase.js';
+import type { Transition } from './rule-instance.js';
 import type { SavedInstance } from './saved-instance.js';
 import type { SeriesIdentity } from './series-identity.js';
 

@@ -1,4 +1,4 @@
-import type { Origin } from './rule-instance.js';
+import type { Origin } from './origin.js';
 
 /** Readings of several series of one device in order of time; of equal times the order does not matter. */
 export interface MergedReadings {

@@ -1,19 +1,10 @@
 import type { ForwardReadings } from './forward.js';
 import type { Onset } from './incident-id.js';
 import type { MergedReadings } from './merged-readings.js';
+import type { Origin } from './origin.js';
+import type { Phase } from './phase.js';
 import type { SavedInstance } from './saved-instance.js';
 import type { SeriesIdentity } from './series-identity.js';
-
-/** Where a rule stands for one series. A resolved incident leaves its rule inactive. */
-export const PHASES = ['inactive', 'pending', 'firing'] as const;
-export type Phase = (typeof PHASES)[number];
-
-/** The batch that readings stand in. */
-export interface Origin {
-  /** 32 hexadecimal digits. */
-  epoch: string;
-  sequence: number;
-}
 
 /** An incident begins to fire or ends. */
 export interface Transition {

@@ -1,8 +1,9 @@
 import type { ColumnType } from '@tributary/proto/batch/batch';
 import { type CompiledRule, compileRule } from './compiled-rule.js';
 import { CASE_START_US, type CaseEvent } from './edge-cases.js';
+import type { Origin } from './origin.js';
 import type { Rule } from './rule.js';
-import type { Origin, RuleInstance, Transition } from './rule-instance.js';
+import type { RuleInstance, Transition } from './rule-instance.js';
 import type { SeriesIdentity } from './series-identity.js';
 
 /** How a case is run; whatever is chosen, the same must come out. */

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { PHASES } from './rule-instance.js';
+import { PHASES } from './phase.js';
 
 /** An onset as JSON holds it. */
 export const savedOnsetSchema = v.object({

@@ -1,7 +1,9 @@
 import type { ForwardReadings } from './forward.js';
 import { type Durations, Outcome, Signal } from './lifecycle.js';
 import { LivingInstance } from './living-instance.js';
-import type { Origin, Phase, RuleInstance, Transition } from './rule-instance.js';
+import type { Origin } from './origin.js';
+import type { Phase } from './phase.js';
+import type { RuleInstance, Transition } from './rule-instance.js';
 import type { SavedInstance } from './saved-instance.js';
 import type { SeriesIdentity } from './series-identity.js';
 import type { SavedSource, Source } from './source.js';

@@ -2,7 +2,9 @@ import { type Band, bandOf, type Comparison } from './band.js';
 import type { ForwardReadings } from './forward.js';
 import { type Durations, Signal } from './lifecycle.js';
 import { LivingInstance } from './living-instance.js';
-import type { Origin, Phase, RuleInstance, Transition } from './rule-instance.js';
+import type { Origin } from './origin.js';
+import type { Phase } from './phase.js';
+import type { RuleInstance, Transition } from './rule-instance.js';
 import type { SavedInstance } from './saved-instance.js';
 import type { SeriesIdentity } from './series-identity.js';
 

@@ -2,6 +2,7 @@ import type { ArenaBlock } from './arena.js';
 import { BatchError } from './batch-error.js';
 import type { BitReader } from './bit-reader.js';
 import { correctFraction } from './corrections.js';
+import { decimalOfOrder } from './decimal-order.js';
 import {
   DIGITS_BITS,
   DIGITS_MAX,
@@ -18,7 +19,6 @@ import {
 } from './double-code.js';
 import { readIntegers } from './integer-decode.js';
 import { readCounts } from './run-lengths.js';
-import { decimalOfOrder } from './significant.js';
 
 /** Scratch memory of the decoder: run lengths and positions of exceptions. */
 let counts = new Int32Array(1024);

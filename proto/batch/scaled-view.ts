@@ -1,8 +1,8 @@
 import { correctFraction, lastDigitsBetween, ulpsBetween } from './corrections.js';
+import { decimalOfOrder, orderOfDecimal } from './decimal-order.js';
 import { DoubleForm, POWERS_OF_TEN, roundToDigits } from './double-code.js';
 import { INTEGER_MAX } from './integer-code.js';
 import { log2 } from './log2.js';
-import { decimalOfOrder, orderOfDecimal } from './significant.js';
 
 /** Corrections beyond this magnitude are no corrections: the value is stored raw. */
 const CORRECTION_MAX = 2 ** 11;

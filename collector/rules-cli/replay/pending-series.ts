@@ -1,4 +1,4 @@
-import type { Origin } from '@tributary/core/rules/rule-instance';
+import type { Origin } from '@tributary/core/rules/origin';
 import type { SeriesReadings } from '@tributary/core/rules/series-readings';
 
 /** The column of a batch that readings stand in. */

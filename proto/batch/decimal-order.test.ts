@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decimalOfOrder, orderOfDecimal } from './significant.js';
+import { decimalOfOrder, orderOfDecimal } from './decimal-order.js';
 
 describe('the order of decimal numbers with so many significant digits', () => {
   it('counts 4 digits and 3 decimals without a gap', () => {
