@@ -1,18 +1,8 @@
-import { DecodeArena } from '@tributary/proto/batch/arena';
-import { decodeBatch } from '@tributary/proto/batch/decode';
 import type { LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
 import { itemChecksum } from '@tributary/proto/items/item';
 import type { Database, Statement } from 'better-sqlite3';
 import { type StatusRow, statusOfRow } from './alert-rows.js';
 import { BufferCore } from './buffer-core.js';
-import {
-  type AnchorRow,
-  anchorOfRow,
-  type SegmentRow,
-  type SeriesRow,
-  segmentOfRow,
-  seriesOfRow,
-} from './catalogue-rows.js';
 import { isWithin } from './counted-rows.js';
 import { GapList } from './gap-list.js';
 import { type HighWaterMark, reservedAbove } from './high-water-mark.js';
@@ -24,9 +14,9 @@ import { type RawRow, rowsOfPage } from './raw-rows.js';
 import { isSameEpoch, stateInFile, stateInLog } from './raw-state.js';
 import { rowBytes } from './row-size.js';
 import { type RuleNoteRow, ruleNoteOfRow } from './rule-note-rows.js';
+import { SalvagedCatalogue } from './salvaged-catalogue.js';
 import { SqliteItemTable } from './sqlite-item-table.js';
 import { decodeThinnedBatch, THINNED_BATCH } from './thinned-batch.js';
-import { TRANSITION, transitionIds } from './transition-ids.js';
 
 /**
  * A start may take so long at the most: what is not reached is declared as lost, so a device of a tenth of the speed that was
@@ -39,11 +29,8 @@ const CHUNK_ROWS = 4_096;
 const PAGES_PER_LOOK = 256;
 /** What is dropped at once when more rows come to light than the quota has room for. */
 const SLICE_ROWS = 512;
-/** Ids beyond these are damage. */
-const SERIES_MAX = 1_000_000;
+/** More are not carried over: a buffer keeps no more. */
 const ALERTS_MAX = 10_000;
-/** Segments that are there afterwards, missing ones among them: as many as collectors take of an epoch. */
-const SEGMENTS_FILLED_MAX = 16_384;
 
 export interface SalvageOptions {
   /** The file; nothing is written to it. */
@@ -99,14 +86,9 @@ class Salvage {
   readonly #pages: RawPages;
   readonly #options: SalvageOptions;
   readonly #deadlineMs: number;
-  readonly #series = new Map<number, SeriesRow>();
-  readonly #segments = new Map<number, SegmentRow>();
-  readonly #anchors = new Map<number, AnchorRow>();
+  readonly #catalogue: SalvagedCatalogue;
   readonly #statuses = new Map<string, StatusRow>();
   readonly #ruleNotes = new Map<string, RuleNoteRow>();
-  /** Rows of the first version have no checksum: they stand in where there is nothing better. */
-  readonly #unproved = { series: new Map<number, SeriesRow>(), segments: new Map<number, SegmentRow>() };
-  readonly #arena = new DecodeArena();
   #state: BufferState | undefined;
   #epoch: Uint8Array | undefined;
   #isTailSure: boolean;
@@ -115,8 +97,6 @@ class Salvage {
   /** Rows below it went again to keep within the quota. */
   #floor = 0;
   #alerts = 0;
-  #seriesMax = 0;
-  #segmentMax = 0;
 
   constructor(db: Database, pages: RawPages, options: SalvageOptions) {
     this.#db = db;
@@ -127,8 +107,7 @@ class Salvage {
     this.#options = options;
     this.#deadlineMs = options.nowMs() + (options.limitMs ?? SALVAGE_MS_MAX);
     this.#isTailSure = options.isTailSure;
-    this.#seriesMax = options.mark?.series ?? 0;
-    this.#segmentMax = options.mark?.segments ?? 0;
+    this.#catalogue = new SalvagedCatalogue(options.mark);
   }
 
   run(): SalvageReport {
@@ -136,7 +115,7 @@ class Salvage {
     this.#db.exec('BEGIN IMMEDIATE');
     const isComplete = this.#scan();
     this.#dropReplaced();
-    this.#putCatalogue();
+    this.#catalogue.putInto(this.#table);
     for (const row of this.#statuses.values()) this.#table.alerts.putStatus(statusOfRow(row)!);
     for (const row of this.#ruleNotes.values()) this.#table.putRuleNote(ruleNoteOfRow(row)!);
     const { state, declared } = this.#account();
@@ -148,8 +127,7 @@ class Salvage {
       epoch: this.#epoch,
       items: state.itemsStored,
       readings: state.readingsStored,
-      series: this.#series.size,
-      segments: this.#segments.size,
+      ...this.#catalogue.sizes,
       alerts: this.#alerts,
       isComplete,
       declared,
@@ -218,15 +196,7 @@ class Salvage {
     else if (shape === '0bnn') this.#takeAlert(rowId, values as [null, Buffer, number, number]);
     else if (shape === '0ssnbn') this.#takeStatus([rowId, ...values.slice(1)] as unknown as StatusRow);
     else if (shape === '0ssn') this.#takeRuleNote([rowId, ...values.slice(1)] as unknown as RuleNoteRow);
-    else if (rowId < 1 || rowId > SERIES_MAX) return;
-    else if (shape === '0sssnn' || shape === '0sssn')
-      this.#takeSeries([rowId, ...values.slice(1)] as unknown as SeriesRow);
-    else if (shape === '0snnnnn' || shape === '0snnnn')
-      this.#takeSegment([rowId, ...values.slice(1)] as unknown as SegmentRow);
-    else if (shape === '0nnnnnn') {
-      const row = [rowId, ...values.slice(1)] as AnchorRow;
-      if (anchorOfRow(row) !== undefined) this.#anchors.set(rowId, row);
-    }
+    else this.#catalogue.take(rowId, shape, values);
   }
 
   #takeItem(sequence: number, values: [null, number, number, number, number, Buffer, number?]): void {
@@ -251,7 +221,7 @@ class Salvage {
       isProtected === 1 ? 1 : 0,
     );
     if (changes === 0) return;
-    if (this.#options.mark === undefined) this.#noteIds(kind, body);
+    if (this.#options.mark === undefined) this.#catalogue.noteIds(kind, body);
     this.#bytes += rowBytes(body.length);
     if (this.#bytes > this.#options.quotaBytes) this.#dropOldest();
     if (++this.#rows % CHUNK_ROWS === 0) this.#db.exec('COMMIT; BEGIN IMMEDIATE');
@@ -263,36 +233,6 @@ class Salvage {
     for (const { bodyBytes } of headers) this.#bytes -= rowBytes(bodyBytes);
     this.#floor = headers.at(-1)!.sequence;
     this.#table.deleteRange(1, this.#floor);
-  }
-
-  /** Without a mark only the rows know how many series and segments there were. */
-  #noteIds(kind: number, body: Uint8Array): void {
-    try {
-      if (kind === TRANSITION) {
-        const { seriesId, segments } = transitionIds(body);
-        this.#seriesMax = Math.max(this.#seriesMax, seriesId);
-        this.#segmentMax = Math.max(this.#segmentMax, ...segments);
-        return;
-      }
-      const batch = decodeBatch(body, this.#arena);
-      this.#segmentMax = Math.max(this.#segmentMax, batch.segment);
-      for (const group of batch.groups) {
-        for (const { seriesId } of group.columns) this.#seriesMax = Math.max(this.#seriesMax, seriesId);
-      }
-    } catch {
-      // A declaration, or a form that this version does not know.
-    }
-    this.#arena.reset();
-  }
-
-  #takeSeries(row: SeriesRow): void {
-    if ((row as unknown[]).length === 5) this.#unproved.series.set(row[0], row);
-    else if (seriesOfRow(row) !== undefined) this.#series.set(row[0], row);
-  }
-
-  #takeSegment(row: SegmentRow): void {
-    if ((row as unknown[]).length === 6) this.#unproved.segments.set(row[0], row);
-    else if (segmentOfRow(row) !== undefined) this.#segments.set(row[0], row);
   }
 
   #takeAlert(rowId: number, [, incidentId, state, number]: [null, Buffer, number, number]): void {
@@ -318,48 +258,6 @@ class Salvage {
   #takeRuleNote(row: RuleNoteRow): void {
     const [id, name] = row;
     if (ruleNoteOfRow(row) !== undefined && id > (this.#ruleNotes.get(name)?.[0] ?? 0)) this.#ruleNotes.set(name, row);
-  }
-
-  /** Ids count up without a gap and are never used again, so what is missing gets a name that says so. */
-  #putCatalogue(): void {
-    const seriesMax = Math.min(
-      SERIES_MAX,
-      Math.max(this.#seriesMax, highestOf(this.#series.keys()), highestOf(this.#unproved.series.keys())),
-    );
-    for (let id = 1; id <= seriesMax; id++) {
-      const old = this.#unproved.series.get(id);
-      const declaration = this.#series.has(id)
-        ? seriesOfRow(this.#series.get(id)!)!
-        : old !== undefined && isObject(old[3])
-          ? { id, name: old[1], unit: old[2], labels: JSON.parse(old[3]) as Record<string, string>, type: old[4] }
-          : { id, name: `lost-series-${id}`, unit: '', labels: {}, type: 1 };
-      this.#table.putSeries(declaration);
-    }
-    const segmentMax = Math.min(
-      SERIES_MAX,
-      Math.max(this.#segmentMax, highestOf(this.#segments.keys()), highestOf(this.#unproved.segments.keys())),
-    );
-    // Of an epoch that followed a crowded one the lower ids are not in use.
-    const lowest = Math.min(lowestOf(this.#segments.keys()), lowestOf(this.#unproved.segments.keys()), segmentMax);
-    const segmentMin = segmentMax <= SEGMENTS_FILLED_MAX ? 1 : Math.max(lowest, segmentMax - SEGMENTS_FILLED_MAX + 1);
-    for (let id = segmentMin; id <= segmentMax; id++) {
-      const old = this.#unproved.segments.get(id);
-      const unknown = { id, bootId: 'lost', offsetUs: 0, observedAtUs: 0, uncertaintyUs: 0, state: 3 };
-      const known = this.#segments.get(id);
-      if (known !== undefined) this.#table.putSegment(segmentOfRow(known)!);
-      else if (old === undefined) this.#table.putSegment(unknown);
-      else
-        this.#table.putSegment({
-          id,
-          bootId: old[1],
-          offsetUs: old[2],
-          observedAtUs: old[3],
-          uncertaintyUs: old[4],
-          state: old[5],
-        });
-    }
-    const anchorMin = segmentMin === 1 ? 1 : lowestOf(this.#anchors.keys());
-    for (let id = anchorMin; this.#anchors.has(id); id++) this.#table.putAnchor(anchorOfRow(this.#anchors.get(id)!)!);
   }
 
   /** The counters of the new file, and what has to be declared. */
@@ -407,27 +305,4 @@ class Salvage {
     gaps.until(state.highestSequence + 1, state.readingsProduced, true, CRASH_WINDOW);
     return { state: { ...state, isSending: true, isSuspect: true }, declared: gaps.entries };
   }
-}
-
-function isObject(text: string): boolean {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value);
-  } catch {
-    return false;
-  }
-}
-
-/** Infinity for none. */
-function lowestOf(ids: Iterable<number>): number {
-  let lowest = Number.POSITIVE_INFINITY;
-  for (const id of ids) lowest = Math.min(lowest, id);
-  return lowest;
-}
-
-/** 0 for none. */
-function highestOf(ids: Iterable<number>): number {
-  let highest = 0;
-  for (const id of ids) highest = Math.max(highest, id);
-  return highest;
 }
