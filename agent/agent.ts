@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { systemClock, systemScheduler } from '@tributary/core/clock/clock';
 import { systemRandom } from '@tributary/core/clock/random';
-import { formatAddress } from '@tributary/core/config/address';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import type { Agent, AgentDeps } from './agent-interface.js';
 import { AlertDesk } from './alerts/alert-desk.js';
@@ -10,7 +9,6 @@ import { Batcher, PENDING_SEGMENT } from './batching/batcher.js';
 import { SqliteBuffer } from './buffer/sqlite-buffer.js';
 import type { AgentConfig } from './config/schema.js';
 import type { AgentStatus } from './health/agent-status.js';
-import { flashWear } from './health/flash-wear.js';
 import { type Progress, stuckPart } from './health/progress.js';
 import { AgentCatalogue } from './runtime/agent-catalogue.js';
 import { agentRules } from './runtime/agent-rules.js';
@@ -31,6 +29,7 @@ import { reportOpening } from './runtime/opening-report.js';
 import { repeat } from './runtime/repeat.js';
 import { SegmentKeeper } from './runtime/segment-keeper.js';
 import { SourceRunner } from './runtime/source-runner.js';
+import { statusOf } from './runtime/status-of.js';
 import type { Upstream } from './runtime/upstream.js';
 import { Watermark } from './runtime/watermark.js';
 import { within } from './runtime/within.js';
@@ -271,77 +270,12 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     if (stopping !== undefined) await health.close();
   }
 
-  async function status(): Promise<AgentStatus> {
-    const nowMs = scheduler.nowMs();
-    const stored = await buffer.status();
-    const uptimeSeconds = (nowMs - startedMs) / 1000;
-    const wear = flashWear(stored, writer.counters.readings, uptimeSeconds, config.buffer.cardEndurance);
-    const state = upstream?.uplink.state ?? { state: 'stopped' as const };
-    const counters = upstream?.uplink.counters;
-    const lastSuccessMs = counters?.lastSuccessMs;
-    return {
-      version,
-      device,
-      collector: formatAddress(connection.address),
-      startedAt,
-      uptimeSeconds,
-      rssBytes: process.memoryUsage.rss(),
-      sources: sources.reports,
-      readings: {
-        taken: writer.counters.readings,
-        dropped: {
-          ...drops.counts,
-          ...(writer.counters.readingsLost > 0 ? { lost: writer.counters.readingsLost } : {}),
-        },
-        pending: batcher.pendingReadings + writer.pendingReadings,
-      },
-      batches: { closed: writer.counters.closed, bytes: writer.counters.bytes },
-      buffer: {
-        epoch: Buffer.from(stored.epoch).toString('hex'),
-        items: stored.itemsWaiting,
-        readings: stored.readingsWaiting,
-        bytes: stored.bytesWaiting,
-        quotaBytes: config.buffer.quota,
-        oldestSequence: stored.oldestSequence,
-        highestSequence: stored.highestSequence,
-        readingsProduced: stored.readingsProduced,
-        readingsEvicted: stored.readingsEvicted,
-        readingsThinned: stored.readingsThinned,
-        itemsQuarantined: stored.itemsQuarantined,
-        bytesWritten: stored.bytesWritten,
-        blockBytesWritten: stored.blockBytesWritten,
-        ...(wear === undefined ? {} : { wear }),
-        ...(buffer.trouble === undefined ? {} : { trouble: buffer.trouble }),
-        appendFailures: writer.counters.appendFailures,
-      },
-      uplink: {
-        state: state.state,
-        ...('why' in state ? { why: state.why } : {}),
-        connects: counters?.connects ?? 0,
-        connectFailures: counters?.connectFailures ?? 0,
-        registrations: counters?.registrations ?? 0,
-        streams: {
-          answered: counters?.streamsAnswered ?? 0,
-          deferred: counters?.streamsDeferred ?? 0,
-          broken: counters?.streamsBroken ?? 0,
-        },
-        itemsAcknowledged: counters?.itemsAcknowledged ?? 0,
-        itemsRejected: counters?.itemsRejected ?? 0,
-        epochsOpened: counters?.epochsOpened ?? 0,
-        itemsForgotten: counters?.itemsForgotten ?? 0,
-        backlog: upstream?.uplink.forecast(stored) ?? { trend: 'unknown' },
-        ...(lastSuccessMs === undefined ? {} : { lastSuccessAgeSeconds: (nowMs - lastSuccessMs) / 1000 }),
-      },
-      ...(rules.status === undefined ? {} : { rules: rules.status }),
-      alerts: {
-        cursor: upstream?.alerts.cursor ?? identity.alertCursor,
-        received: upstream?.alerts.counters.received ?? 0,
-        repeated: upstream?.alerts.counters.repeated ?? 0,
-        damagedIntents: desk.damagedIntents,
-        actions: desk.actions,
-        statuses: desk.statuses,
-      },
-    };
+  function status(): Promise<AgentStatus> {
+    const parts = { config, connection, sources, batcher, writer, drops, buffer, rules, desk, upstream };
+    return statusOf(
+      { ...parts, started: { version, ms: startedMs, at: startedAt }, alertCursor: identity.alertCursor },
+      scheduler.nowMs(),
+    );
   }
 
   async function progress(): Promise<Progress> {
