@@ -18,7 +18,8 @@ interface LastLine {
 
 /**
  * Each repetition is a seed. The simulation compares each stored value, and fails where one is doubled or altered. A reading
- * that was only on a disk that a fault overwrote with an older image was not lost by anybody here, and is not counted.
+ * that was only on a disk that a fault overwrote with an older image was not lost by anybody here, and is not counted; nor is
+ * one whose only declaration was damaged.
  */
 export const simulation: Fault = {
   number: 46,
@@ -34,7 +35,7 @@ export const simulation: Fault = {
     const problems = failures === 0 ? [] : [`${failures} seeds failed: ${err.split('\n')[0]}`];
     const figures =
       `${last.seeds} seeds, ${last.simulatedHours} simulated hours, ${last.outages} outages, ` +
-      `${last.duplicates} repetitions dropped; ${destroyed} readings more were only on disks that were overwritten`;
+      `${last.duplicates} repetitions dropped; ${destroyed} readings more went with the only disk that had them or their declaration`;
     const produced = readings - destroyed;
     const missing = produced - stored - declared;
     const counts = { produced, stored, declared, missing, duplicates: 0, altered: 0 };

@@ -96,8 +96,11 @@ export class Checker {
     // What an earlier start was about to declare is still to be declared.
     ledger.readingsWaiting =
       hasRefused || ledger.readingsWaiting === undefined ? undefined : ledger.readingsWaiting + readings;
-    if (hasRefused || isTailLost || this.#isOnlyEndChecked) return;
-    for (const { sequence, checksum, atMs, lost } of ledger.above(written.highestSequence)) {
+    const isUnbounded = hasRefused || isTailLost || this.#isOnlyEndChecked;
+    for (const produced of ledger.above(written.highestSequence)) {
+      const { sequence, checksum, atMs, lost, isTaken } = produced;
+      produced.isTaken = true;
+      if (isTaken || isUnbounded) continue;
       const waitedMs = this.#world.nowMs - atMs;
       if (lost !== undefined || waitedMs <= lossWindowMs + WRITING_MS_MAX) continue;
       const key = keyOf(disk.device, epoch, sequence);
@@ -161,7 +164,7 @@ export class Checker {
     const judged = disk.epoch(epochBefore);
     for (const item of deleted) {
       if (withdrawnTo === undefined || item.sequence <= withdrawnTo) {
-        this.#deleted(device, epochBefore, judged, item, declared, withdrawnTo);
+        this.#deleted(disk, epochBefore, judged, item, declared, withdrawnTo);
       }
     }
     const counted = ledger.readings - ledger.readingsInAir + ledger.overstated;
@@ -321,13 +324,14 @@ export class Checker {
   }
 
   #deleted(
-    device: string,
+    disk: DiskLedger,
     epoch: string,
     ledger: EpochLedger,
     item: Item,
     declared: readonly LedgerEntry[],
     withdrawnTo: number | undefined,
   ): void {
+    const { device } = disk;
     const key = keyOf(device, epoch, item.sequence);
     if (this.#stored.get(key) === item.checksum || this.#replaced.has(key)) return;
     const where = { device, epoch, sequence: item.sequence };
@@ -345,8 +349,12 @@ export class Checker {
     const { sequence: own, kind, readings, readingsBefore, body } = item;
     const checksum = itemChecksum(Buffer.from(epoch, 'hex'), own, kind, readings, readingsBefore, body);
     for (const entry of entries ?? []) {
-      // Damage took the word that these have moved here; their readings count here, and none is lost.
-      if (checksum !== item.checksum && entry.readings === 0 && hex(entry.epoch) !== epoch) continue;
+      // What is in its own epoch is declared anew as a bound. Of another one nobody knows that there was anything to declare;
+      // that these have moved here is nothing that is lost.
+      if (checksum !== item.checksum && hex(entry.epoch) !== epoch) {
+        if (entry.readings > 0) disk.epoch(hex(entry.epoch)).unsay(entry);
+        continue;
+      }
       for (let sequence = entry.first; sequence <= entry.last; sequence++) {
         if (withdrawnTo !== undefined && sequence > withdrawnTo) continue;
         if (isDeclared(hex(entry.epoch), sequence)) continue;

@@ -13,7 +13,7 @@ export interface Fates {
   stored: number;
   /** Not stored; the device says why. */
   declared: number;
-  /** Not stored; only a disk had them that was overwritten or thrown away, and its word of them with it. */
+  /** Not stored; a disk that was overwritten or thrown away had them alone, or damage has taken the word that they are lost. */
   destroyed: number;
 }
 
@@ -46,6 +46,7 @@ export class FinalCheck {
   readonly #checksums = new Map<string, number>();
   /** Readings that were found. */
   readonly #numbers = new Set<number>();
+  readonly #unsaid: Produced[] = [];
 
   constructor(witnessed: Witnessed, stored: readonly StoredItem[], audits: readonly EpochAudit[]) {
     this.#witnessed = witnessed;
@@ -78,7 +79,7 @@ export class FinalCheck {
         declared += countNew(lost, seen);
       }
     }
-    let destroyed = 0;
+    let destroyed = countNew(this.#unsaid, seen);
     for (const { epochs } of destroyedDisks) {
       for (const { bySequence } of epochs.values()) destroyed += countNew(bySequence.values(), seen);
     }
@@ -164,7 +165,8 @@ export class FinalCheck {
         continue;
       }
       if (isMoved) continue;
-      given.push(produced);
+      if (produced.isUnsaid) this.#unsaid.push(produced);
+      else given.push(produced);
       const elsewhere = this.#witnessed.elsewhere.get(key);
       if (elsewhere !== undefined && this.#witnessed.stored.get(key) === checksum && this.#checksums.has(elsewhere)) {
         declared.set(LossReason.COPIED, (declared.get(LossReason.COPIED) ?? 0) + readings);
@@ -183,6 +185,8 @@ export class FinalCheck {
       if (lost !== LossReason.CRASH_WINDOW) declared.set(lost, (declared.get(lost) ?? 0) + readings);
     }
     for (const [sequence, { checksum, content }] of ledger.thinned) {
+      // Of one that has moved here the readings were produced, and are counted, where it came from.
+      if (hex(content.replaced[0].epoch) !== epoch) continue;
       if (this.#checksums.get(keyOf(device, epoch, sequence)) === checksum) stored += keptReadings(content.kept);
     }
     // What two disks say of one epoch, and what went to another one, has no single balance.

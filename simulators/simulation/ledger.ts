@@ -28,6 +28,10 @@ export interface Produced extends Production {
   isSent: boolean;
   /** It went to another epoch, under another sequence. */
   isMoved: boolean;
+  /** A crash took it; a second one before anything could be declared takes it no further. */
+  isTaken: boolean;
+  /** Damage has taken the word that it is lost, and nothing else says so. */
+  isUnsaid: boolean;
 }
 
 /** What a device produced in one epoch: kept outside of the system, so that the system can be held against it. */
@@ -70,6 +74,8 @@ export class EpochLedger {
       lost: undefined,
       isSent: false,
       isMoved: false,
+      isTaken: false,
+      isUnsaid: false,
     };
     this.bySequence.set(sequence, produced);
     this.readings += readings;
@@ -110,6 +116,14 @@ export class EpochLedger {
     this.readingsWaiting = 0;
     this.windows.push(entry);
     return taken;
+  }
+
+  /** Damage has taken what an entry said. */
+  unsay({ first, last }: LedgerEntry): void {
+    for (let sequence = first; sequence <= last; sequence++) {
+      const produced = this.bySequence.get(sequence);
+      if (produced !== undefined) produced.isUnsaid = true;
+    }
   }
 
   copy(): EpochLedger {

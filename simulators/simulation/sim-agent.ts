@@ -37,6 +37,8 @@ export interface SimAgentOptions {
 export interface DiskImage {
   table: FaultyTable;
   ledger: DiskLedger;
+  /** What the next start finds out about a damaged disk; its mark goes where the disk goes. */
+  recovery: Recovery | undefined;
 }
 
 /** A machine that lost power starts again after this long. */
@@ -72,8 +74,6 @@ export class SimAgent {
   #pending: MadeBatch[] = [];
   #overflow: Production[] = [];
   #isAppending = false;
-  /** What the next start finds out about a damaged disk. */
-  #recovery: Recovery | undefined;
   readonly #options: SimAgentOptions;
 
   /** `copied`: its disk is a copy of another; without it the disk is new. */
@@ -83,7 +83,7 @@ export class SimAgent {
     const ledger = copied?.ledger ?? options.checker.disk(options.device);
     if (copied !== undefined) options.checker.inserted(ledger);
     const table = copied?.table.copy() ?? new FaultyTable();
-    this.#disk = { table, ledger };
+    this.#disk = { table, ledger, recovery: copied?.recovery };
   }
 
   get options(): Readonly<SimAgentOptions> {
@@ -138,8 +138,8 @@ export class SimAgent {
 
   /** The disk as it is now. The machine goes on. */
   image(): DiskImage {
-    const { table, ledger } = this.#disk;
-    return { table: table.copy(), ledger: this.#options.checker.copied(ledger, table.state()) };
+    const { table, ledger, recovery } = this.#disk;
+    return { table: table.copy(), ledger: this.#options.checker.copied(ledger, table.state()), recovery };
   }
 
   /** An image is put back: what was committed since then is gone. */
@@ -150,8 +150,7 @@ export class SimAgent {
     this.#process?.end();
     this.#process = undefined;
     checker.inserted(image.ledger);
-    this.#disk = { table: image.table.copy(), ledger: image.ledger };
-    this.#recovery = undefined;
+    this.#disk = { ...image, table: image.table.copy() };
     if (!wasDown) this.#down('an image is put back');
   }
 
@@ -163,7 +162,7 @@ export class SimAgent {
     if (this.#process !== undefined) this.crash('the end of its log is lost');
     const state = this.table.state();
     if (state === undefined) return;
-    this.#recovery = {
+    this.#disk.recovery = {
       reservedSequence: Math.max(state.highestSequence, state.reservedSequence) + MARK_SEQUENCES,
       reservedReadings: state.readingsProduced + state.reservedReadings + MARK_SEQUENCES * READINGS_MAX,
     };
@@ -187,7 +186,7 @@ export class SimAgent {
     const { table, ledger } = this.#disk;
     const { hasRefused } = table.faults;
     table.crash();
-    const isTailLost = this.#recovery !== undefined;
+    const isTailLost = this.#disk.recovery !== undefined;
     checker.crashed(ledger, { written: table.state(), waiting, hasRefused, isTailLost, lossWindowMs });
   }
 
@@ -203,9 +202,9 @@ export class SimAgent {
       open: this.#options.openBuffer,
       deferred: lossWindowMs > 0 ? { lossWindowMs, nowMs: () => world.nowMs } : undefined,
       crashBound: CRASH_BOUND,
-      recovery: this.#recovery,
+      recovery: this.#disk.recovery,
     });
-    this.#recovery = undefined;
+    this.#disk.recovery = undefined;
     buffer.last.addSeries(SERIES);
     const monotonicUs = clock.monotonicUs();
     const segment = buffer.last.addSegment({

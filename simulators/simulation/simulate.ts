@@ -77,7 +77,7 @@ const lastLine = texts.json
     })
   : `${seeds} seeds, ${totals.failures} failures: ${totals.faults} faults (at least ${faultsLeast} a seed) in ` +
     `${simulatedHours} simulated hours, ${totals.readings} readings produced, ${totals.stored} of them stored, ` +
-    `${totals.declared} declared, and ${totals.destroyed} were only on disks that were overwritten; ` +
+    `${totals.declared} declared, and ${totals.destroyed} gone with the only disk that had them or their declaration; ` +
     `${totals.duplicates} duplicate items dropped, ${totals.steps} steps in ${seconds.toFixed(1)} s`;
 process.stdout.write(`${lastLine}\n`);
 process.exitCode = totals.failures > 0 ? 1 : 0;
