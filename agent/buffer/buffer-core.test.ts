@@ -244,6 +244,17 @@ describe.each([
     expect(core.status()).toMatchObject({ itemsQuarantined: 2, readingsWaiting: 9 });
   });
 
+  it('answers the declaration of damage where nothing else waits, for whoever is answered nothing goes on behind it', () => {
+    const { table, damage } = bind();
+    const core = new BufferCore(table, 1 << 20, epochA);
+    core.append([batch(3), batch(4)]);
+    core.acknowledge([{ first: 1, last: 1 }]);
+    damage(2);
+    expect(sequences(core)).toEqual([3]);
+    expect(newestEntries(core)).toMatchObject([{ first: 2, last: 2, readings: 4 }, {}]);
+    expect(core.status()).toMatchObject({ highestSequence: 3, itemsWaiting: 1 });
+  });
+
   it('believes the header of a damaged item when it leads to its neighbour without a break', () => {
     const { table, damage } = bind();
     const core = new BufferCore(table, 1 << 20, epochA);
