@@ -19,6 +19,9 @@ import { decodeDeclaration } from './loss-entries.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'tributary-engine-'));
 const engines: BufferEngine[] = [];
+/** Of the bytes of the tables' text, each so many-th is damaged. */
+const PLACES_STEP = 13;
+
 let files = 0;
 let epochs = 0;
 
@@ -49,6 +52,32 @@ afterEach(() => {
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 describe('opening a buffer', () => {
+  it('starts whatever bit of its tables has flipped, with every row', () => {
+    const path = newPath();
+    const engine = open(path);
+    engine.append([batch(1), batch(2)]);
+    close(engine);
+    const whole = readFileSync(path);
+    // The text of the tables lies in the first page and in those behind it.
+    const from = whole.indexOf('CREATE TABLE');
+    const places: number[] = [];
+    for (let at = from; at !== -1; at = whole.indexOf('CREATE TABLE', at + 1)) {
+      const end = whole.indexOf(0, at);
+      for (let place = at; place < Math.min(end, at + 600); place += PLACES_STEP) places.push(place);
+    }
+    expect(places.length).toBeGreaterThan(100);
+    for (const place of places) {
+      const damaged = Buffer.from(whole);
+      damaged[place]! ^= 1 << (place % 7);
+      writeFileSync(path, damaged);
+      for (const suffix of ['-wal', '-mark', '.damaged-1', '.damaged-2']) rmSync(`${path}${suffix}`, { force: true });
+      const again = open(path);
+      expect(sequences(again).slice(0, 2), `a flip at ${place}`).toEqual([1, 2]);
+      again.append([batch(3)]);
+      close(again);
+    }
+  });
+
   it('creates it, and finds it again', () => {
     const path = newPath();
     const first = open(path);

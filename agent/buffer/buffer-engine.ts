@@ -6,6 +6,7 @@ import type { AppendNotes, AppendOutcome, BufferIdentity, EncodedBatch } from '.
 import { BufferCore } from './buffer-core.js';
 import {
   isDamage,
+  isDamageAtOpening,
   isStorageFailure,
   lockBuffer,
   type OpenedFile,
@@ -218,7 +219,7 @@ export class BufferEngine {
       return identityOf(core, file);
     } catch (error) {
       this.#closeFile();
-      if (replace || !isDamage(error)) throw error;
+      if (replace || !isDamageAtOpening(error)) throw error;
       return this.#open(true);
     }
   }

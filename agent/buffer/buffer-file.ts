@@ -22,7 +22,7 @@ import { FRAME_BYTES } from './log-file.js';
 import { checkBeforeOpening, type OpenCheck } from './open-check.js';
 import { PAGE_BYTES } from './row-size.js';
 import { SALVAGE_MS_MAX, type SalvageReport, salvage } from './salvage.js';
-import { APPLICATION_ID, MIGRATIONS } from './schema.js';
+import { APPLICATION_ID, hasTables, MIGRATIONS } from './schema.js';
 import { DamagedBufferError, readState, restamp } from './sqlite-item-table.js';
 
 /** Pages in the log before they are moved to the database. Measured, see docs/BUFFER.md. */
@@ -193,7 +193,7 @@ export function isDamage(error: unknown): boolean {
 }
 
 /** While a file is being opened, whatever SQLite cannot make sense of is damage: a table without its column, for one. */
-function isDamageAtOpening(error: unknown): boolean {
+export function isDamageAtOpening(error: unknown): boolean {
   return isDamage(error) || (isSqliteError(error) && !isStorageFailure(error));
 }
 
@@ -222,9 +222,9 @@ function openDatabase(path: string, quotaBytes: number): Database.Database {
     db.pragma('cache_size = -512');
     db.pragma(`max_page_count = ${Math.ceil((quotaBytes / PAGE_BYTES) * PAGES_PER_QUOTA_PAGE) + SPARE_PAGES}`);
     migrate(db, version);
+    // Damage to the number of the version, or to a column's name, would else be met when an alert or a damaged row comes.
+    if (!hasTables(db)) throw new DamagedBufferError('its tables are not those of a buffer');
     readState(db);
-    // A number of the version that is damaged can leave tables out that nothing looks at until an alert comes.
-    db.prepare('SELECT 1 FROM intents, statuses, rule_notes');
     return db;
   } catch (error) {
     db.close();

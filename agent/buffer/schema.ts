@@ -1,3 +1,5 @@
+import Database from 'better-sqlite3';
+
 /** "TrbB": in the header of the file, so that no other program's database is taken for a buffer. */
 export const APPLICATION_ID = 0x54726242;
 
@@ -132,3 +134,29 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   `,
 ];
+
+const COLUMNS = `SELECT tables.name, columns.name, columns.type, "notnull", pk FROM sqlite_schema AS tables
+  JOIN pragma_table_info(tables.name) AS columns WHERE tables.type = 'table' ORDER BY 1, cid`;
+
+let expected: ReadonlyMap<string, string> | undefined;
+
+/** Whether a database has every table of this version, with its columns. */
+export function hasTables(db: Database.Database): boolean {
+  if (expected === undefined) {
+    const fresh = new Database(':memory:');
+    for (const migration of MIGRATIONS) fresh.exec(migration);
+    expected = columnsOf(fresh);
+    fresh.close();
+  }
+  const columns = columnsOf(db);
+  return [...expected].every(([table, of]) => columns.get(table) === of);
+}
+
+/** Of each table, by name. */
+function columnsOf(db: Database.Database): Map<string, string> {
+  const columns = new Map<string, string>();
+  for (const [table, ...column] of db.prepare(COLUMNS).raw().all() as [string, ...unknown[]][]) {
+    columns.set(table, `${columns.get(table) ?? ''}${JSON.stringify(column)}`);
+  }
+  return columns;
+}
