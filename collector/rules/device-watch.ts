@@ -100,13 +100,16 @@ export class DeviceWatch {
       if (this.#asked.has(device) || !device.watchCells.some(({ instance }) => instance.dueUs <= nowUs)) continue;
       this.#asked.set(
         device,
-        this.#ask(device).finally(() => this.#asked.delete(device)),
+        this.#ask(device, nowUs).finally(() => this.#asked.delete(device)),
       );
     }
   }
 
-  /** The device may have moved to another collector: it is absent when none has heard of it. */
-  async #ask(device: DeviceTrack): Promise<void> {
+  /**
+   * The device may have moved to another collector: it is absent when none has heard of it, up to when the store was asked.
+   * What has come since then the answer may not have.
+   */
+  async #ask(device: DeviceTrack, askedUs: number): Promise<void> {
     let seenUs: number;
     try {
       seenUs = await this.#options.lastSeenUs(device.deviceId);
@@ -117,7 +120,7 @@ export class DeviceWatch {
     if (this.#options.host.devices.get(device.deviceId) !== device) return;
     for (const cell of device.watchCells) {
       cell.instance.heard(seenUs, this.#out);
-      cell.instance.passTime(this.#options.clock.wallUs(), this.#out);
+      cell.instance.passTime(askedUs, this.#out);
       this.#went(device, cell);
     }
   }
