@@ -60,8 +60,7 @@ export type Told = (epoch: string, first: number) => number;
 export function readDevice(stored: readonly StoredItem[], told: Told = () => Number.NEGATIVE_INFINITY): DeviceReadings {
   const items: Item[] = [];
   const here = new Set<string>();
-  // Items without readings that rules may see, and how many they have all the same.
-  const empty = new Map<string, number>();
+  const empty = new Set<string>();
   for (const { epoch, item } of stored) {
     const key = `${epoch}/${item.sequence}`;
     const isThinned = item.kind === ItemKind.THINNED_BATCH;
@@ -69,7 +68,7 @@ export function readDevice(stored: readonly StoredItem[], told: Told = () => Num
     const isFuture = item.quality === TimeQuality.FUTURE;
     const thinned = isThinned ? decodeThinnedBatch(item.body) : undefined;
     if (isBatch && !isFuture) here.add(key);
-    else empty.set(key, item.readings);
+    else empty.add(key);
     let first = Number.POSITIVE_INFINITY;
     let last = 0;
     for (const entry of isFuture ? [] : (thinned?.replaced ?? [])) {
@@ -131,16 +130,7 @@ function inOrder(items: readonly Item[]): StoredReading[] {
   return all.filter((one, at) => at === 0 || all[at - 1].timeUs !== one.timeUs || all[at - 1].series !== one.series);
 }
 
-function breaksOf(
-  items: readonly Item[],
-  here: ReadonlySet<string>,
-  empty: ReadonlyMap<string, number>,
-  told: Told,
-): Break[] {
-  const ends = new Map<string, number>();
-  for (const { epoch, sequence, readingsBefore, readings } of items) {
-    if (!Number.isNaN(readings)) ends.set(`${epoch}/${sequence}`, readingsBefore + readings);
-  }
+function breaksOf(items: readonly Item[], here: ReadonlySet<string>, empty: ReadonlySet<string>, told: Told): Break[] {
   const walks = new Map<string, { sequence: number; readingsEnd: number; lastUs: number }>();
   const breaks: Break[] = [];
   let latestUs = Number.NEGATIVE_INFINITY;
@@ -148,13 +138,8 @@ function breaksOf(
     const walk = walks.get(epoch) ?? { sequence: 0, readingsEnd: 0, lastUs: Number.NEGATIVE_INFINITY };
     walks.set(epoch, walk);
     let before = first - 1;
-    let passed = 0;
-    for (let key = `${epoch}/${before}`; empty.has(key); key = `${epoch}/${--before}`) passed += empty.get(key)!;
-    const end = ends.get(`${epoch}/${before}`);
-    // What another copy has declared may stand where this one has lost readings: then there are fewer than were counted.
-    const isCounted = before === first - 1 || end === undefined || end + passed === readingsBefore;
-    const isNext = here.has(`${epoch}/${before}`) && isCounted;
-    const continues = (walk.sequence > 0 && walk.readingsEnd === readingsBefore) || isNext;
+    while (empty.has(`${epoch}/${before}`)) before--;
+    const continues = (walk.sequence > 0 && walk.readingsEnd === readingsBefore) || here.has(`${epoch}/${before}`);
     if (!continues) {
       const leftUs = Number.isFinite(walk.lastUs) ? walk.lastUs : latestUs;
       breaks.push({ atUs: firstUs, leftUs: Math.min(Math.max(leftUs, told(epoch, first)), firstUs - 1) });
