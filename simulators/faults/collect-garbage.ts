@@ -7,10 +7,8 @@ const EVERY_MS = 30_000;
 /**
  * Loaded before a program, and before each of its threads, with `--import`: collects all garbage now and then. A heap is
  * left to grow as long as there is memory, by more in an hour than a soak allows; without its garbage, what a process
- * takes is what it holds. Nor are holes left where the garbage was: V8 puts up with 3 to 5 MB of them in a heap of 14, now
- * more, now fewer.
+ * takes is what it holds.
  */
 setFlagsFromString('--expose-gc');
-setFlagsFromString('--compact-on-every-full-gc');
 const collect = runInNewContext('gc') as () => void;
 setInterval(collect, EVERY_MS).unref();
