@@ -57,10 +57,10 @@ describe('the checker finds', () => {
         expect(found?.failure?.history.length).toBeGreaterThan(10);
       });
 
+    // What was thinned too early the collector finds to be there, so that the balance is right again: only the step shows it.
+    if (bug === 'thin-in-doubt') continue;
     it(`${what}, by the balance at the end alone`, { timeout: 120_000 }, async () => {
-      // What was thinned too early shows at the end only if its answer was lost as well, which takes an hour to happen.
-      const endMs = bug === 'thin-in-doubt' ? 5 * durationMs : durationMs;
-      const found = await firstFailure({ ...options, durationMs: endMs, isOnlyEndChecked: true });
+      const found = await firstFailure({ ...options, durationMs, isOnlyEndChecked: true });
       expect(found?.failure?.invariant).toMatch(isSeenAtEnd ? /^I7$/ : /^I[12]$/);
     });
   }
