@@ -222,17 +222,18 @@ export class BufferCore {
   }
 
   /**
-   * As `Buffer.read`, without the counts. Damage is declared behind everything that was there, so it is read on up to that:
-   * whoever is answered nothing goes on behind what the counts of this moment say.
+   * As `Buffer.read`, without the counts. Damage is declared behind everything that was there, so it is read once more up to
+   * that: whoever is answered nothing goes on behind what the counts of this moment say. Not more often, for a disk may
+   * damage whatever it is given.
    */
   read(fromSequence: number, maxBytes: number, maxItems: number): Item[] {
-    for (;;) {
-      const { found, damaged } = this.#readable(fromSequence, maxBytes, maxItems);
-      if (damaged.length > 0) this.#transact((rows) => rows.appendDeclaration(rows.removeDamaged(damaged)));
-      if (damaged.length > 0 && found.length === 0) continue;
-      if (found.length > 0) this.#handOut(found[0].sequence, found.at(-1)!.sequence);
-      return found;
+    let { found, damaged } = this.#readable(fromSequence, maxBytes, maxItems);
+    if (damaged.length > 0) {
+      this.#transact((rows) => rows.appendDeclaration(rows.removeDamaged(damaged)));
+      if (found.length === 0) ({ found } = this.#readable(fromSequence, maxBytes, maxItems));
     }
+    if (found.length > 0) this.#handOut(found[0].sequence, found.at(-1)!.sequence);
+    return found;
   }
 
   #readable(fromSequence: number, maxBytes: number, maxItems: number): { found: Item[]; damaged: Item[] } {
