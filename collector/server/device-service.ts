@@ -1,4 +1,5 @@
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
+import { RateLimit } from '@tributary/core/log/rate-limit';
 import type { RegisterRequest, RegisterResponse } from '@tributary/proto/gen/tributary/v1/device';
 import type { Logger } from 'pino';
 import { type RegisterDependencies, register } from '../ingest/register.js';
@@ -13,7 +14,13 @@ export interface DeviceServiceOptions extends RegisterDependencies {
 
 /** `DeviceService` over the registration of ingest. */
 export function deviceService(options: DeviceServiceOptions): UntypedServiceImplementation {
-  const { trustDomain, logger } = options;
+  const { trustDomain, logger, clock } = options;
+  const limit = new RateLimit();
+  /** A device that is refused may come again at once, and again. */
+  const warn = (outcome: string, fields: Record<string, unknown>, text: string): void => {
+    const admission = limit.admit(outcome, clock.monotonicUs() / 1000);
+    if (admission.report) logger.warn({ ...fields, suppressed: admission.suppressed }, text);
+  };
   return {
     register: unary<RegisterRequest, RegisterResponse>('register', logger, async (call) => {
       const name = deviceOf(call, trustDomain);
@@ -30,11 +37,15 @@ export function deviceService(options: DeviceServiceOptions): UntypedServiceImpl
         case 'invalid':
           throw new CallError('invalid', result.detail);
         case 'conflict':
-          logger.warn({ ...name, detail: result.detail }, 'the buffer of a device is a copy; it must open a new epoch');
+          warn(
+            result.outcome,
+            { ...name, detail: result.detail },
+            'the buffer of a device is a copy; it must open a new epoch',
+          );
           throw new CallError('conflict', result.detail);
         case 'too-many-series':
         case 'too-many-epochs':
-          logger.warn({ ...name, detail: result.detail }, 'a device was refused: it is beyond a limit');
+          warn(result.outcome, { ...name, detail: result.detail }, 'a device was refused: it is beyond a limit');
           throw new CallError('exhausted', result.detail);
       }
     }),
