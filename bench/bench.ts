@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { endOnSignals } from '@tributary/simulators/rig/at-exit';
 import type { Trial } from './trial.js';
 
 /**
@@ -42,6 +43,7 @@ function parseOptions(args: string[]): Record<string, string | true> {
 }
 
 async function runHere(name: string, args: string[]): Promise<void> {
+  endOnSignals();
   const { trial } = (await import(new URL(`${name}.js`, trialsFolder).href)) as { trial: Trial };
   const options = parseOptions(args);
   const { json, ...rest } = options;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { presetModel } from '@tributary/agent/sensors/models/presets';
 import { SerialPort } from 'serialport';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { VirtualBoard } from './virtual-board.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'board-'));
@@ -14,6 +14,7 @@ let board: VirtualBoard | undefined;
 const NUMBERS = 100_000;
 
 afterEach(() => board?.unplug());
+afterAll(() => rmSync(folder, { recursive: true }));
 
 function make(format: 'json' | 'csv' | 'key-value'): VirtualBoard {
   board = new VirtualBoard({
@@ -100,5 +101,3 @@ async function readAll(descriptor: number, lines: number): Promise<string[]> {
   }
   return text.split('\n');
 }
-
-process.once('exit', () => rmSync(folder, { recursive: true, force: true }));

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { presetModel } from '@tributary/agent/sensors/models/presets';
 import { VirtualBoard } from '../board/virtual-board.js';
 import { TcpProxy } from '../link/tcp-proxy.js';
+import { END_SIGNALS, endOnSignals } from '../rig/at-exit.js';
 import { Observer } from '../rig/observer.js';
 import { Rig } from '../rig/rig.js';
 import { DemoDevice } from './demo-device.js';
@@ -21,6 +22,9 @@ const PICTURE_MS = 500;
 
 /** The backlog of an outage of some seconds is gone within a moment; what is not gone by then is reported as missing. */
 const DRAIN_MS = 15_000;
+
+/** Some shells have npm pass on the Ctrl-C that the terminal has sent already; who presses it again later will not wait. */
+const SAME_PRESS_MS = 500;
 
 const RULES = {
   rules: [
@@ -246,8 +250,12 @@ const { seconds, json } = readArguments();
 // With --json the one object is all that stands on the standard output.
 const screen = new Screen(json ? process.stderr : process.stdout);
 const ended = new Promise<void>((resolve) => {
-  // A closed terminal too: the processes of the demo would go on otherwise.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+  const beginEnd = () => {
+    for (const signal of END_SIGNALS) process.off(signal, beginEnd);
+    endOnSignals(SAME_PRESS_MS);
+    resolve();
+  };
+  for (const signal of END_SIGNALS) process.on(signal, beginEnd);
 });
 const rig = await Rig.create('demo');
 let demo: Demo | undefined;

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { atExit } from '../rig/at-exit.js';
 import type { Fault } from './fault.js';
 
 const program = fileURLToPath(new URL('../simulation/simulate.js', import.meta.url));
@@ -46,6 +47,7 @@ export const simulation: Fault = {
 function ran(parameters: readonly string[]): Promise<{ out: string; err: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program, ...parameters], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const forget = atExit(() => child.kill('SIGKILL'));
     let out = '';
     let err = '';
     child.stdout.on('data', (bytes: Buffer) => {
@@ -55,6 +57,9 @@ function ran(parameters: readonly string[]): Promise<{ out: string; err: string 
       err += bytes.toString();
     });
     child.on('error', reject);
-    child.on('close', () => resolve({ out, err }));
+    child.on('close', () => {
+      forget();
+      resolve({ out, err });
+    });
   });
 }

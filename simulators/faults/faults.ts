@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { endOnSignals } from '../rig/at-exit.js';
 import type { Fault } from './fault.js';
 import { faults } from './registry.js';
 import { type FaultResult, runFault } from './run-fault.js';
@@ -72,6 +73,7 @@ if (options.list === true) {
   process.exit(0);
 }
 
+endOnSignals();
 if (options.json !== true) process.stdout.write(line(COLUMNS, 'verdict', 'why'));
 let failed = 0;
 for (const fault of chosen) {

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { atExit } from '../rig/at-exit.js';
 
 /**
  * An ext4 file system on an image file, mounted through a loop device. A copy of the image is what a disk holds when the
@@ -10,7 +11,8 @@ export class LoopDisk {
   readonly mountPoint: string;
   readonly #image: string;
   readonly #copy: string;
-  #mounted = false;
+  /** Set while it is mounted: it is unmounted by somebody else then. */
+  #isUnmounted: (() => void) | undefined;
 
   constructor(folder: string, name: string, bytes = 256 * 1024 * 1024) {
     mkdirSync(folder, { recursive: true });
@@ -37,17 +39,19 @@ export class LoopDisk {
   }
 
   close(): void {
-    if (this.#mounted) this.#unmount();
+    if (this.#isUnmounted !== undefined) this.#unmount();
   }
 
   #mount(): void {
     run('mount', '-o', 'loop', this.#image, this.mountPoint);
-    this.#mounted = true;
+    // Lazily: a process that was killed just now may still have files open.
+    this.#isUnmounted = atExit(() => run('umount', '-l', this.mountPoint));
   }
 
   #unmount(): void {
     run('umount', this.mountPoint);
-    this.#mounted = false;
+    this.#isUnmounted?.();
+    this.#isUnmounted = undefined;
   }
 }
 

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { seededRandom } from '@tributary/core/clock/random';
+import { atExit } from '../rig/at-exit.js';
 import { type Fault, type FaultCounts, NOTHING } from './fault.js';
 import { lacking } from './needs.js';
 
@@ -29,6 +30,8 @@ export async function runFault(fault: Fault, options: RunOptions): Promise<Fault
   const lack = lacking(fault.needs);
   if (lack !== undefined) return { ...head, ...NOTHING, times: 0, verdict: 'skipped', why: lack };
   const folder = mkdtempSync(join(tmpdir(), `tributary-fault-${fault.number}-`));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  const isRemoved = atExit(remove);
   try {
     const random = seededRandom(seed * 1000 + fault.number);
     const { problems, figures, ...counts } = await fault.run({
@@ -48,7 +51,8 @@ export async function runFault(fault: Fault, options: RunOptions): Promise<Fault
   } catch (error) {
     return { ...head, ...NOTHING, verdict: 'fail', why: messageOf(error) };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    isRemoved();
+    remove();
   }
 }
 

@@ -1,9 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { atExit } from '../rig/at-exit.js';
 
 /** A small disk of its own in memory, which can be made to refuse and to take writes again. Needs the right to mount. */
 export class TmpfsDisk {
+  #isUnmounted: (() => void) | undefined;
+
   private constructor(readonly folder: string) {
     mkdirSync(folder);
   }
@@ -12,6 +15,7 @@ export class TmpfsDisk {
   static mount(folder: string, bytes: number, inodes: number): TmpfsDisk {
     const disk = new TmpfsDisk(folder);
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes},nr_inodes=${inodes}`, 'tmpfs', folder]);
+    disk.#isUnmounted = atExit(() => disk.unmount());
     return disk;
   }
 
@@ -56,5 +60,6 @@ export class TmpfsDisk {
 
   unmount(): void {
     execFileSync('umount', ['-l', this.folder]);
+    this.#isUnmounted?.();
   }
 }

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { atExit } from './at-exit.js';
 
 /** How long an orderly stop may take before the process is ended: the agent's own bound and some. */
 const STOP_MS = 25_000;
@@ -31,8 +32,10 @@ export class Child {
         }
       });
     }
+    const forget = atExit(() => this.#killGroup());
     this.exited = new Promise((resolve) => {
       process.once('exit', (code) => {
+        forget();
         resolve(code);
         if (!this.stopping) onFailure(`${name} ended by itself with code ${code}:\n${this.tail.join('\n')}`);
       });
@@ -59,6 +62,11 @@ export class Child {
 
   signal(signal: NodeJS.Signals): void {
     this.process.kill(signal);
+  }
+
+  /** With whatever it has started. */
+  #killGroup(): void {
+    process.kill(-this.pid, 'SIGKILL');
   }
 
   /** SIGKILL, as a crash. */

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createCa, issueDevice, issueOperator, issueServer } from '@tributary/collector/identity/pki';
 import { loadTlsFiles, type TlsMaterial } from '@tributary/core/identity/tls-files';
+import { atExit } from './at-exit.js';
 import { Child } from './child.js';
 
 /** A Unix socket's path may have 107 bytes on Linux and 103 on macOS; the rig's own names take up to 40 of them. */
@@ -11,6 +12,9 @@ const FOLDER_LENGTH_MAX = 60;
 
 /** How long a process may take to say that it is ready, before the rig gives up: compiled code on a busy small machine. */
 const READY_MS = 30_000;
+
+/** A process that was killed just now may still write its last file. */
+const REMOVE_ALL = { recursive: true, force: true, maxRetries: 20, retryDelay: 50 } as const;
 
 const TRUST_DOMAIN = 'rig.test';
 const CERTIFICATE_DAYS = 2;
@@ -41,13 +45,16 @@ export interface RunningCollector {
  */
 export class Rig {
   private readonly children: Child[] = [];
+  private readonly staysNow: () => void;
   /** Of every certificate, because none may outlive its CA. */
   private readonly issuedMs = Date.now();
 
   private constructor(
     readonly folder: string,
     private readonly program: typeof programFile,
-  ) {}
+  ) {
+    this.staysNow = atExit(() => this.remove());
+  }
 
   /**
    * Makes the folder, inside the repository where the path is short enough for a socket, and the CA. `program` says which
@@ -145,7 +152,12 @@ export class Rig {
   /** Stops every process, the latest first, and removes the folder. */
   async close(): Promise<void> {
     for (const child of this.children.reverse()) await child.stop();
-    rmSync(this.folder, { recursive: true, force: true });
+    this.staysNow();
+    this.remove();
+  }
+
+  private remove(): void {
+    rmSync(this.folder, REMOVE_ALL);
     try {
       rmdirSync(dirname(this.folder));
     } catch {

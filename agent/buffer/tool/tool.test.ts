@@ -207,8 +207,10 @@ describe('the tools of the buffer', () => {
       }
       expect(readFileSync(path)).toEqual(bytes);
     }
-    const refused = await run('repair', '--path', directory);
+    const folder = join(directory, 'a-folder');
+    mkdirSync(folder);
+    const refused = await run('repair', '--path', folder);
     expect(refused).toMatchObject({ code: 1, error: expect.stringContaining('it is a folder') });
-    expect(statSync(directory).isDirectory()).toBe(true);
+    expect(statSync(folder).isDirectory()).toBe(true);
   });
 });
