@@ -1,5 +1,5 @@
 import type { LedgerEntry } from '@tributary/proto/gen/tributary/v1/telemetry';
-import { EpochLine, type LineItem, lineRange, pass, type SavedEpochLine } from './epoch-line.js';
+import { EpochLine, type LineItem, type LineRange, lineRange, pass, type SavedEpochLine } from './epoch-line.js';
 
 /** Sequences that were jumped over, and of some of which nobody has said yet what became of them. */
 export interface Hole {
@@ -59,13 +59,11 @@ export class DeviceLine {
     const isThinned = item.replaced.length > 0;
     const line = this.#lineOf(epoch, item.sequence);
     line.take(item.sequence, isThinned);
-    if (!isThinned) return this.#placeAt(epoch, line, item, item.sequence, item.sequence, nowMs);
     for (const { epoch: bytes, first, last } of item.replaced) {
       this.#otherLine(Buffer.from(bytes).toString('hex'))?.replace(first, last);
     }
-    this.#news(epoch, item.sequence, nowMs);
-    const { first, last } = lineRange(item, epochBytes);
-    return this.#placeAt(epoch, line, item, first, last, nowMs);
+    if (isThinned) this.#news(epoch, item.sequence, nowMs);
+    return this.#placeAt(epoch, line, item, lineRange(item, epochBytes), nowMs);
   }
 
   /**
@@ -80,6 +78,13 @@ export class DeviceLine {
       this.#news(lost, first, nowMs);
     }
     this.#lineOf(epoch, sequence).take(sequence, true);
+    this.#news(epoch, sequence, nowMs);
+  }
+
+  /** Notes an item whose readings no rule sees, because they are from the future. */
+  noteFuture(epoch: string, sequence: number, nowMs: number): void {
+    this.changed = true;
+    this.#lineOf(epoch, sequence).takeFuture(sequence);
     this.#news(epoch, sequence, nowMs);
   }
 
@@ -110,12 +115,13 @@ export class DeviceLine {
     return line;
   }
 
-  #placeAt(epoch: string, line: EpochLine, item: LineItem, first: number, last: number, nowMs: number): Place {
+  #placeAt(epoch: string, line: EpochLine, item: LineItem, range: LineRange, nowMs: number): Place {
+    const { first, last } = range;
     this.changed = true;
     let place = Place.Past;
     if (first > line.sequence) {
       // An epoch begins because something happened, and who knows what was lost with the one before: a jump, too.
-      place = line.continues(line, first, item.readingsBefore) ? Place.Next : Place.Jump;
+      place = line.continues(line, range) ? Place.Next : Place.Jump;
       const { sequence, readingsEnd, lastUs } = line;
       if (place === Place.Jump) this.beforeJump = { epoch, first, sequence, readingsEnd, lastUs };
       if (place === Place.Jump && !line.isSettled(sequence + 1, first - 1)) {

@@ -35,6 +35,8 @@ export interface SavedEpochLine {
   lastUs: number | null;
   here: [number, number][];
   empty: [number, number][];
+  /** Absent where an earlier version wrote it, which had these among the empty ones alone. */
+  future?: [number, number][] | undefined;
   lost: [number, number][];
   /** Pairs: a sequence that was jumped to, and up to when time had passed before. */
   told: [number, number][];
@@ -50,8 +52,10 @@ export class EpochLine implements LinePoint {
   lastUs = Number.NEGATIVE_INFINITY;
   /** Sequences whose readings are here: stored, or replaced by a stored thinned batch. */
   readonly #here = new IntervalSet();
-  /** Sequences that hold no readings: declarations, and the own ones of thinned batches. */
+  /** Sequences that hold no readings that rules see: declarations, the own ones of thinned batches, readings from the future. */
   readonly #empty = new IntervalSet();
+  /** Those of them that hold readings all the same, which counts contain. */
+  readonly #future = new IntervalSet();
   /** Sequences that were declared lost. */
   readonly #lost = new IntervalSet();
 
@@ -66,11 +70,18 @@ export class EpochLine implements LinePoint {
     if (sequence <= 1) return;
     this.#here.add(1, sequence - 1);
     this.sequence = sequence - 1;
+    this.readingsEnd = Number.NaN;
   }
 
   /** Notes that an item is here; an empty one holds no readings of its own: a declaration, or a thinned batch. */
   take(sequence: number, isEmpty: boolean): void {
     add(isEmpty ? this.#empty : this.#here, sequence, sequence);
+  }
+
+  /** Notes that an item is here whose readings no rule sees, because they are from the future. */
+  takeFuture(sequence: number): void {
+    add(this.#empty, sequence, sequence);
+    add(this.#future, sequence, sequence);
   }
 
   /** Notes that a stored thinned batch stands for these sequences. */
@@ -84,9 +95,10 @@ export class EpochLine implements LinePoint {
 
   /**
    * Whether nothing is missing right before an item that begins the line at `first`, for a walk that has come to `point`.
-   * Counts decide where they are known; else the sequences before it must be here, those without readings left out.
+   * Counts decide where they are known; else the sequences before it must be here, those without readings left out. A
+   * declaration that comes late, from a copy of the buffer, changes neither.
    */
-  continues(point: LinePoint, first: number, readingsBefore: number): boolean {
+  continues(point: LinePoint, { first, readingsBefore }: LineRange): boolean {
     if (point.sequence > 0 && point.readingsEnd === readingsBefore) return true;
     let before = first - 1;
     for (;;) {
@@ -94,7 +106,9 @@ export class EpochLine implements LinePoint {
       if (start === undefined) break;
       before = start - 1;
     }
-    return before > 0 && this.#here.has(before);
+    if (before <= 0 || !this.#here.has(before)) return false;
+    const areCounted = before === point.sequence && !Number.isNaN(point.readingsEnd) && !Number.isNaN(readingsBefore);
+    return !areCounted || this.#future.overlaps(before + 1, first - 1);
   }
 
   /** Notes up to when time had passed before the item that begins at `first`, and before which readings are missing. */
@@ -130,6 +144,7 @@ export class EpochLine implements LinePoint {
       lastUs: Number.isFinite(lastUs) ? lastUs : null,
       here: pairs(this.#here),
       empty: pairs(this.#empty),
+      future: pairs(this.#future),
       lost: pairs(this.#lost),
       told: [...this.#told],
     };
@@ -142,6 +157,7 @@ export class EpochLine implements LinePoint {
     line.lastUs = saved.lastUs ?? Number.NEGATIVE_INFINITY;
     for (const [first, last] of saved.here) line.#here.add(first, last);
     for (const [first, last] of saved.empty) line.#empty.add(first, last);
+    for (const [first, last] of saved.future ?? []) line.#future.add(first, last);
     for (const [first, last] of saved.lost) line.#lost.add(first, last);
     for (const [first, toldUs] of saved.told) line.#told.set(first, toldUs);
     return line;
@@ -164,8 +180,19 @@ export function pass(point: LinePoint, item: LineItem, last: number, isThinned: 
   if (item.lastUs > point.lastUs) point.lastUs = item.lastUs;
 }
 
-/** Where an item stands in the line of its epoch: at its sequence, or of a thinned one at what it replaces there. */
-export function lineRange(item: LineItem, epoch: Uint8Array): { first: number; last: number } {
+/** Where an item stands in the line of its epoch. */
+export interface LineRange {
+  first: number;
+  last: number;
+  /** Readings that were produced before `first`; NaN where nobody says. */
+  readingsBefore: number;
+}
+
+/**
+ * An item stands at its sequence, a thinned one at what it replaces of its epoch: what had been produced when it was made says
+ * nothing about that place.
+ */
+export function lineRange(item: LineItem, epoch: Uint8Array): LineRange {
   let first = Number.POSITIVE_INFINITY;
   let last = 0;
   for (const entry of item.replaced) {
@@ -173,5 +200,6 @@ export function lineRange(item: LineItem, epoch: Uint8Array): { first: number; l
     first = Math.min(first, entry.first);
     last = Math.max(last, entry.last);
   }
-  return last === 0 ? { first: item.sequence, last: item.sequence } : { first, last };
+  const { sequence, readingsBefore } = item;
+  return last === 0 ? { first: sequence, last: sequence, readingsBefore } : { first, last, readingsBefore: Number.NaN };
 }

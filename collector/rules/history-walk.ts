@@ -117,11 +117,12 @@ export class HistoryWalk {
       this.points.set(epoch, point);
     }
     const isThinned = item.replaced.length > 0;
-    const { first, last } = lineRange(item, item.epoch);
+    const range = lineRange(item, item.epoch);
+    const { first, last } = range;
     // What a checkpoint has passed is in its states, with what was missing before it.
     const isAhead = this.#start === undefined || item.firstUs > this.#start.timeUs;
     const line = this.#device.line.epochs.get(epoch);
-    if (isAhead && line?.continues(point, first, item.readingsBefore) !== true) {
+    if (isAhead && line?.continues(point, range) !== true) {
       const leftUs = Number.isFinite(point.lastUs) ? point.lastUs : this.#latestUs;
       const passedUs = Math.max(leftUs, line?.toldBefore(first) ?? Number.NEGATIVE_INFINITY);
       this.#breaks.push({ atUs: item.firstUs, leftUs: Math.min(passedUs, item.firstUs - 1) });

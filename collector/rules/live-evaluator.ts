@@ -53,7 +53,7 @@ export class LiveEvaluator {
     this.#origin = { epoch, sequence: batch.sequence };
     if (isFuture) {
       // The next one will find what is missing before it.
-      device.line.note(epoch, { sequence: batch.sequence, declared: [] }, this.#nowMs());
+      device.line.noteFuture(epoch, batch.sequence, this.#nowMs());
       return;
     }
     this.#place = device.line.place(epoch, batch.epoch, batch, this.#nowMs());

@@ -37,6 +37,7 @@ const deviceSchema = v.object({
           lastUs: v.nullable(v.number()),
           here: pairs,
           empty: pairs,
+          future: v.optional(pairs),
           lost: pairs,
           told: pairs,
         }),

@@ -38,7 +38,7 @@ export class DeviceAbsence extends LivingInstance implements RuleInstance {
   heard(atUs: number, out: Transition[]): void {
     // A wall clock may step back: what was heard was heard.
     if (atUs <= this.lastUs) return;
-    this.passTime(atUs - 1, out);
+    // What was due before and has not been told is not: others may have heard it meanwhile, and it is over.
     this.lastUs = atUs;
     if (this.life.phase === 'inactive') return;
     this.#step(Signal.CLEAR, atUs, out);

@@ -61,6 +61,7 @@ export function readDevice(stored: readonly StoredItem[], told: Told = () => Num
   const items: Item[] = [];
   const here = new Set<string>();
   const empty = new Set<string>();
+  const future = new Set<string>();
   for (const { epoch, item } of stored) {
     const key = `${epoch}/${item.sequence}`;
     const isThinned = item.kind === ItemKind.THINNED_BATCH;
@@ -69,6 +70,7 @@ export function readDevice(stored: readonly StoredItem[], told: Told = () => Num
     const thinned = isThinned ? decodeThinnedBatch(item.body) : undefined;
     if (isBatch && !isFuture) here.add(key);
     else empty.add(key);
+    if (isFuture) future.add(key);
     let first = Number.POSITIVE_INFINITY;
     let last = 0;
     for (const entry of isFuture ? [] : (thinned?.replaced ?? [])) {
@@ -79,8 +81,10 @@ export function readDevice(stored: readonly StoredItem[], told: Told = () => Num
       last = Math.max(last, entry.last);
     }
     if (isFuture || (!isBatch && !isThinned)) continue;
-    if (last === 0) first = last = item.sequence;
-    const { sequence, readingsBefore, readings, firstUs, lastUs } = item;
+    const { sequence, readings, firstUs, lastUs } = item;
+    // What had been produced when a thinned item was made says nothing about the place at which it stands.
+    const readingsBefore = last === 0 ? item.readingsBefore : Number.NaN;
+    if (last === 0) first = last = sequence;
     const rows = rowsOf(epoch, item, thinned?.batch ?? item.body);
     items.push({
       epoch,
@@ -95,7 +99,7 @@ export function readDevice(stored: readonly StoredItem[], told: Told = () => Num
     });
   }
   items.sort((a, b) => a.firstUs - b.firstUs || (a.epoch < b.epoch ? -1 : 1) || a.sequence - b.sequence);
-  return { readings: inOrder(items), breaks: breaksOf(items, here, empty, told) };
+  return { readings: inOrder(items), breaks: breaksOf(items, { here, empty, future }, told) };
 }
 
 function rowsOf(epoch: string, item: StoredItem['item'], body: Uint8Array): StoredReading[] {
@@ -130,7 +134,14 @@ function inOrder(items: readonly Item[]): StoredReading[] {
   return all.filter((one, at) => at === 0 || all[at - 1].timeUs !== one.timeUs || all[at - 1].series !== one.series);
 }
 
-function breaksOf(items: readonly Item[], here: ReadonlySet<string>, empty: ReadonlySet<string>, told: Told): Break[] {
+/** Keys of items, by what is known of them. */
+interface Known {
+  here: ReadonlySet<string>;
+  empty: ReadonlySet<string>;
+  future: ReadonlySet<string>;
+}
+
+function breaksOf(items: readonly Item[], { here, empty, future }: Known, told: Told): Break[] {
   const walks = new Map<string, { sequence: number; readingsEnd: number; lastUs: number }>();
   const breaks: Break[] = [];
   let latestUs = Number.NEGATIVE_INFINITY;
@@ -138,8 +149,11 @@ function breaksOf(items: readonly Item[], here: ReadonlySet<string>, empty: Read
     const walk = walks.get(epoch) ?? { sequence: 0, readingsEnd: 0, lastUs: Number.NEGATIVE_INFINITY };
     walks.set(epoch, walk);
     let before = first - 1;
-    while (empty.has(`${epoch}/${before}`)) before--;
-    const continues = (walk.sequence > 0 && walk.readingsEnd === readingsBefore) || here.has(`${epoch}/${before}`);
+    let isCounted = true;
+    for (; empty.has(`${epoch}/${before}`); before--) if (future.has(`${epoch}/${before}`)) isCounted = false;
+    const countsDiffer = isCounted && before === walk.sequence && Number.isFinite(walk.readingsEnd - readingsBefore);
+    const continues =
+      (walk.sequence > 0 && walk.readingsEnd === readingsBefore) || (here.has(`${epoch}/${before}`) && !countsDiffer);
     if (!continues) {
       const leftUs = Number.isFinite(walk.lastUs) ? walk.lastUs : latestUs;
       breaks.push({ atUs: firstUs, leftUs: Math.min(Math.max(leftUs, told(epoch, first)), firstUs - 1) });
