@@ -14,7 +14,8 @@ function place(
   readingsBefore = (sequence - 1) * 10,
 ): Place {
   const readings = replaced.length > 0 ? 0 : 10;
-  const item = { sequence, readings, readingsBefore, replaced, lastUs: sequence * 1e6 };
+  const times = { firstUs: sequence * 1e6, lastUs: sequence * 1e6 };
+  const item = { sequence, readings, readingsBefore, replaced, ...times };
   return line.place(hex(epoch), bytes(epoch), item, nowMs);
 }
 
@@ -56,6 +57,31 @@ describe('the line of a device', () => {
     place(line, 1);
     line.note(hex(1), { sequence: 4, declared: [lost(2, 3)] }, 0);
     expect([place(line, 5), line.holes]).toEqual([Place.Jump, []]);
+  });
+
+  it('says before which times something is there that had been missing, when a copy sends it late', () => {
+    const line = new DeviceLine();
+    place(line, 1);
+    line.note(hex(1), { sequence: 4, declared: [lost(2, 3)] }, 0);
+    expect([place(line, 5), line.mendedUs]).toEqual([Place.Jump, Infinity]);
+    expect([place(line, 6), line.mendedUs]).toEqual([Place.Next, Infinity]);
+    const back = DeviceLine.restore(JSON.parse(JSON.stringify(line.save())), 0);
+    for (const one of [line, back]) {
+      expect([place(one, 2), one.mendedUs]).toEqual([Place.Past, Infinity]);
+      expect([place(one, 3), one.mendedUs]).toEqual([Place.Past, 5e6]);
+      expect([place(one, 7), one.mendedUs]).toEqual([Place.Next, Infinity]);
+    }
+  });
+
+  it('says so of a thinned batch, and of a declaration that was thought lost', () => {
+    const line = new DeviceLine();
+    place(line, 1);
+    place(line, 4);
+    expect([place(line, 5, 1, 0, [lost(2, 3)]), line.mendedUs]).toEqual([Place.Past, 4e6]);
+    place(line, 9);
+    place(line, 7);
+    line.note(hex(1), { sequence: 8, declared: [] }, 0);
+    expect(line.mendedUs).toBe(9e6);
   });
 
   it('waits for a hole no longer than it is told to', () => {

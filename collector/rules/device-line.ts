@@ -51,16 +51,24 @@ export class DeviceLine {
   changed = false;
   /** The newest item that jumped: its epoch, where it begins the line, and where that had come to before. */
   beforeJump = { epoch: '', first: 0, sequence: 0, readingsEnd: 0, lastUs: Number.NEGATIVE_INFINITY };
+  /**
+   * The earliest event time before which something had been missing that has come with the newest item, in whatever way;
+   * Infinity for none.
+   */
+  mendedUs = Number.POSITIVE_INFINITY;
   /** What the device sent before is not known to this line, and counts as here: see {@link EpochLine.assumeBefore}. */
   assumesPast = false;
 
   /** Places an item with readings. `epoch` is in hexadecimal digits. */
   place(epoch: string, epochBytes: Uint8Array, item: LineItem, nowMs: number): Place {
     const isThinned = item.replaced.length > 0;
+    this.mendedUs = Number.POSITIVE_INFINITY;
     const line = this.#lineOf(epoch, item.sequence);
-    line.take(item.sequence, isThinned);
+    this.#take(line, item.sequence, isThinned);
     for (const { epoch: bytes, first, last } of item.replaced) {
-      this.#otherLine(Buffer.from(bytes).toString('hex'))?.replace(first, last);
+      const other = this.#otherLine(Buffer.from(bytes).toString('hex'));
+      other?.replace(first, last);
+      this.#mended(other);
     }
     if (isThinned) this.#news(epoch, item.sequence, nowMs);
     return this.#placeAt(epoch, line, item, lineRange(item, epochBytes), nowMs);
@@ -72,19 +80,23 @@ export class DeviceLine {
    */
   note(epoch: string, { sequence, declared }: NotedItem, nowMs: number): void {
     this.changed = true;
+    this.mendedUs = Number.POSITIVE_INFINITY;
     for (const { epoch: bytes, first, last } of declared) {
       const lost = Buffer.from(bytes).toString('hex');
       this.#otherLine(lost)?.lose(first, last);
       this.#news(lost, first, nowMs);
     }
-    this.#lineOf(epoch, sequence).take(sequence, true);
+    this.#take(this.#lineOf(epoch, sequence), sequence, true);
     this.#news(epoch, sequence, nowMs);
   }
 
   /** Notes an item whose readings no rule sees, because they are from the future. */
   noteFuture(epoch: string, sequence: number, nowMs: number): void {
     this.changed = true;
-    this.#lineOf(epoch, sequence).takeFuture(sequence);
+    this.mendedUs = Number.POSITIVE_INFINITY;
+    const line = this.#lineOf(epoch, sequence);
+    line.takeFuture(sequence);
+    if (sequence < line.sequence) this.#mended(line);
     this.#news(epoch, sequence, nowMs);
   }
 
@@ -128,8 +140,19 @@ export class DeviceLine {
         this.#dig({ epoch, first: sequence + 1, last: first - 1, foundMs: nowMs, newsMs: nowMs });
       }
     } else this.#news(epoch, first, nowMs);
+    if (place !== Place.Next) line.noteBreak(first, item.firstUs);
     pass(line, item, last, item.replaced.length > 0);
     return place;
+  }
+
+  #take(line: EpochLine, sequence: number, isEmpty: boolean): void {
+    line.take(sequence, isEmpty);
+    // What is ahead of everything has nothing behind it that it could mend.
+    if (sequence < line.sequence) this.#mended(line);
+  }
+
+  #mended(line: EpochLine | undefined): void {
+    if (line !== undefined) this.mendedUs = Math.min(this.mendedUs, line.takeMended());
   }
 
   /** The line of an epoch, made where there is none when something of it comes that stands at `sequence`. */

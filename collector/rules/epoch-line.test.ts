@@ -7,6 +7,7 @@ const item = (sequence: number, readingsBefore: number, readings = 10): LineItem
   readingsBefore,
   readings,
   replaced: [],
+  firstUs: sequence * 1e6,
   lastUs: sequence * 1e6,
 });
 

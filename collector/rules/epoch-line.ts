@@ -9,7 +9,8 @@ export interface LineItem {
   readonly readingsBefore: number;
   /** Of a thinned batch what it replaces; empty for all others. */
   readonly replaced: readonly LedgerEntry[];
-  /** Event time of its latest reading. */
+  /** Event times of its earliest and its latest reading. */
+  readonly firstUs: number;
   readonly lastUs: number;
 }
 
@@ -40,6 +41,8 @@ export interface SavedEpochLine {
   lost: [number, number][];
   /** Pairs: a sequence that was jumped to, and up to when time had passed before. */
   told: [number, number][];
+  /** Pairs: a sequence right before which something was missing, and the event time. Absent where an earlier version wrote it. */
+  breaks?: [number, number][] | undefined;
 }
 
 /**
@@ -64,6 +67,12 @@ export class EpochLine implements LinePoint {
    * the line at. What was silent until then was silent, whatever was lost afterwards, and nothing that is stored says so.
    */
   readonly #told = new Map<number, number>();
+
+  /**
+   * Event times before which something was missing, by the sequence that the item begins the line at. What is missing may
+   * come later, and have later times: a copy of the buffer with another clock had it.
+   */
+  readonly #breaks = new Map<number, number>();
 
   /** Everything before an item counts as here: nobody remembers what was. */
   assumeBefore(sequence: number): void {
@@ -100,23 +109,31 @@ export class EpochLine implements LinePoint {
    */
   continues(point: LinePoint, { first, readingsBefore }: LineRange): boolean {
     if (point.sequence > 0 && point.readingsEnd === readingsBefore) return true;
-    let before = first - 1;
-    for (;;) {
-      const start = this.#empty.startOf(before);
-      if (start === undefined) break;
-      before = start - 1;
-    }
-    if (before <= 0 || !this.#here.has(before)) return false;
+    const before = this.#before(first);
+    if (!this.#here.has(before)) return false;
     const areCounted = before === point.sequence && !Number.isNaN(point.readingsEnd) && !Number.isNaN(readingsBefore);
     return !areCounted || this.#future.overlaps(before + 1, first - 1);
   }
 
   /** Notes up to when time had passed before the item that begins at `first`, and before which readings are missing. */
   noteTold(first: number, toldUs: number): void {
-    this.#told.set(first, toldUs);
-    if (this.#told.size <= INTERVALS_MAX) return;
-    const [oldest] = this.#told.keys();
-    this.#told.delete(oldest!);
+    note(this.#told, first, toldUs);
+  }
+
+  /** Notes the event time of an item that begins at `first`, if it is not known that nothing is missing before it. */
+  noteBreak(first: number, firstUs: number): void {
+    if (!this.#here.has(this.#before(first))) note(this.#breaks, first, firstUs);
+  }
+
+  /** The earliest event time before which something was missing, and is here now. Each is told once; Infinity for none. */
+  takeMended(): number {
+    let mendedUs = Number.POSITIVE_INFINITY;
+    for (const [first, firstUs] of this.#breaks) {
+      if (!this.#here.has(this.#before(first))) continue;
+      this.#breaks.delete(first);
+      mendedUs = Math.min(mendedUs, firstUs);
+    }
+    return mendedUs;
   }
 
   /** See `noteTold`; -Infinity where nothing was told. */
@@ -147,6 +164,7 @@ export class EpochLine implements LinePoint {
       future: pairs(this.#future),
       lost: pairs(this.#lost),
       told: [...this.#told],
+      breaks: [...this.#breaks],
     };
   }
 
@@ -160,8 +178,26 @@ export class EpochLine implements LinePoint {
     for (const [first, last] of saved.future ?? []) line.#future.add(first, last);
     for (const [first, last] of saved.lost) line.#lost.add(first, last);
     for (const [first, toldUs] of saved.told) line.#told.set(first, toldUs);
+    for (const [first, firstUs] of saved.breaks ?? []) line.#breaks.set(first, firstUs);
     return line;
   }
+
+  /** The sequence before `first`, those without readings left out; 0 where there is none. */
+  #before(first: number): number {
+    let before = first - 1;
+    for (;;) {
+      const start = this.#empty.startOf(before);
+      if (start === undefined) return before;
+      before = start - 1;
+    }
+  }
+}
+
+function note(times: Map<number, number>, first: number, us: number): void {
+  times.set(first, us);
+  if (times.size <= INTERVALS_MAX) return;
+  const [oldest] = times.keys();
+  times.delete(oldest!);
 }
 
 function add(set: IntervalSet, first: number, last: number): void {

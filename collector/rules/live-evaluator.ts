@@ -54,15 +54,19 @@ export class LiveEvaluator {
     if (isFuture) {
       // The next one will find what is missing before it.
       device.line.noteFuture(epoch, batch.sequence, this.#nowMs());
+      this.#mend(device);
       return;
     }
     this.#place = device.line.place(epoch, batch.epoch, batch, this.#nowMs());
     if (this.#place === Place.Jump) this.#jump(device, batch.firstUs);
+    this.#mend(device);
   }
 
   /** Notes an item without readings. */
   note(note: CommittedNote): void {
-    this.#host.device(note.deviceId).line.note(this.#textOf(note.epoch), note, this.#nowMs());
+    const device = this.#host.device(note.deviceId);
+    device.line.note(this.#textOf(note.epoch), note, this.#nowMs());
+    this.#mend(device);
   }
 
   evaluate(seriesId: number, declaration: SeriesDeclaration, readings: SeriesReadings): void {
@@ -119,6 +123,12 @@ export class LiveEvaluator {
     device.changed = true;
     this.#confirmAbsences(device, toldUs);
     this.#passTime(device, toldUs, true);
+  }
+
+  /** What came was missing before something that was judged already, whose times may be earlier. */
+  #mend(device: DeviceTrack): void {
+    const { mendedUs } = device.line;
+    if (mendedUs !== Number.POSITIVE_INFINITY) soil(device, mendedUs - 1, this.#nowMs());
   }
 
   #textOf(epoch: Uint8Array): string {

@@ -40,6 +40,7 @@ const deviceSchema = v.object({
           future: v.optional(pairs),
           lost: pairs,
           told: pairs,
+          breaks: v.optional(pairs),
         }),
       ]),
     ),
