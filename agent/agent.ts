@@ -59,7 +59,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const startedMs = scheduler.nowMs();
   const startedAt = new Date(clock.wallUs() / 1000).toISOString();
   const version = agentVersion();
-  const open = () => SqliteBuffer.open(bufferOptions(config));
+  const open = () => SqliteBuffer.open(bufferOptions(config, scheduler.nowMs() - startedMs));
   const opening = deps.buffer ?? open();
   const connection = await connectionOrClose(config, opening);
   const { device } = connection;
@@ -316,6 +316,10 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       upstream.uplink.stop();
     }
     await acted;
+    if (buffer.isOnStandby) {
+      const { readingsWaiting: readings } = await buffer.status();
+      if (readings > 0) log.error({ readings }, 'readings are lost: they waited in memory, since the disk takes none');
+    }
     await within(scheduler, stopBufferMs, Promise.allSettled([health?.close(), buffer.close()]));
     log.info({ readings: writer.counters.readings, lost: writer.counters.readingsLost }, 'the agent has stopped');
   }

@@ -19,6 +19,7 @@ import type {
   Undeclared,
 } from './buffer.js';
 import type { Packed } from './packed-items.js';
+import type { StandbyOptions } from './standby.js';
 
 /** What the thread that has the file is started with. */
 export interface BufferThreadOptions {
@@ -30,6 +31,8 @@ export interface BufferThreadOptions {
   thinningWindowMs?: number;
   crashBound?: number;
   lossWindowMs?: number;
+  standby?: StandbyOptions;
+  standbyAtOnce?: boolean;
 }
 
 /** The calls from the handle to its thread: arguments, and what is answered. */

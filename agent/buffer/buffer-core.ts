@@ -309,7 +309,7 @@ export class BufferCore {
 
   /** Goes on where another core was that had the same file, and lost it to an error: what only its memory knew. */
   resume(previous: BufferCore): void {
-    this.#restoreCatalogue(previous.#catalogue);
+    this.takeCatalogue(previous);
     this.acknowledge(previous.#acknowledged.ranges);
     this.#handedOut = previous.#handedOut;
     const { isSending, inDoubt } = previous.state;
@@ -368,6 +368,18 @@ export class BufferCore {
     this.#handedOut = [];
     this.#thinner?.restart();
     this.#ordinaryFrom = 1;
+  }
+
+  /**
+   * Declares what another core has, and nothing else: whoever declares knows the ids that were answered. A declaration whose
+   * commit was reported as failed and is there after all would take an id that nobody knows of, and shift those behind it;
+   * one that damage took would be given anew.
+   */
+  takeCatalogue(of: BufferCore): void {
+    const known = of.#catalogue;
+    if (this.#catalogue.equals(known)) return;
+    this.#transact(({ table }) => known.replaceThatOf(table));
+    this.#catalogue = new Catalogue(this.#rows.table);
   }
 
   /** Whether the epoch has nearly all the segments or anchors that it may have, and is to be left. */
@@ -437,16 +449,6 @@ export class BufferCore {
       this.#ordinaryFrom = ordinaryFrom;
       throw error;
     }
-  }
-
-  /**
-   * Whoever declares knows the ids that were answered. A declaration whose commit was reported as failed and is there after
-   * all would take an id that nobody knows of, and shift those behind it; one that damage took would be given anew.
-   */
-  #restoreCatalogue(known: Catalogue): void {
-    if (this.#catalogue.equals(known)) return;
-    this.#transact(({ table }) => known.replaceThatOf(table));
-    this.#catalogue = new Catalogue(this.#rows.table);
   }
 
   #deleteAcknowledged(): void {

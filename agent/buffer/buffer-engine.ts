@@ -1,5 +1,3 @@
-import { statfsSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import type Database from 'better-sqlite3';
 import type { AppendNotes, AppendOutcome, BufferIdentity, EncodedBatch } from './buffer.js';
@@ -15,14 +13,17 @@ import {
   settleLog,
 } from './buffer-file.js';
 import { DeferredItemTable } from './deferred-item-table.js';
+import { isDiskFull } from './free-space.js';
 import { type HighWaterMark, readingsTaken, reservedAbove, writeMark } from './high-water-mark.js';
 import type { ItemTable } from './item-table.js';
 import { MarkReserve } from './mark-reserve.js';
 import { checkEveryRow, lostTail } from './open-check.js';
 import { isSameEpoch } from './raw-state.js';
+import { isRefusal, unavailable } from './refusal.js';
 import { PAGE_BYTES } from './row-size.js';
 import { MIGRATIONS } from './schema.js';
 import { SqliteItemTable } from './sqlite-item-table.js';
+import { Standby, type StandbyOptions } from './standby.js';
 
 export interface BufferEngineOptions {
   /** The database; `-lock`, `-wal` and `.damaged-1`, `.damaged-2` lie beside it. */
@@ -31,7 +32,7 @@ export interface BufferEngineOptions {
   quotaBytes: number;
   /** 16 random bytes, new at each call. */
   newEpoch: () => Uint8Array;
-  /** The disk is taken as full when it has less than this left; by default see {@link freeBytesByDefault}. */
+  /** The disk is taken as full when it has less than this left; by default see {@link isDiskFull}. */
   freeDiskBytesMin?: number;
   /** As in `BufferCore`; by default nothing is thinned. */
   thinningWindowMs?: number;
@@ -47,6 +48,10 @@ export interface BufferEngineOptions {
   checksAlways?: boolean;
   /** A salvage takes so long at the most. */
   salvageMsMax?: number;
+  /** Items wait in memory when the disk has taken none for a while; by default they do not. */
+  standby?: StandbyOptions;
+  /** The disk has refused to be opened for that long already: if it refuses again, items wait in memory at once. */
+  standbyAtOnce?: boolean;
 }
 
 /** Nobody notices a start that takes two seconds more; a hundred megabytes are checked by then. */
@@ -54,12 +59,6 @@ const CHECK_MS_MAX = 2_000;
 /** Sequences that calls other than an append may use between two looks at the mark. */
 const MARK_SLACK = 64;
 
-/** A log of 256 pages and its checkpoint need no more. */
-const FREE_BYTES_DEFAULT_MIN = 1 << 20;
-/** What a small system lives on meanwhile: its logs, its leases, the update that would mend it. */
-const FREE_BYTES_DEFAULT_MAX = 64 << 20;
-/** A small partition that is the buffer's own must not lie idle. */
-const FREE_PART_DEFAULT = 16;
 /** What is evicted beyond the need when the disk refuses. */
 const RELIEF_BYTES = 64 * 1024;
 
@@ -69,7 +68,8 @@ const RELIEF_BYTES = 64 * 1024;
  */
 export class BufferEngine {
   readonly #options: BufferEngineOptions;
-  readonly #lock: Database.Database;
+  /** Undefined where the disk refused it, and items wait in memory. */
+  readonly #lock: Database.Database | undefined;
   #db: Database.Database | undefined;
   /** With deferred durability: outlives the file that it is attached to. */
   #deferred: DeferredItemTable | undefined;
@@ -82,21 +82,24 @@ export class BufferEngine {
   #quarantinedBefore = 0;
   #salvages = 0;
   #log = { logBytes: 0, logSalt: 0 };
+  readonly #standby: Standby | undefined;
 
   /** Throws a `TributaryError`: `busy`, `unsupported`, `disk-full` or `disk`. */
   constructor(options: BufferEngineOptions) {
     this.#options = options;
     this.#markReserve = new MarkReserve(options.lossWindowMs !== undefined);
+    this.#standby = options.standby === undefined ? undefined : new Standby(options.standby);
     try {
       this.#lock = lockBuffer(options.path);
-    } catch (error) {
-      throw unavailable(options.path, error);
-    }
-    try {
       this.#identity = this.#open();
     } catch (error) {
+      const refusal = unavailable(options.path, error);
+      if (options.standbyAtOnce === true && this.#standby !== undefined && isRefusal(refusal)) {
+        this.#identity = this.#standby.begin(undefined, options.newEpoch(), refusal.message);
+        return;
+      }
       this.close();
-      throw unavailable(options.path, error);
+      throw refusal;
     }
   }
 
@@ -117,13 +120,23 @@ export class BufferEngine {
 
   /** As `Buffer.append`. Throws a `TributaryError` `disk-full` or `disk` when nothing was written. */
   append(batches: readonly EncodedBatch[], notes?: AppendNotes): AppendOutcome {
-    const isFull = this.#diskIsFull();
+    const standby = this.#standby;
+    if (standby?.core !== undefined) {
+      if (standby.isDraining) throw new TributaryError('disk', 'the disk takes writes again; it is used in a moment');
+      return standby.core.append(batches, undefined, notes);
+    }
+    const { path, freeDiskBytesMin } = this.#options;
+    const isFull = isDiskFull(path, freeDiskBytesMin);
     try {
       this.#reserve(
         batches.length,
         batches.reduce((sum, batch) => sum + batch.readings, 0),
       );
-      return this.run((core) => core.append(batches, isFull ? this.#bytesWithoutGrowth(core) : undefined, notes));
+      const appended = this.run((core) =>
+        core.append(batches, isFull ? this.#bytesWithoutGrowth(core) : undefined, notes),
+      );
+      this.#standby?.taken();
+      return appended;
     } catch (error) {
       if (!(error instanceof TributaryError) || error.code !== 'disk-full' || this.#core === undefined) throw error;
       // The file may not grow: what is evicted leaves its pages to what comes.
@@ -134,6 +147,13 @@ export class BufferEngine {
 
   openEpoch(): BufferIdentity {
     const epoch = this.#options.newEpoch();
+    const standby = this.#standby?.core;
+    if (standby !== undefined) {
+      const { standby: refusal } = this.#identity;
+      standby.openEpoch(epoch);
+      this.#identity = { ...standby.identity('clean'), ...(refusal === undefined ? {} : { standby: refusal }) };
+      return this.#identity;
+    }
     this.run((core) => {
       // Before the epoch is used: a log that has another epoch than database and mark is taken for a foreign one.
       this.#writeMark(core, { epoch, highestSequence: 0, readingsProduced: 0 });
@@ -145,7 +165,7 @@ export class BufferEngine {
 
   /** When {@link flush} is due, in milliseconds of the options' clock; undefined while nothing is deferred. */
   get flushAtMs(): number | undefined {
-    return this.#deferred?.flushAtMs;
+    return this.isOnStandby ? undefined : this.#deferred?.flushAtMs;
   }
 
   /** Writes what was deferred and has waited for its acknowledgement for as long as the loss window. */
@@ -157,13 +177,25 @@ export class BufferEngine {
     });
   }
 
-  /** One call of the policy, as one transaction. */
+  /** Items wait in memory, because the disk takes none. */
+  get isOnStandby(): boolean {
+    return this.#standby?.core !== undefined;
+  }
+
+  /** One call of the policy, as one transaction; while the disk takes none, in memory. */
   run<T>(act: (core: BufferCore) => T): T {
+    const standby = this.#standby?.core;
+    return standby === undefined ? this.runOnDisk(act) : act(standby);
+  }
+
+  /** As {@link run}, of what must be on the disk. */
+  runOnDisk<T>(act: (core: BufferCore) => T): T {
     const { path } = this.#options;
+    if (this.isOnStandby) throw new TributaryError('disk', this.#identity.standby ?? path);
     try {
       if (this.#core === undefined) this.#identity = this.#open();
     } catch (error) {
-      throw unavailable(path, error);
+      throw this.#refused(unavailable(path, error));
     }
     try {
       const result = act(this.#core!);
@@ -173,8 +205,44 @@ export class BufferEngine {
       if (!isDamage(error) && !isStorageFailure(error)) throw error;
       this.#closeFile();
       this.#reopenQuietly(isDamage(error));
-      throw unavailable(path, error);
+      throw this.#refused(unavailable(path, error));
     }
+  }
+
+  /**
+   * Goes back to the disk if it takes writes again, as soon as everything that waits in memory has been delivered; to be called
+   * until {@link isOnStandby} is false. What the disk holds is settled and left for a new epoch: the collector has heard of
+   * another one since. A disk that was never open stays unused until the next start, since nobody knew what it has declared
+   * when memory began to be used.
+   */
+  leaveStandby(): void {
+    const standby = this.#standby;
+    if (standby?.core === undefined || (this.#core ?? this.#previous) === undefined) return;
+    const nowMs = this.#nowMs();
+    if (standby.isDrainOver(nowMs)) {
+      this.#closeFile();
+      standby.stopDraining();
+      return;
+    }
+    try {
+      if (!standby.isDraining) {
+        this.#open();
+        standby.drain(nowMs);
+      }
+      if (!standby.isEmpty) return;
+      standby.handOver(this.#core!);
+      this.#identity = this.#core!.identity('clean');
+      this.#reserve(0, 0);
+    } catch (error) {
+      if (!isDamage(error) && !isStorageFailure(error)) throw error;
+      this.#closeFile();
+      standby.stopDraining();
+    }
+  }
+
+  /** The disk takes writes again, and is used when what waits in memory has been delivered. */
+  get isLeavingStandby(): boolean {
+    return this.#standby?.isDraining === true;
   }
 
   close(): void {
@@ -191,7 +259,7 @@ export class BufferEngine {
       this.#log = { logBytes: 0, logSalt: 0 };
       this.#writeMark(core!, {}, false);
     }
-    this.#lock.close();
+    this.#lock?.close();
   }
 
   /** Opens the file and carries over what only memory knew. Throws what SQLite throws. */
@@ -312,6 +380,16 @@ export class BufferEngine {
     }
   }
 
+  /** The disk takes nothing; after a while items wait in memory. Answers what the caller is told: that this call was not done. */
+  #refused(refusal: TributaryError): TributaryError {
+    const standby = this.#standby;
+    // A disk that was opened again after the error may take the next call.
+    if (standby !== undefined && isRefusal(refusal) && standby.refused(this.#nowMs()) && this.#core === undefined) {
+      this.#identity = standby.begin(this.#previous, this.#options.newEpoch(), refusal.message);
+    }
+    return refusal;
+  }
+
   #reopenQuietly(replace: boolean): void {
     try {
       this.#identity = this.#open(replace);
@@ -335,16 +413,6 @@ export class BufferEngine {
     const freePages = this.#db?.pragma('freelist_count', { simple: true }) as number;
     return core.state.bytesStored + Math.floor(freePages * PAGE_BYTES * 0.9);
   }
-
-  #diskIsFull(): boolean {
-    try {
-      const { bavail, blocks, bsize } = statfsSync(dirname(this.#options.path));
-      return bavail * bsize < (this.#options.freeDiskBytesMin ?? freeBytesByDefault(blocks * bsize));
-    } catch {
-      // A file system that does not say has to refuse by itself.
-      return false;
-    }
-  }
 }
 
 function identityOf(core: BufferCore, { opened, salvaged }: OpenedFile): BufferIdentity {
@@ -352,20 +420,4 @@ function identityOf(core: BufferCore, { opened, salvaged }: OpenedFile): BufferI
   if (salvaged === undefined) return identity;
   const { items, readings, declared, isComplete } = salvaged;
   return { ...identity, salvaged: { items, readings, gaps: declared.length, isComplete } };
-}
-
-/** What is left free on a file system of this size if nothing else was asked for: a sixteenth, 1 MiB to 64 MiB. */
-function freeBytesByDefault(totalBytes: number): number {
-  return Math.min(FREE_BYTES_DEFAULT_MAX, Math.max(FREE_BYTES_DEFAULT_MIN, totalBytes / FREE_PART_DEFAULT));
-}
-
-function unavailable(path: string, error: unknown): TributaryError {
-  if (isDamage(error)) {
-    return new TributaryError('corrupt', `${path}: it was damaged, and has been moved aside`, { cause: error });
-  }
-  if (!isStorageFailure(error)) return TributaryError.from(error);
-  if (error.code.startsWith('SQLITE_FULL')) {
-    return new TributaryError('disk-full', `${path}: no space is left for the buffer`, { cause: error });
-  }
-  return new TributaryError('disk', `${path}: the disk refused (${error.code}: ${error.message})`, { cause: error });
 }

@@ -13,6 +13,10 @@ import { threadWrites } from './thread-writes.js';
 
 const port = parentPort!;
 const { idleDeleteMs, ...options } = workerData as BufferThreadOptions;
+/** Who makes a disk take writes again expects it to be used: as soon as a start that waits for it would. */
+const STANDBY_LOOK_MS = 5_000;
+/** Readings wait in the agent until what waits here is delivered. */
+const LEAVING_LOOK_MS = 50;
 /** A disk that has refused what was deferred is not asked again at once. */
 const FLUSH_RETRY_MS = 1_000;
 
@@ -20,6 +24,7 @@ const before = threadWrites();
 let engine: BufferEngine;
 let told: BufferIdentity | undefined;
 let idle: NodeJS.Timeout | undefined;
+let standbyLook: NodeJS.Timeout | undefined;
 let flush: { atMs: number; timer: NodeJS.Timeout } | undefined;
 
 const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => BufferCalls[Name][1] } = {
@@ -56,10 +61,11 @@ const handlers: { [Name in BufferCallName]: (argument: BufferCalls[Name][0]) => 
   openEpoch: () => engine.openEpoch(),
   ruleNotes: () => engine.run((core) => core.ruleNotes()),
   storeAlerts: ({ alerts, intents }) => {
-    const stored = engine.run((core) => core.storeAlerts(alerts, intents));
+    // What was done must be known after a restart, or it is done again: memory is not enough.
+    const stored = engine.runOnDisk((core) => core.storeAlerts(alerts, intents));
     return { ...stored, salvages: engine.salvages };
   },
-  settleIntents: ({ outcomes, statuses }) => void engine.run((core) => core.settleIntents(outcomes, statuses)),
+  settleIntents: ({ outcomes, statuses }) => void engine.runOnDisk((core) => core.settleIntents(outcomes, statuses)),
   recallAlerts: () => ({ ...engine.run((core) => core.recallAlerts()), salvages: engine.salvages }),
   status: () => {
     const { callBytes, blockBytes } = threadWrites();
@@ -82,9 +88,13 @@ answer(() => {
     answer(() => (handlers[request.call] as (argument: unknown) => unknown)(request.argument));
     if (request.call === 'close') {
       clearTimeout(flush?.timer);
+      clearTimeout(standbyLook);
       engine.close();
       port.close();
-    } else armFlush();
+    } else {
+      armFlush();
+      armStandbyLook();
+    }
   });
   return undefined;
 });
@@ -132,6 +142,19 @@ function armFlush(): void {
     Math.max(0, atMs - performance.now()),
   );
   flush = { atMs, timer };
+}
+
+/** While items wait in memory the disk is looked at now and then. */
+function armStandbyLook(): void {
+  if (!engine.isOnStandby || standbyLook !== undefined) return;
+  standbyLook = setTimeout(
+    () => {
+      standbyLook = undefined;
+      engine.leaveStandby();
+      armStandbyLook();
+    },
+    engine.isLeavingStandby ? LEAVING_LOOK_MS : STANDBY_LOOK_MS,
+  );
 }
 
 function retryFlush(): void {

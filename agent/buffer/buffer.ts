@@ -66,6 +66,8 @@ export interface BufferIdentity {
   line?: LineMoment;
   /** Other items may have had these sequences: the epoch is to be left once the collector has settled it. */
   isSuspect: boolean;
+  /** Present while the disk takes nothing and items wait in memory: what the disk says. */
+  standby?: string;
   /** Number of the newest alert stored. */
   alertCursor: number;
   /**

@@ -24,6 +24,7 @@ import type {
 } from './buffer.js';
 import type { BufferCallName, BufferCalls, BufferReply, BufferRequest, BufferThreadOptions } from './buffer-calls.js';
 import { packBatches, unpackItems } from './packed-items.js';
+import type { StandbyOptions } from './standby.js';
 
 export interface SqliteBufferOptions {
   /** The database's path; its directory is made if it is not there. */
@@ -40,6 +41,10 @@ export interface SqliteBufferOptions {
   crashBound?: number;
   /** Durability is deferred: a batch is written when it has waited so long for its acknowledgement, in milliseconds. */
   lossWindowMs?: number;
+  /** Items wait in memory when the disk has taken none for a while; by default they do not. */
+  standby?: StandbyOptions;
+  /** The disk has refused to be opened for that long already. */
+  standbyAtOnce?: boolean;
 }
 
 /** Longer than the gap between two appends in ordinary running, so that the append carries the deletion. */

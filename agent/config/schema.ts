@@ -139,6 +139,33 @@ const bufferSchema = v.strictObject({
       ),
     ),
   ),
+  standby: v.optional(
+    v.union(
+      [
+        v.literal('off', 'write off, or an object with after and quota'),
+        v.strictObject({
+          after: v.optional(
+            v.pipe(
+              // A disk that is busy or being checked is back within seconds; a day's readings fit into no memory.
+              duration({ minMs: 1000, maxMs: 86_400_000 }),
+              v.description('how long the disk must have taken nothing, 1s to 24h'),
+            ),
+            '5m',
+          ),
+          quota: v.optional(
+            v.pipe(
+              // Less holds no batch of the largest size; more than a gibibyte no device of this kind has to spare.
+              byteSize({ minBytes: 1024 ** 2, maxBytes: 1024 ** 3 }),
+              v.description('what readings may take in memory then, 1MiB to 1GiB'),
+            ),
+            '16MiB',
+          ),
+        }),
+      ],
+      'not a setting; write off, or an object with after and quota, such as { after: 5m }',
+    ),
+    { after: '5m', quota: '16MiB' },
+  ),
   thinning: v.optional(
     v.union(
       [

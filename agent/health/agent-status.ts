@@ -39,8 +39,10 @@ export interface AgentStatus {
     blockBytesWritten: number;
     /** Absent until it is known. */
     wear?: FlashWear;
-    /** Why the buffer cannot be used now; the other values are the last that were known. */
+    /** Why the disk cannot be used now; the other values are the last that were known, or those of `standby`. */
     trouble?: string;
+    /** The disk has taken nothing for so long that readings wait in memory, and are sent from there. */
+    standby?: true;
     /** Appends that failed and were tried again. */
     appendFailures: number;
   };

@@ -129,6 +129,12 @@ const metrics: readonly Metric[] = [
     value: ({ buffer }) => (buffer.trouble === undefined ? 1 : 0),
   },
   {
+    name: 'buffer_standby',
+    help: 'Whether readings wait in memory and are sent from there, because the disk has taken none for a while.',
+    kind: 'gauge',
+    value: ({ buffer }) => (buffer.standby === true ? 1 : 0),
+  },
+  {
     name: 'buffer_append_failures_total',
     help: 'Appends to the buffer that failed and were tried again.',
     kind: 'counter',

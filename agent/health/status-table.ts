@@ -15,7 +15,10 @@ export function statusTable(status: AgentStatus): string {
       uplink.lastSuccessAgeSeconds === undefined ? 'none yet' : `${age(uplink.lastSuccessAgeSeconds)} ago`,
     ],
     ['streams', counts(uplink.streams)],
-    ['waiting', `${buffer.readings} readings in ${buffer.items} items, ${mebibytes(buffer.bytes)}`],
+    [
+      'waiting',
+      `${buffer.readings} readings in ${buffer.items} items, ${mebibytes(buffer.bytes)}${buffer.standby === true ? ', in memory' : ''}`,
+    ],
     ['backlog', backlog(uplink.backlog)],
     ['buffer', `${mebibytes(buffer.bytes)} of ${formatByteSize(buffer.quotaBytes)}`],
     ...(buffer.trouble === undefined ? [] : [['trouble', buffer.trouble] satisfies [string, string]]),

@@ -11,13 +11,15 @@ export function noteBytesPerReading({ buffer }: AgentConfig): number {
   return buffer.durability === 'deferred' ? 0.25 : 0.5;
 }
 
-/** How the buffer of an agent is opened. */
-export function bufferOptions({ buffer }: AgentConfig): SqliteBufferOptions {
-  const { path, durability, lossWindow } = buffer;
+/** How the buffer of an agent is opened, whose disk has refused that for so long already. */
+export function bufferOptions({ buffer }: AgentConfig, refusedMs = 0): SqliteBufferOptions {
+  const { path, durability, lossWindow, standby } = buffer;
+  const { after: afterMs, quota: quotaBytes } = standby === 'off' ? { after: 0, quota: 0 } : standby;
   return {
     path,
     ...fullPolicy(buffer),
     crashBound: CRASH_BOUND_AT_START,
     ...(durability === 'deferred' ? { lossWindowMs: lossWindow } : {}),
+    ...(standby === 'off' ? {} : { standby: { afterMs, quotaBytes }, standbyAtOnce: refusedMs >= afterMs }),
   };
 }

@@ -8,6 +8,7 @@ import type {
 } from '@tributary/proto/gen/tributary/v1/series';
 import type { LedgerEntry, RejectionReason } from '@tributary/proto/gen/tributary/v1/telemetry';
 import type { Item } from '@tributary/proto/items/item';
+import type { Logger } from 'pino';
 import type {
   AlertMemory,
   AlertsStored,
@@ -71,6 +72,9 @@ export class EventualBuffer implements EdgeBuffer {
   #status = NOTHING;
   #opened: Promise<BufferIdentity> | undefined;
   readonly #closing = new AbortController();
+  readonly #log: Logger;
+  /** What the disk said when items began to wait in memory; undefined while they do not. */
+  #standby: string | undefined;
 
   /**
    * Resolves once the buffer is open, or the disk has refused it for the first time. Rejects with a `TributaryError` where
@@ -81,7 +85,7 @@ export class EventualBuffer implements EdgeBuffer {
     again: () => Promise<EdgeBuffer>,
     patience: DiskPatience,
   ): Promise<EventualBuffer> {
-    const buffer = new EventualBuffer();
+    const buffer = new EventualBuffer(patience.log);
     let opening: Promise<EdgeBuffer> | undefined = first;
     await new Promise<void>((resolve, reject) => {
       const attempt = () => {
@@ -115,7 +119,9 @@ export class EventualBuffer implements EdgeBuffer {
     return buffer;
   }
 
-  private constructor() {}
+  private constructor(log: Logger) {
+    this.#log = log;
+  }
 
   /** Resolves when it is open; rejects where it never will be. */
   get opened(): Promise<BufferIdentity> {
@@ -128,7 +134,12 @@ export class EventualBuffer implements EdgeBuffer {
 
   /** Why the buffer cannot be used, if the disk has refused it at the last asking. */
   get trouble(): string | undefined {
-    return this.#refusal?.message;
+    return this.#refusal?.message ?? this.#standby;
+  }
+
+  /** Items wait in memory, since the disk takes none. */
+  get isOnStandby(): boolean {
+    return this.#standby !== undefined;
   }
 
   /** Empty until it is open. */
@@ -221,6 +232,7 @@ export class EventualBuffer implements EdgeBuffer {
   #take(buffer: EdgeBuffer): BufferIdentity {
     this.#buffer = buffer;
     this.#refusal = undefined;
+    this.#noteStandby(buffer);
     return buffer.identity;
   }
 
@@ -235,6 +247,21 @@ export class EventualBuffer implements EdgeBuffer {
       const error = TributaryError.from(thrown);
       if (isPassing(error)) this.#refusal = error;
       throw error;
+    } finally {
+      this.#noteStandby(buffer);
+    }
+  }
+
+  #noteStandby({ identity }: EdgeBuffer): void {
+    const { standby } = identity;
+    if (standby === this.#standby) return;
+    this.#standby = standby;
+    if (standby === undefined) this.#log.warn('the disk takes writes again; readings wait on it from now on');
+    else {
+      this.#log.error(
+        { details: standby },
+        'the disk takes nothing: readings wait in memory, and a power cut takes them along',
+      );
     }
   }
 }

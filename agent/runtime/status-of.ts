@@ -62,7 +62,7 @@ export async function statusOf(parts: StatusParts, nowMs: number): Promise<Agent
       items: stored.itemsWaiting,
       readings: stored.readingsWaiting,
       bytes: stored.bytesWaiting,
-      quotaBytes: config.buffer.quota,
+      quotaBytes: buffer.isOnStandby ? stored.quotaBytes : config.buffer.quota,
       oldestSequence: stored.oldestSequence,
       highestSequence: stored.highestSequence,
       readingsProduced: stored.readingsProduced,
@@ -73,6 +73,7 @@ export async function statusOf(parts: StatusParts, nowMs: number): Promise<Agent
       blockBytesWritten: stored.blockBytesWritten,
       ...(wear === undefined ? {} : { wear }),
       ...(buffer.trouble === undefined ? {} : { trouble: buffer.trouble }),
+      ...(buffer.isOnStandby ? { standby: true as const } : {}),
       appendFailures: writer.counters.appendFailures,
     },
     uplink: {

@@ -38,6 +38,21 @@ export class LoopDisk {
     this.#mount();
   }
 
+  /** The file system gives up, as it does where the medium fails: from now on it takes no writes, whoever has files open. */
+  abort(): void {
+    run('mount', '-o', 'remount,abort', this.mountPoint);
+  }
+
+  /** Another medium with the same contents. Files that are open stay on the one that failed. */
+  replace(): void {
+    this.cut();
+    this.#isUnmounted?.();
+    run('umount', '-l', this.mountPoint);
+    // The same file would be the same file system as long as somebody has a file of it open.
+    renameSync(this.#copy, this.#image);
+    this.#mount();
+  }
+
   close(): void {
     if (this.#isUnmounted !== undefined) this.#unmount();
   }
