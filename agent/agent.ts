@@ -101,7 +101,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
 
   // From sources through batches into the buffer.
   const drops = new DropCounter();
-  const watermark = new Watermark(identity.highestSequence);
+  const watermark = new Watermark(identity);
   const batcher = new Batcher(
     {
       registry: catalogue,
@@ -138,7 +138,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     },
     judging: rules,
     appended: (sequences, oldest, highest) => {
-      for (const [at, sequence] of sequences.entries()) watermark.appended(sequence, oldest[at]);
+      const { epoch } = buffer.identity;
+      for (const [at, sequence] of sequences.entries()) watermark.appended(epoch, sequence, oldest[at]);
       if (highest !== undefined) upstream?.uplink.appended(highest);
       timer.wake();
     },
@@ -183,7 +184,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       reportOpening(opened, config.buffer.path, log);
       if (!wasOpen) {
         catalogue.adopt(opened);
-        watermark.newEpoch(opened.highestSequence);
+        watermark.newEpoch(opened);
       }
       await whenTheDiskTakes(
         () => segments.begin(),
@@ -243,7 +244,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
           return watermark.at(oldest);
         },
         epochOpened: (opened) => {
-          watermark.newEpoch(opened.highestSequence);
+          watermark.newEpoch(opened);
           catalogue.restore().catch((thrown: unknown) => {
             log.error({ details: TributaryError.from(thrown).message }, 'the new epoch has no catalogue yet');
           });

@@ -172,7 +172,7 @@ export class BufferEngine {
   flush(): void {
     this.run((core) => {
       core.deleteAcknowledged();
-      const atMs = this.#deferred?.flushAtMs;
+      const atMs = this.flushAtMs;
       if (atMs !== undefined && atMs <= this.#nowMs()) this.#deferred?.flush();
     });
   }

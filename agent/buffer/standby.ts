@@ -1,5 +1,6 @@
 import type { BufferIdentity } from './buffer.js';
 import { BufferCore } from './buffer-core.js';
+import type { ItemTable } from './item-table.js';
 import { MemoryItemTable } from './memory-item-table.js';
 
 export interface StandbyOptions {
@@ -7,6 +8,8 @@ export interface StandbyOptions {
   afterMs: number;
   /** Bytes that they may take there. */
   quotaBytes: number;
+  /** Where they wait; memory by default. */
+  newTable?: () => ItemTable;
 }
 
 /**
@@ -79,7 +82,8 @@ export class Standby {
 
   /** `previous` is the disk's core; undefined where the disk could not even be opened. */
   begin(previous: BufferCore | undefined, newEpoch: Uint8Array, refusal: string): BufferIdentity {
-    const core = new BufferCore(new MemoryItemTable(), this.#options.quotaBytes, newEpoch);
+    const { newTable = () => new MemoryItemTable(), quotaBytes } = this.#options;
+    const core = new BufferCore(newTable(), quotaBytes, newEpoch);
     if (previous !== undefined) core.takeCatalogue(previous);
     core.beginRun(0);
     this.#core = core;

@@ -1,4 +1,8 @@
+import type { BufferIdentity } from '../buffer/buffer.js';
 import type { LineTime } from '../uplink/uplink.js';
+
+/** What sequences count from. */
+type Epoch = Pick<BufferIdentity, 'epoch' | 'highestSequence'>;
 
 interface Appended extends LineTime {
   sequence: number;
@@ -16,18 +20,24 @@ const slackUs = 1_000_000;
  * for what this run has appended; for anything else it says nothing, which is always true.
  */
 export class Watermark {
+  #epoch: Uint8Array;
   #appended: Appended[] = [];
   #knownFrom: number;
   #safe: LineTime | undefined;
   #hasAbsolute = false;
 
-  /** `highestSequence` at the start: what an earlier run has left is not known. */
-  constructor(highestSequence: number) {
+  /** As the buffer is at the start: what an earlier run has left is not known. */
+  constructor({ epoch, highestSequence }: Epoch) {
+    this.#epoch = epoch;
     this.#knownFrom = highestSequence + 1;
   }
 
-  /** The item of this sequence has readings from that moment on. Segment 0 has times that no clock of this device bounds. */
-  appended(sequence: number, oldest: LineTime): void {
+  /**
+   * The item of this sequence of an epoch has readings from that moment on. Segment 0 has times that no clock of this device
+   * bounds. An epoch may be heard of here first.
+   */
+  appended(epoch: Uint8Array, sequence: number, oldest: LineTime): void {
+    this.newEpoch({ epoch, highestSequence: sequence - 1 });
     if (oldest.segment === 0) this.#hasAbsolute = true;
     this.#appended.push({ sequence, ...oldest });
     if (this.#appended.length > rememberedMax) {
@@ -41,8 +51,10 @@ export class Watermark {
     this.#safe = { segment: time.segment, us: time.us - slackUs };
   }
 
-  /** Sequences begin anew. */
-  newEpoch(highestSequence: number): void {
+  /** Sequences begin anew, unless this is the epoch that is known. */
+  newEpoch({ epoch, highestSequence }: Epoch): void {
+    if (Buffer.compare(epoch, this.#epoch) === 0) return;
+    this.#epoch = epoch;
     this.#appended = [];
     this.#knownFrom = highestSequence + 1;
   }

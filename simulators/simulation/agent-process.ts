@@ -15,6 +15,7 @@ import type { SimCall } from './sim-call.js';
 import type { SimClock } from './sim-clock.js';
 import type { SimConnection, SimNetwork } from './sim-link.js';
 import type { MadeBatch } from './sim-producer.js';
+import { hex } from './sim-store.js';
 import type { Life, World } from './world.js';
 
 /** What a process runs on. */
@@ -28,7 +29,8 @@ export interface Machine {
   chance: Chance;
   watermark: Watermark;
   checker: Checker;
-  ledger: DiskLedger;
+  /** Of what has this epoch, in hexadecimal digits. */
+  ledgerOf(epoch: string): DiskLedger;
   /** The power goes, because of a write. */
   powerCut(why: string): void;
 }
@@ -42,6 +44,10 @@ const TIDY_MS = 5000;
 
 /** What could not be written when it was due is tried again after this long. */
 const FLUSH_RETRY_MS = 1000;
+
+/** As the agent does it: a disk that is not used is looked at so often, and once it takes writes what is in memory. */
+const STANDBY_LOOK_MS = 5000;
+const LEAVING_LOOK_MS = 50;
 
 /** Hears whether an append was done. */
 type Done = (isDone: boolean) => void;
@@ -65,6 +71,7 @@ export class AgentProcess {
   #tickAtMs = Number.POSITIVE_INFINITY;
   #willTidy = false;
   #willFlush = false;
+  #willLook = false;
 
   constructor(machine: Machine, buffer: SimBuffer, segment: number, uplink: UplinkCoreOptions) {
     this.#machine = machine;
@@ -117,7 +124,10 @@ export class AgentProcess {
   /** These are in the buffer, under these sequences. */
   appended(batches: readonly MadeBatch[], sequences: readonly number[]): void {
     for (const [at, sequence] of sequences.entries()) {
-      this.#machine.watermark.appended(sequence, { segment: this.segment, us: batches[at].oldestUs });
+      this.#machine.watermark.appended(this.buffer.identity.epoch, sequence, {
+        segment: this.segment,
+        us: batches[at].oldestUs,
+      });
     }
   }
 
@@ -141,10 +151,12 @@ export class AgentProcess {
         if (error instanceof PowerCut) this.#machine.powerCut(error.message);
         else if (isDiskFailure(error)) failed(error);
         else throw error;
+        this.#armStandbyLook();
         return;
       }
       if (event !== undefined) this.#soon(event);
       this.#armFlush();
+      this.#armStandbyLook();
     };
     world.schedule(this.#diskFreeMs - world.nowMs, run, this.life);
   }
@@ -167,6 +179,22 @@ export class AgentProcess {
     world.schedule(atMs - world.nowMs, begin, this.life);
   }
 
+  /** While items wait in memory the disk is looked at now and then. */
+  #armStandbyLook(): void {
+    const { buffer } = this;
+    if (!buffer.isOnStandby || this.#willLook) return;
+    this.#willLook = true;
+    const look = () => {
+      this.#willLook = false;
+      buffer.leaveStandby();
+      if (!buffer.isOnStandby) this.#trace('goes back to its disk');
+      this.#noticeEpoch();
+      return undefined;
+    };
+    const begin = () => this.disk(look, () => {});
+    this.#machine.world.schedule(buffer.isLeavingStandby ? LEAVING_LOOK_MS : STANDBY_LOOK_MS, begin, this.life);
+  }
+
   #soon(event: UplinkEvent): void {
     const { world, chance } = this.#machine;
     world.schedule(chance.between(0, 1), () => this.#dispatch(event), this.life);
@@ -177,7 +205,7 @@ export class AgentProcess {
     const { identity } = this.buffer;
     if (identity === this.#identity) return;
     this.#identity = identity;
-    this.#machine.watermark.newEpoch(identity.highestSequence);
+    this.#machine.watermark.newEpoch(identity);
     this.#soon({ type: 'epoch-opened', identity });
   }
 
@@ -286,13 +314,13 @@ export class AgentProcess {
         this.#ask(effect, (buffer) => {
           this.#identity = buffer.openEpoch(this.#machine.chance.bytes(16));
           this.#trace(`opens the epoch ${Buffer.from(this.#identity.epoch).toString('hex').slice(0, 8)}`);
-          this.#machine.watermark.newEpoch(this.#identity.highestSequence);
+          this.#machine.watermark.newEpoch(this.#identity);
           return { type: 'epoch-opened', identity: this.#identity };
         });
         return;
       case 'identify':
         this.#identity = this.buffer.identity;
-        this.#machine.watermark.newEpoch(this.#identity.highestSequence);
+        this.#machine.watermark.newEpoch(this.#identity);
         this.#soon({ type: 'epoch-opened', identity: this.#identity });
         return;
     }
@@ -344,7 +372,9 @@ export class AgentProcess {
     this.#connection?.register(RegisterRequest.encode(request).finish(), (reply) => {
       if (reply.reply === 'answer') {
         const { epoch } = request.epochs[0];
-        this.#machine.checker.settled(this.#machine.ledger, epoch, [{ first: 1, last: Number.MAX_SAFE_INTEGER }]);
+        this.#machine.checker.settled(this.#machine.ledgerOf(hex(epoch)), epoch, [
+          { first: 1, last: Number.MAX_SAFE_INTEGER },
+        ]);
         this.#dispatch({ type: 'registered', call, response: RegisterResponse.decode(reply.bytes) });
       } else {
         const { failure, conflict } = reply;
@@ -373,7 +403,7 @@ export class AgentProcess {
   #sent(stream: number, sequences: readonly number[]): void {
     const header = this.#headers.get(stream);
     if (header === undefined) return;
-    this.#machine.checker.sent(this.#machine.ledger, header.epoch, header.lane, sequences);
+    this.#machine.checker.sent(this.#machine.ledgerOf(hex(header.epoch)), header.epoch, header.lane, sequences);
   }
 
   #settled(stream: number, { durable, rejected, forked, later }: UploadResponse): void {
@@ -381,7 +411,12 @@ export class AgentProcess {
     if (epoch === undefined) return;
     const alone = rejected.map(({ sequence }) => ({ first: sequence, last: sequence }));
     const deferred = later.flatMap(({ range }) => (range === undefined ? [] : [range]));
-    this.#machine.checker.settled(this.#machine.ledger, epoch, [...durable, ...alone, ...forked, ...deferred]);
+    this.#machine.checker.settled(this.#machine.ledgerOf(hex(epoch)), epoch, [
+      ...durable,
+      ...alone,
+      ...forked,
+      ...deferred,
+    ]);
     this.#headers.delete(stream);
   }
 

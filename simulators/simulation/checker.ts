@@ -60,6 +60,8 @@ export class Checker {
   readonly #put = new Map<string, Produced | undefined>();
   /** What is in a buffer. */
   readonly #appended = new WeakSet<Production>();
+  /** In how many places what begins with a number was put: a disk may have it that has said it has not. */
+  readonly #places = new Map<number, number>();
   readonly #world: World;
   readonly #isOnlyEndChecked: boolean;
 
@@ -138,13 +140,13 @@ export class Checker {
     }
     const ledger = disk.epoch(epoch);
     if (isNewEpoch) move(disk.epoch(epochBefore), ledger, put);
-    if (withdrawnTo !== undefined) this.readings -= ledger.withdraw(withdrawnTo);
+    if (withdrawnTo !== undefined) for (const each of ledger.withdraw(withdrawnTo)) this.#place(each, -1);
     const highestBefore = isNewEpoch ? 0 : (before?.highestSequence ?? 0);
     let sequence = highestBefore;
     for (const production of appending) {
       ledger.produced(++sequence, production, this.#world.nowMs);
       this.#appended.add(production);
-      this.readings += production.readings;
+      this.#place(production, 1);
     }
     const isFresh = !isNewEpoch && withdrawnTo === undefined;
     const declared = this.#notePut(disk, epoch, ledger, put, isFresh);
@@ -266,6 +268,12 @@ export class Checker {
       stored,
       audits,
     ).fates();
+  }
+
+  #place({ firstNumber, readings }: Production, by: 1 | -1): void {
+    const before = this.#places.get(firstNumber) ?? 0;
+    this.#places.set(firstNumber, before + by);
+    if (Math.max(before, before + by) === 1) this.readings += by * readings;
   }
 
   /** Notes what a transaction put there; answers what it declares. */

@@ -31,7 +31,7 @@ export class DiskFaults {
   isCommitUnconfirmed = false;
   /** The rows must not take more bytes than this. */
   bytesMax = Number.POSITIVE_INFINITY;
-  /** Something was refused, and nothing has been committed since. */
+  /** Something was refused, and no item has been committed since. */
   hasRefused = false;
   /** The checker looks at the rows: no call of the agent's. */
   isLookedAt = false;
@@ -144,7 +144,8 @@ export class FaultyTable extends MemoryItemTable {
     }
     super.commit();
     this.commits++;
-    faults.hasRefused = false;
+    // Opening it again commits, too; what waits in memory is not on it by that.
+    if (this.#hasPut) faults.hasRefused = false;
     if (faults.isCommitUnconfirmed) {
       faults.isCommitUnconfirmed = false;
       throw faults.refusal('io', 'the flush of a commit failed');

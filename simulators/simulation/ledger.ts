@@ -82,18 +82,16 @@ export class EpochLedger {
     return produced;
   }
 
-  /** The sequences above this one are free again: the device takes them for never given. Answers their readings. */
-  withdraw(highestSequence: number): number {
-    let taken = 0;
-    for (const [sequence, { readings }] of this.bySequence) {
-      if (sequence <= highestSequence) continue;
+  /** The sequences above this one are free again: the device takes them for never given. Answers what they were. */
+  withdraw(highestSequence: number): Produced[] {
+    const taken = [...this.above(highestSequence)];
+    for (const { sequence, readings } of taken) {
       this.bySequence.delete(sequence);
-      taken += readings;
+      this.readings -= readings;
     }
     for (const each of [this.declarations, this.thinned]) {
       for (const sequence of each.keys()) if (sequence > highestSequence) each.delete(sequence);
     }
-    this.readings -= taken;
     return taken;
   }
 

@@ -49,6 +49,8 @@ export interface RunResult {
   readings: number;
   outages: number;
   crashes: number;
+  /** How often items waited in memory because a disk took none. */
+  standbys: number;
   commits: number;
   /** That had an effect. */
   faults: number;
@@ -99,6 +101,7 @@ enum Stream {
   World = 0,
   Plan = 1,
   Clocks = 2,
+  Standby = 3,
   Collector = 16,
   Network = 32,
   Agent = 64,
@@ -153,6 +156,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   });
   const poisonShare = chance.is(0.5) ? chance.magnitude(0.001, 0.05) : 0;
   const clocks: SimClock[] = [];
+  const standbyChance = new Chance(seed, Stream.Standby);
   const optionsOf = (at: number): SimAgentOptions => {
     const clock = new SimClock(world, 1 + chance.between(-5e-5, 5e-5));
     clocks.push(clock);
@@ -181,6 +185,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
       openBuffer: options.openBuffer ?? openBuffer(chance),
       // Some devices spare their flash.
       lossWindowMs: chance.is(0.4) ? Math.round(chance.magnitude(1000, 60_000)) : 0,
+      standbyAfterMs: standbyChance.is(0.5) ? Math.round(standbyChance.magnitude(100, 10_000)) : undefined,
     };
   };
   const all = Array.from({ length: chance.whole(1, DEVICES_MAX) }, (_, at) => optionsOf(at));
@@ -255,6 +260,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     readings: checker.readings,
     outages: faults.outages,
     crashes: agents.reduce((sum, agent) => sum + agent.crashes, 0),
+    standbys: agents.reduce((sum, agent) => sum + agent.standbys, 0),
     commits: collectors.reduce((sum, { commits }) => sum + commits, 0),
     faults: faults.done,
     faultsPlanned: faults.plan.length,

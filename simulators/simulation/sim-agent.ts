@@ -31,6 +31,8 @@ export interface SimAgentOptions {
   openBuffer: OpenBuffer;
   /** Durability is deferred for so long; 0 for immediate. */
   lossWindowMs: number;
+  /** Items wait in memory when the disk has refused for so long; undefined for never. */
+  standbyAfterMs: number | undefined;
 }
 
 /** What lies on a disk, with what the checker knows of it. */
@@ -67,6 +69,7 @@ const BURST_SHARE = 0.1;
 export class SimAgent {
   readonly name: string;
   crashes = 0;
+  standbys = 0;
   /** There are new readings; set to false when the run is to drain. */
   isProducing = true;
   #disk: DiskImage;
@@ -74,6 +77,8 @@ export class SimAgent {
   #pending: MadeBatch[] = [];
   #overflow: Production[] = [];
   #isAppending = false;
+  /** What this process has in memory while its disk is not used, or had. */
+  #memories: DiskLedger[] = [];
   readonly #options: SimAgentOptions;
 
   /** `copied`: its disk is a copy of another; without it the disk is new. */
@@ -97,7 +102,8 @@ export class SimAgent {
   /** That wait for an acknowledgement, or for the disk; undefined while the agent is down. */
   get itemsWaiting(): number | undefined {
     if (this.#process === undefined) return undefined;
-    return this.#process.buffer.last.status().itemsWaiting + this.#pending.length + this.#overflow.length;
+    const { last, itemsAside } = this.#process.buffer;
+    return last.status().itemsWaiting + itemsAside + this.#pending.length + this.#overflow.length;
   }
 
   /** That its buffer has, on the disk or in front of it. */
@@ -130,9 +136,10 @@ export class SimAgent {
   /** The power goes: only what was committed to the disk stays. Starts again by itself after a while. */
   crash(why: string): void {
     if (this.#process === undefined) return;
-    this.#process.end();
-    this.#process = undefined;
-    this.#noteCrash([...this.#pending, ...this.#overflow]);
+    // What was produced while the disk was not used is more than usual.
+    const { isOnStandby } = this.#process.buffer;
+    this.#end(this.#process);
+    this.#noteCrash([...this.#pending, ...this.#overflow], isOnStandby);
     this.#down(why);
   }
 
@@ -147,8 +154,7 @@ export class SimAgent {
     const { checker } = this.#options;
     const wasDown = this.#process === undefined;
     checker.destroyed(this.#disk.ledger);
-    this.#process?.end();
-    this.#process = undefined;
+    if (this.#process !== undefined) this.#end(this.#process);
     checker.inserted(image.ledger);
     this.#disk = { ...image, table: image.table.copy() };
     if (!wasDown) this.#down('an image is put back');
@@ -170,6 +176,15 @@ export class SimAgent {
     this.#noteCrash([]);
   }
 
+  /** With whatever it had in memory. */
+  #end(process: AgentProcess): void {
+    const newest = this.#memories.at(-1);
+    if (process.buffer.isOnStandby && newest !== undefined) this.#options.checker.destroyed(newest);
+    this.#memories = [];
+    process.end();
+    this.#process = undefined;
+  }
+
   #down(why: string): void {
     const { world, chance } = this.#options;
     world.trace(this.name, `crashes: ${why}`);
@@ -181,17 +196,18 @@ export class SimAgent {
   }
 
   /** What was in memory is gone. */
-  #noteCrash(waiting: readonly Production[]): void {
+  #noteCrash(waiting: readonly Production[], isOnStandby = false): void {
     const { checker, lossWindowMs } = this.#options;
     const { table, ledger } = this.#disk;
-    const { hasRefused } = table.faults;
+    const hasRefused = table.faults.hasRefused || isOnStandby;
     table.crash();
     const isTailLost = this.#disk.recovery !== undefined;
     checker.crashed(ledger, { written: table.state(), waiting, hasRefused, isTailLost, lossWindowMs });
   }
 
   #boot(): AgentProcess {
-    const { name, device, world, network, checker, chance, clock, quotaBytes, limits, lossWindowMs } = this.#options;
+    const { name, device, world, network, checker, chance, clock, quotaBytes, limits } = this.#options;
+    const { lossWindowMs, standbyAfterMs } = this.#options;
     clock.boot();
     const { table: disk, ledger } = this.#disk;
     const buffer = new SimBuffer({
@@ -203,6 +219,20 @@ export class SimAgent {
       deferred: lossWindowMs > 0 ? { lossWindowMs, nowMs: () => world.nowMs } : undefined,
       crashBound: CRASH_BOUND,
       recovery: this.#disk.recovery,
+      standby:
+        standbyAfterMs === undefined
+          ? undefined
+          : {
+              afterMs: standbyAfterMs,
+              nowMs: () => world.nowMs,
+              begun: () => {
+                world.trace(name, 'keeps items in memory, since its disk refuses');
+                this.standbys++;
+                const memory = checker.disk(device);
+                this.#memories.push(memory);
+                return (change) => checker.bufferCommitted(memory, change);
+              },
+            },
     });
     this.#disk.recovery = undefined;
     buffer.last.addSeries(SERIES);
@@ -215,9 +245,10 @@ export class SimAgent {
       state: chance.pick([ClockState.SYNCHRONIZED, ClockState.ESTIMATED, ClockState.UNSYNCHRONIZED]),
     });
     const identity = buffer.last.identity('clean');
-    const watermark = new Watermark(identity.highestSequence);
+    const watermark = new Watermark(identity);
+    const ledgerOf = (epoch: string) => this.#memories.find(({ epochs }) => epochs.has(epoch)) ?? ledger;
     const powerCut = (why: string) => this.crash(why);
-    const machine = { name, device, world, network, clock, chance, powerCut, watermark, checker, ledger };
+    const machine = { name, device, world, network, clock, chance, powerCut, watermark, checker, ledgerOf };
     return new AgentProcess(machine, buffer, segment.id, {
       random: chance.random,
       startId: chance.bytes(16),

@@ -2,9 +2,10 @@ import type { AppendNotes, AppendOutcome, BufferIdentity, EncodedBatch } from '@
 import type { BufferCore } from '@tributary/agent/buffer/buffer-core';
 import { DeferredItemTable, type DeferredOptions } from '@tributary/agent/buffer/deferred-item-table';
 import type { ItemTable } from '@tributary/agent/buffer/item-table';
+import { Standby } from '@tributary/agent/buffer/standby';
 import { TributaryError } from '@tributary/core/errors/tributary-error';
 import { LossReason } from '@tributary/proto/gen/tributary/v1/telemetry';
-import { DiskRefuses, type FaultyTable } from './faulty-table.js';
+import { DiskRefuses, FaultyTable } from './faulty-table.js';
 import { type TableChange, WatchedTable } from './watched-table.js';
 
 /** Makes a buffer of a table; a test may plant a bug here. */
@@ -29,6 +30,15 @@ export interface SimBufferOptions {
   /** Readings that can be in memory before the first append is on disk. */
   crashBound: number;
   recovery: Recovery | undefined;
+  /** Items wait in memory when the disk has refused for so long; undefined for never. */
+  standby: SimStandbyOptions | undefined;
+}
+
+export interface SimStandbyOptions {
+  afterMs: number;
+  nowMs: () => number;
+  /** Memory begins to be used. Answers who is to be told of each commit there. */
+  begun(): (change: TableChange) => void;
 }
 
 /** What is evicted beyond the need when the disk refuses. */
@@ -47,23 +57,45 @@ export class SimBuffer {
   readonly #open: () => BufferCore;
   #core: BufferCore | undefined;
   #previous: BufferCore | undefined;
+  readonly #standby: Standby | undefined;
+  #standbyTable: WatchedTable | undefined;
+  readonly #options: SimBufferOptions;
   #identity: BufferIdentity;
 
   /** Throws what the disk throws. */
   constructor(options: SimBufferOptions) {
-    const { disk, watch, quotaBytes, newEpoch, open, deferred, crashBound, recovery } = options;
+    const { disk, watch, quotaBytes, newEpoch, open, deferred, crashBound, recovery, standby } = options;
+    this.#options = options;
     this.#disk = disk;
     this.#deferred = deferred === undefined ? undefined : new DeferredItemTable(disk, deferred);
     this.#table = new WatchedTable(this.#deferred ?? disk, disk, watch);
     this.#open = () => open(this.#table, quotaBytes, newEpoch());
     this.#core = this.#open();
+    if (standby !== undefined) {
+      const newTable = () => {
+        const memory = new FaultyTable();
+        this.#standbyTable = new WatchedTable(memory, memory, standby.begun());
+        return this.#standbyTable;
+      };
+      this.#standby = new Standby({ afterMs: standby.afterMs, quotaBytes, newTable });
+    }
     if (recovery !== undefined) recover(this.#core, recovery);
     this.#core.beginRun(crashBound);
     this.#identity = this.#core.identity('clean');
   }
 
+  /** The one that is used: the disk's, or memory's. */
   get table(): WatchedTable {
-    return this.#table;
+    return this.isOnStandby ? this.#standbyTable! : this.#table;
+  }
+
+  get isOnStandby(): boolean {
+    return this.#standby?.core !== undefined;
+  }
+
+  /** That wait on a disk that is not used now. */
+  get itemsAside(): number {
+    return this.isOnStandby ? (this.#core ?? this.#previous)!.status().itemsWaiting : 0;
   }
 
   get identity(): BufferIdentity {
@@ -72,26 +104,29 @@ export class SimBuffer {
 
   /** As it was when it could last be read. */
   get last(): BufferCore {
-    return (this.#core ?? this.#previous)!;
+    return (this.#standby?.core ?? this.#core ?? this.#previous)!;
   }
 
   /** When {@link flush} is due, on the clock of the options; undefined while nothing is deferred. */
   get flushAtMs(): number | undefined {
-    return this.#deferred?.flushAtMs;
+    return this.isOnStandby ? undefined : this.#deferred?.flushAtMs;
   }
 
   /** Writes what was deferred and has waited for its acknowledgement for as long as the loss window. */
   flush(nowMs: number): void {
     this.run((core) => {
       core.deleteAcknowledged();
-      const atMs = this.#deferred?.flushAtMs;
+      const atMs = this.flushAtMs;
       if (atMs !== undefined && atMs <= nowMs) this.#deferred?.flush();
     });
   }
 
   append(batches: readonly EncodedBatch[], notes: AppendNotes): AppendOutcome {
+    if (this.#standby?.isDraining === true) throw new TributaryError('disk', 'the disk is used in a moment');
     try {
-      return this.run((core) => core.append(batches, undefined, notes));
+      const appended = this.run((core) => core.append(batches, undefined, notes));
+      this.#standby?.taken();
+      return appended;
     } catch (error) {
       if (!(error instanceof DiskRefuses) || error.code !== 'full' || this.#core === undefined) throw error;
       // The file may not grow: what is evicted leaves its pages to what comes.
@@ -108,16 +143,70 @@ export class SimBuffer {
 
   /** One call of the policy, as one transaction. Throws `DiskRefuses` when it counts as not done. */
   run<T>(act: (core: BufferCore) => T): T {
-    this.#core ??= this.#reopened();
+    const standby = this.#standby?.core;
+    if (standby !== undefined) return act(standby);
+    try {
+      this.#core ??= this.#reopened();
+    } catch (error) {
+      throw this.#refused(error);
+    }
     try {
       return act(this.#core);
     } catch (error) {
       if (!(error instanceof DiskRefuses)) throw error;
-      this.#previous = this.#core;
-      this.#core = undefined;
+      this.#close();
       this.#reopenQuietly();
-      throw error;
+      throw this.#refused(error);
     }
+  }
+
+  /** Goes back to the disk if it takes writes again, as soon as what is in memory has been delivered. */
+  leaveStandby(): void {
+    const standby = this.#standby;
+    if (standby?.core === undefined) return;
+    const nowMs = this.#options.standby!.nowMs();
+    const identity = this.#identity;
+    if (standby.isDrainOver(nowMs)) {
+      this.#close();
+      standby.stopDraining();
+      return;
+    }
+    try {
+      if (!standby.isDraining) {
+        this.#core = this.#reopened();
+        this.#identity = identity;
+        standby.drain(nowMs);
+      }
+      if (!standby.isEmpty) return;
+      standby.handOver(this.#core!);
+      // Until the next append more is in memory than usual.
+      this.#disk.faults.hasRefused = true;
+      this.#identity = this.#core!.identity('clean');
+    } catch (error) {
+      if (!(error instanceof DiskRefuses)) throw error;
+      this.#identity = identity;
+      this.#close();
+      standby.stopDraining();
+    }
+  }
+
+  get isLeavingStandby(): boolean {
+    return this.#standby?.isDraining === true;
+  }
+
+  #close(): void {
+    this.#previous = this.#core ?? this.#previous;
+    this.#core = undefined;
+  }
+
+  /** The disk takes nothing; after a while items wait in memory. Answers what the caller is told. */
+  #refused(error: unknown): unknown {
+    const { standby, newEpoch } = this.#options;
+    if (this.#standby === undefined || !(error instanceof DiskRefuses)) return error;
+    if (this.#standby.refused(standby!.nowMs()) && this.#core === undefined) {
+      this.#identity = this.#standby.begin(this.#previous, newEpoch(), error.message);
+    }
+    return error;
   }
 
   /** Whatever is committed here is none of what was to be appended. */

@@ -13,7 +13,7 @@ const SEEDS_MAX = 200;
 
 describe('the simulation', () => {
   it('loses and doubles nothing in a hundred seeds of faults on every side', { timeout: 300_000 }, async () => {
-    const totals = { outages: 0, crashes: 0, declared: 0, duplicates: 0, readings: 0, faults: 0 };
+    const totals = { outages: 0, crashes: 0, standbys: 0, declared: 0, duplicates: 0, readings: 0, faults: 0 };
     const failures: string[] = [];
     const data = { part: { durationMs }, bug: undefined, twinEvery: 0, isShrunk: false };
     await runSeeds(1, 100, availableParallelism(), data, ({ result }) => {
@@ -25,6 +25,7 @@ describe('the simulation', () => {
     expect(totals.faults).toBeGreaterThan(1000);
     expect(totals.outages).toBeGreaterThan(100);
     expect(totals.crashes).toBeGreaterThan(100);
+    expect(totals.standbys).toBeGreaterThan(10);
     expect(totals.declared).toBeGreaterThan(100);
     expect(totals.duplicates).toBeGreaterThan(10);
     expect(totals.readings).toBeGreaterThan(50_000);
