@@ -71,18 +71,21 @@ export class DigestedCommits {
     const isNews = digested !== undefined && position > digested && !isNoted;
     // Where nothing was stored the position is that of an earlier commit: of another process, if it is not known here.
     if (isNews && this.#options.behind.get(deviceId) === undefined) this.forget(deviceId, position);
-    else if (!this.passBy(deviceId, position)) this.mark(deviceId, position);
+    else if (!this.passBy(deviceId, position, isNoted)) this.mark(deviceId, position);
   }
 
-  /** Whether a commit is not to be digested now: it was, or it will be read back. */
-  passBy(deviceId: number, position: number): boolean {
+  /**
+   * Whether a commit is not to be digested now: it was, or it will be read back. `isOwn`: this process has made it, which does
+   * not follow from the position alone where nothing was stored.
+   */
+  passBy(deviceId: number, position: number, isOwn = true): boolean {
     const { behind: devices, host, busy } = this.#options;
     const behind = devices.get(deviceId);
     if (behind !== undefined) {
       behind.skipped = Math.max(behind.skipped, position);
       return true;
     }
-    const digested = this.#digested.get(deviceId) ?? this.#firstOf(deviceId, position);
+    const digested = this.#digested.get(deviceId) ?? (isOwn ? this.#firstOf(deviceId, position) : undefined);
     if (digested !== undefined && position <= digested) return true;
     // Where a position is missing another process has committed for the device, and knows more of it.
     if (digested !== undefined && position > digested + 1) this.forget(deviceId, position);

@@ -275,6 +275,27 @@ describe('other rules', () => {
 });
 
 describe('two collectors over one store', () => {
+  it('digest the first commit of a device that the other did not live to digest, though nothing is stored at first', async () => {
+    const rules = 'rules: [{name: hot, select: {name: temperature}, above: 10, for: 20s}]';
+    const [dying, other] = [0, 1].map(() => testPipeline(store, rules));
+    await dying!.start();
+    await other!.start();
+    // Neither knew it when it started.
+    const late = await new TestDevice(store, 'late').register();
+    dying!.introduce(late.deviceId, late.name);
+    await late.commitAndFollow(dying!, [late.item(batch([0, 12]))]);
+    // The device comes to the other one, and has nothing to send: the answer still has the position of its only commit.
+    other!.introduce(late.deviceId, late.name);
+    other!.committed(late.deviceId, 1);
+    await late.commitAndFollow(other!, [late.item(batch([10, 12], [20, 12]))]);
+    await other!.settle();
+    await other!.stop();
+    expect(await incidentsOf(store, late.deviceId)).toEqual(['hot 0.. fired 20 told']);
+    const [series] = await store.listSeries(late.deviceId);
+    const minutes = await store.readRollups(late.deviceId, series!.seriesId, 60, 0, 1e9);
+    expect(Array.from(minutes.count)).toEqual([3]);
+  });
+
   it('each take up what the other has digested, and double nothing', async () => {
     const rules = 'rules: [{name: hot, select: {name: temperature}, above: 10, for: 20s}]';
     const one = testPipeline(store, rules);
