@@ -82,6 +82,12 @@ describe('what is recorded against what is true', () => {
     expect(run([truth('a', 10)], records)).toEqual({ did: ['corrected c to 10..', 'retracted b'], open: 'c told' });
   });
 
+  it('gives what began later its own beginning, though its record has shown that of the one before', () => {
+    const truths = [truth('a', 10, 40, { isInherited: true }), truth('b', 50)];
+    const { did, open } = run(truths, [recorded('b', 10, undefined, told)], 30);
+    expect([did, open]).toEqual([['new a', 'corrected b to 50..'], 'b told']);
+  });
+
   it('opens again what goes on, and leaves an end by hand as it is', () => {
     expect(run([truth('a', 10)], [recorded('a', 10, 20, told)]).did).toEqual(['corrected a to 10..']);
     expect(run([truth('a', 10)], [recorded('a', 10, 20, { ...told, resolvedBy: 'ada' })]).did).toEqual([]);

@@ -51,7 +51,8 @@ export function reconcile(
   let open: OpenIncident | undefined;
   for (const truth of truths) {
     const one = matches.get(truth);
-    if (one !== undefined) startAsRecorded(truth, one, fromUs);
+    // Before another one everything is known.
+    if (one !== undefined && truth === truths[0]) startAsRecorded(truth, one, fromUs);
     const { incident, end } = truth;
     if (one === undefined) corrections.push({ kind: 'new', truth });
     else if (!shows(one, truth)) {
