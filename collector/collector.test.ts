@@ -182,7 +182,8 @@ describe('a collector', () => {
     await store.close();
 
     collector = await start();
-    const back = await registerAs('pump', registration(epoch, { series: [], segments: [] }));
+    const epochs = [{ epoch, highestSequence: 200, readingsProduced: 600, itemsWaiting: 0, readingsWaiting: 0 }];
+    const back = await registerAs('pump', registration(epoch, { epochs, series: [], segments: [] }));
     expect(back.durable).toMatchObject([{ ranges: [{ first: 1, last: 200 }], highestSequence: 200 }]);
     expect(back.durable[0].highestChecksum).toBe(items[199].checksum);
     expect(back.fencingToken).toBeGreaterThan(answer.fencingToken);

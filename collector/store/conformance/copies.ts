@@ -40,6 +40,38 @@ export function describeCopies(under: UnderTest): void {
       starts = 10;
     });
 
+    it('neither is told that one of its rows is the same, since that says nothing about the others', async () => {
+      const checksumTold = async (highestSequence: number, changes: Partial<Registration> = {}) =>
+        (await copy(EPOCH, highestSequence, changes)).epochs[0].highestChecksum;
+      const first = await copy(EPOCH, 2);
+      await commit(store, first, [own(1), own(4)]);
+      expect(await checksumTold(4)).toBe(own(4).checksum);
+      expect(await checksumTold(9)).toBe(own(4).checksum);
+      // It has given fewer sequences than are stored.
+      expect(await checksumTold(3)).toBeUndefined();
+      expect(await checksumTold(4)).toBeUndefined();
+      store = await under.reopen();
+      expect(await checksumTold(4)).toBeUndefined();
+    });
+
+    it('the same holds from when one of them has sent other bytes, or what the other has declared otherwise', async () => {
+      const told = async (epoch: Uint8Array) => (await copy(epoch, 9)).epochs[0].highestChecksum;
+      await outcomes(await copy(EPOCH, 9), [own(1), own(2)]);
+      expect(await told(EPOCH)).toBe(own(2).checksum);
+      expect(await outcomes(await copy(EPOCH, 9), [batch(1)])).toEqual([Fork]);
+      expect(await told(EPOCH)).toBeUndefined();
+      await outcomes(await copy(MOVED, 9), [moved(5, MOVED, 1)]);
+      expect(await told(MOVED)).toBeDefined();
+      const [first] = registration('d').epochs;
+      const [segment] = registration('d').segments;
+      const other = {
+        epochs: [{ ...first, epoch: MOVED, highestSequence: 9 }],
+        segments: [{ ...segment, bootId: 'x' }],
+      };
+      expect(await store.register(registration('d', other))).toMatchObject({ outcome: 'conflict' });
+      expect(await told(MOVED)).toBeUndefined();
+    });
+
     it('what both have moved to a new epoch is stored once, and the audit says where it is', async () => {
       const other = batch(3, { body: new Uint8Array([1, 2, 3]) });
       expect(await outcomes(await copy(EPOCH, 3), [own(1), own(2), other])).toEqual([Stored, Stored, Stored]);

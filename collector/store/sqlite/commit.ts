@@ -244,7 +244,8 @@ export class Committer {
       const kept = this.#storedChecksum(deviceId, epochId, cursor.sequence);
       const isFork = kept !== undefined && kept !== cursor.checksum;
       outcomes[index] = isFork ? ItemOutcome.Fork : ItemOutcome.Duplicate;
-      if (!isFork) tally.duplicates++;
+      if (isFork) this.#cache.noteCopied(deviceId, epochId, epoch);
+      else tally.duplicates++;
     }
     this.#chunks.insertItems(deviceId, epochId, position, fresh);
   }

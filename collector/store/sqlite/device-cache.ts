@@ -19,6 +19,8 @@ export interface CachedEpoch {
   storedSinceSaid: number;
   /** Up to here its items may have been moved from another epoch. */
   movedUpTo: number;
+  /** Another buffer than the one that asks may have sent what is stored. */
+  isCopied: boolean;
   intervals: IntervalSet;
 }
 
@@ -39,6 +41,7 @@ export class DeviceCache {
   readonly #selectIntervals;
   readonly #deleteInterval;
   readonly #putInterval;
+  readonly #noteCopied;
 
   constructor(db: Database.Database) {
     this.#selectDevice = db.prepare<[number], { fencing_token: number; position: number; newest: number | null }>(
@@ -56,16 +59,25 @@ export class DeviceCache {
         said_waiting: number;
         stored_since_said: number;
         moved_up_to: number;
+        is_copied: number;
       }
     >('SELECT * FROM epochs WHERE device_id = ? AND epoch_id = ?');
     this.#selectIntervals = db.prepare<[number, number], { first: number; last: number }>(
       'SELECT first, last FROM intervals WHERE device_id = ? AND epoch_id = ? ORDER BY first',
     );
     this.#deleteInterval = db.prepare('DELETE FROM intervals WHERE device_id = ? AND epoch_id = ? AND first = ?');
+    this.#noteCopied = db.prepare('UPDATE epochs SET is_copied = 1 WHERE device_id = ? AND epoch_id = ?');
     this.#putInterval = db.prepare(
       `INSERT INTO intervals (device_id, epoch_id, first, last) VALUES (?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET last = excluded.last`,
     );
+  }
+
+  /** Notes that two buffers have written to an epoch. */
+  noteCopied(deviceId: number, epochId: number, epoch: CachedEpoch): void {
+    if (epoch.isCopied) return;
+    epoch.isCopied = true;
+    this.#noteCopied.run(deviceId, epochId);
   }
 
   /** Forgets everything: after a transaction that failed, or that changed the tables beside this cache. */
@@ -107,6 +119,7 @@ export class DeviceCache {
       saidWaiting: row.said_waiting,
       storedSinceSaid: row.stored_since_said,
       movedUpTo: row.moved_up_to,
+      isCopied: row.is_copied !== 0,
       intervals,
     };
     if (epochs === undefined) {

@@ -17,7 +17,12 @@ export class EpochInterner {
       .pluck();
   }
 
+  /** Undefined for one that is not known. */
+  find(deviceId: number, epoch: Uint8Array): number | undefined {
+    return this.#select.get(deviceId, epoch);
+  }
+
   intern(deviceId: number, epoch: Uint8Array): number {
-    return this.#select.get(deviceId, epoch) ?? (this.#insert.get(deviceId, epoch, deviceId) as number);
+    return this.find(deviceId, epoch) ?? (this.#insert.get(deviceId, epoch, deviceId) as number);
   }
 }

@@ -108,8 +108,21 @@ export class Registrar {
       return this.#run(registration);
     } catch (error) {
       this.#cache.clear();
-      if (error instanceof Refused) return error.outcome;
-      throw error;
+      if (!(error instanceof Refused)) throw error;
+      if (error.outcome.outcome === 'conflict') this.#noteCopies(registration);
+      return error.outcome;
+    }
+  }
+
+  /** What contradicts what is known comes from a copy. */
+  #noteCopies({ name, epochs }: Registration): void {
+    const device = this.#selectDevice.get(name.tenant, name.device);
+    if (device === undefined) return;
+    for (const said of epochs) {
+      const epochId = this.#epochs.find(device.device_id, said.epoch);
+      if (epochId === undefined) continue;
+      const epoch = this.#cache.epoch(device.device_id, epochId);
+      if (epoch !== undefined) this.#cache.noteCopied(device.device_id, epochId, epoch);
     }
   }
 
@@ -127,6 +140,8 @@ export class Registrar {
       }
       const epoch = this.#cache.epoch(deviceId, epochId);
       if (epoch === undefined) throw new Error('an epoch vanished within its transaction');
+      // It never gave some of the sequences that are stored: somebody else has.
+      if (said.highestSequence < epoch.highestSequence) this.#cache.noteCopied(deviceId, epochId, epoch);
       noteSaid(epoch, said.readingsProduced, said.readingsWaiting, 0);
       // What it holds before anything of it has come may be another epoch's, moved here.
       if (epoch.highestSequence === 0) epoch.movedUpTo = said.highestSequence;
@@ -147,7 +162,8 @@ export class Registrar {
         epoch: said.epoch,
         ranges: epoch.intervals.toRanges(),
         highestSequence: epoch.highestSequence,
-        highestChecksum: epoch.highestChecksum ?? undefined,
+        // One row that is the same says nothing about the others then; without it a device takes nothing on trust.
+        highestChecksum: epoch.isCopied ? undefined : (epoch.highestChecksum ?? undefined),
         series,
         segments,
         anchors,

@@ -206,6 +206,8 @@ CREATE INDEX thinned_by_item ON thinned (device_id, item_epoch_id, item_sequence
   // What a device had in an epoch when it came with it first: only up to there can it have moved items from another one.
   'ALTER TABLE epochs ADD COLUMN moved_up_to INTEGER NOT NULL DEFAULT 0;',
   INCIDENT_MIGRATION,
+  // Two buffers have written to it: what is stored of it need not be what either of them has under the same sequence.
+  'ALTER TABLE epochs ADD COLUMN is_copied INTEGER NOT NULL DEFAULT 0;',
 ];
 
 /** An SQL tool that opens or leaves the file holds it for moments; no longer than this may a commit wait for one. */

@@ -100,7 +100,7 @@ export interface DurableState {
   highestSequence: number;
   /**
    * The checksum of the item with that sequence, by which a device finds that its buffer was restored; absent when the
-   * item's bytes are no longer kept.
+   * item's bytes are no longer kept, and of an epoch that two buffers have written to, which is never taken on trust.
    */
   highestChecksum?: number | undefined;
 }
