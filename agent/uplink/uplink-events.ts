@@ -66,7 +66,7 @@ export type UplinkEvent =
   /** The buffer could not do what an effect asked for. */
   | { type: 'buffer-failed'; effect: UplinkEffect['type']; message: string }
   /** Items up to this sequence are in the buffer. */
-  | { type: 'appended'; highestSequence: number }
+  | { type: 'appended'; epoch: Uint8Array; highestSequence: number }
   /** The whole catalogue, after entries were added. Comes before items that need them are appended. */
   | { type: 'catalogue'; catalogue: DeviceCatalogue }
   /** What waits is to be sent and answered soon, from now on. */

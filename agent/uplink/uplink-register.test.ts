@@ -251,13 +251,24 @@ describe('a buffer that has begun anew', () => {
   });
 });
 
+describe('word of an append', () => {
+  it('is passed over when it is of an epoch that was left meanwhile', () => {
+    const world = new World();
+    world.ready();
+    world.send({ type: 'appended', epoch: new Uint8Array(16).fill(99), highestSequence: 500 });
+    expect(world.core.state.state).toBe('idle');
+    world.append(1);
+    expect(world.stream?.items).toHaveLength(1);
+  });
+});
+
 describe('a failing buffer', () => {
   it('is asked again after a while', () => {
     const world = new World();
     world.ready();
     const before = world.core.state.state;
     expect(before).toBe('idle');
-    world.core.step({ type: 'appended', highestSequence: 1 }, world.nowMs);
+    world.core.step({ type: 'appended', epoch: world.buffer.status().epoch, highestSequence: 1 }, world.nowMs);
     expect(world.core.state.state).toBe('streaming');
     world.send({ type: 'buffer-failed', effect: 'read', message: 'disk' });
     expect(world.core.state).toMatchObject({ state: 'holding', next: 'upload' });

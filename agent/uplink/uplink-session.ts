@@ -152,7 +152,7 @@ export class UplinkSession {
         this.#bufferFailed(event.effect, event.message);
         return;
       case 'appended':
-        this.#appended(event.highestSequence);
+        this.#appended(event.epoch, event.highestSequence);
         return;
       case 'catalogue':
         this.#with.registration.catalogue(event.catalogue);
@@ -180,7 +180,14 @@ export class UplinkSession {
     }
   }
 
-  #appended(highestSequence: number): void {
+  #appended(epoch: Uint8Array, highestSequence: number): void {
+    if (Buffer.compare(epoch, this.#with.registration.epoch) !== 0) {
+      // Of one that was left meanwhile it says nothing about this one, which has not come so far; of one that the buffer has
+      // begun since, whatever is read says so.
+      this.#upload.live.isRewindDue = true;
+      this.#upload.carryOn();
+      return;
+    }
     if (highestSequence <= this.#with.registration.highest) return;
     this.#with.backlog.appended(this.#with.registration.highest, this.#with.outbox.nowMs);
     this.#with.registration.highest = highestSequence;

@@ -203,7 +203,8 @@ export class World {
 
   append(content: number, bytes?: number): void {
     this.buffer.append(content, bytes);
-    this.send({ type: 'appended', highestSequence: this.buffer.highest });
+    const { epoch, highestSequence } = this.buffer.status();
+    this.send({ type: 'appended', epoch, highestSequence });
   }
 
   #carryOut(effect: UplinkEffect): void {

@@ -108,7 +108,7 @@ export class Uplink {
   appended(highestSequence: number): void {
     const { identity } = this.#deps.buffer;
     if (Buffer.compare(identity.epoch, this.#epoch) !== 0) this.#dispatch(this.#epochOpened(identity));
-    this.#dispatch({ type: 'appended', highestSequence });
+    this.#dispatch({ type: 'appended', epoch: identity.epoch, highestSequence });
   }
 
   /** The catalogue has grown. To be called before what needs the new entries is appended. */
@@ -241,7 +241,7 @@ export class Uplink {
         this.#ask(
           effect,
           buffer.quarantine(effect.sequence, effect.reason, effect.detail, effect.epoch).then(() => buffer.status()),
-          (status: BufferStatus) => ({ type: 'appended', highestSequence: status.highestSequence }),
+          ({ epoch, highestSequence }: BufferStatus) => ({ type: 'appended', epoch, highestSequence }),
         );
         return;
       case 'open-epoch':

@@ -108,11 +108,11 @@ export class AgentProcess {
       } finally {
         table.appending = [];
       }
-      const { highestSequence } = buffer.last.state;
+      const { epoch, highestSequence } = buffer.last.state;
       this.#trace(`${what} up to ${highestSequence}`);
       done(true);
       this.#noticeEpoch();
-      return { type: 'appended' as const, highestSequence };
+      return { type: 'appended' as const, epoch, highestSequence };
     };
     this.disk(run, (error) => {
       this.#trace(`cannot append: ${error.message}`);
@@ -305,10 +305,10 @@ export class AgentProcess {
           this.#trace(`quarantines ${effect.sequence}: ${effect.detail}`);
           core.quarantine(effect.sequence, effect.reason, effect.detail);
         });
-        this.#ask(effect, (buffer) => ({
-          type: 'appended',
-          highestSequence: buffer.run((core) => core.status()).highestSequence,
-        }));
+        this.#ask(effect, (buffer) => {
+          const { epoch, highestSequence } = buffer.run((core) => core.status());
+          return { type: 'appended', epoch, highestSequence };
+        });
         return;
       case 'open-epoch':
         this.#ask(effect, (buffer) => {

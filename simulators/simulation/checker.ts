@@ -83,7 +83,12 @@ export class Checker {
     this.#copiedDevices.add(disk.device);
     for (const epoch of disk.epochs.keys()) this.#copiedEpochs.add(epoch);
     const copy = disk.copy();
-    if (written !== undefined) copy.epoch(hex(written.epoch)).cutTo(written.highestSequence);
+    if (written !== undefined) {
+      const ledger = copy.epoch(hex(written.epoch));
+      ledger.cutTo(written.highestSequence);
+      // What only the memory of the device had is not with the copy, and was promised to nobody there.
+      for (const produced of ledger.above(written.highestSequence)) produced.isTaken = true;
+    }
     return copy;
   }
 
