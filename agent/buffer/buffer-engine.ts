@@ -88,7 +88,8 @@ export class BufferEngine {
   constructor(options: BufferEngineOptions) {
     this.#options = options;
     this.#markReserve = new MarkReserve(options.lossWindowMs !== undefined);
-    this.#standby = options.standby === undefined ? undefined : new Standby(options.standby);
+    const { standby, thinningWindowMs } = options;
+    this.#standby = standby === undefined ? undefined : new Standby({ ...standby, thinningWindowMs });
     try {
       this.#lock = lockBuffer(options.path);
       this.#identity = this.#open();

@@ -13,7 +13,7 @@ import {
 import { MemoryAlertTable } from './memory-alert-table.js';
 
 /**
- * Rows in memory, for the deterministic simulation and the buffer's tests: durable is what was committed. `fault` is
+ * Rows in memory: for a standby, the deterministic simulation and the buffer's tests. Durable is what was committed. `fault` is
  * called before each write and each commit; when it throws, that is the disk failing there. `crash` is the power cut.
  */
 export class MemoryItemTable implements ItemTable {

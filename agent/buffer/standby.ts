@@ -8,6 +8,8 @@ export interface StandbyOptions {
   afterMs: number;
   /** Bytes that they may take there. */
   quotaBytes: number;
+  /** As in `BufferCore`; by default nothing is thinned. */
+  thinningWindowMs?: number | undefined;
   /** Where they wait; memory by default. */
   newTable?: () => ItemTable;
 }
@@ -82,8 +84,8 @@ export class Standby {
 
   /** `previous` is the disk's core; undefined where the disk could not even be opened. */
   begin(previous: BufferCore | undefined, newEpoch: Uint8Array, refusal: string): BufferIdentity {
-    const { newTable = () => new MemoryItemTable(), quotaBytes } = this.#options;
-    const core = new BufferCore(newTable(), quotaBytes, newEpoch);
+    const { newTable = () => new MemoryItemTable(), quotaBytes, thinningWindowMs } = this.#options;
+    const core = new BufferCore(newTable(), quotaBytes, newEpoch, thinningWindowMs);
     if (previous !== undefined) core.takeCatalogue(previous);
     core.beginRun(0);
     this.#core = core;
@@ -101,7 +103,6 @@ export class Standby {
     disk.takeCatalogue(this.#core);
     disk.append([], undefined, { ruleNotes: this.#core.ruleNotes() });
     disk.amend({ isSuspect: true });
-
     this.#core = undefined;
     this.#drainsUntilMs = undefined;
     this.#sinceMs = undefined;

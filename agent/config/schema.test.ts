@@ -33,7 +33,7 @@ describe('the configuration of an agent', () => {
         path: '/etc/tributary/buffer.db',
         quota: 256 * 1024 ** 2,
         protect: [],
-        standby: { after: 300_000, quota: 16 * 1024 ** 2 },
+        standby: { after: 300_000, quota: 4 * 1024 ** 2 },
         thinning: { window: 60_000 },
         durability: 'immediate',
         lossWindow: 10_000,

@@ -154,17 +154,20 @@ const bufferSchema = v.strictObject({
           ),
           quota: v.optional(
             v.pipe(
-              // Less holds no batch of the largest size; more than a gibibyte no device of this kind has to spare.
-              byteSize({ minBytes: 1024 ** 2, maxBytes: 1024 ** 3 }),
-              v.description('what readings may take in memory then, 1MiB to 1GiB'),
+              // Less holds no batch of the largest size; more might not fit into the heap of the buffer's thread, since an item
+              // of a few readings takes a kilobyte beside its hundred bytes.
+              byteSize({ minBytes: 1024 ** 2, maxBytes: 16 * 1024 ** 2 }),
+              v.description(
+                'what readings may take then, counted as on the disk, 1MiB to 16MiB; in memory up to nine times as much where batches are tiny',
+              ),
             ),
-            '16MiB',
+            '4MiB',
           ),
         }),
       ],
       'not a setting; write off, or an object with after and quota, such as { after: 5m }',
     ),
-    { after: '5m', quota: '16MiB' },
+    { after: '5m', quota: '4MiB' },
   ),
   thinning: v.optional(
     v.union(

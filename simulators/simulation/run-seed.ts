@@ -116,7 +116,7 @@ const CLONE = 32;
 const COLLECTORS_MAX = 3;
 
 /** Rules are evaluated in each so many seeds: they cost three times as much again as everything else. */
-const RULES_EVERY = 16;
+const RULES_EVERY = 8;
 
 /** Runs one seed from a healthy start through its faults to the check at the end. Never throws. */
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
