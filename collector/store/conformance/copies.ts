@@ -40,6 +40,16 @@ export function describeCopies(under: UnderTest): void {
       starts = 10;
     });
 
+    it('one has other bytes than those that the other has moved, and that nobody stores here', async () => {
+      await copy(EPOCH, 3);
+      await outcomes(await copy(MOVED, 3), [moved(3, MOVED, 1)]);
+      const late = await copy(EPOCH, 3);
+      expect(await outcomes(late, [own(3)])).toEqual([Duplicate]);
+      const other = batch(3, { body: new Uint8Array([1, 2, 3]) });
+      expect(await outcomes(late, [other])).toEqual([Fork]);
+      expect(await outcomes(late, [own(3)])).toEqual([Duplicate]);
+    });
+
     it('neither is told that one of its rows is the same, since that says nothing about the others', async () => {
       const checksumTold = async (highestSequence: number, changes: Partial<Registration> = {}) =>
         (await copy(EPOCH, highestSequence, changes)).epochs[0].highestChecksum;

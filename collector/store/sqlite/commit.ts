@@ -242,7 +242,7 @@ export class Committer {
         continue;
       }
       const kept = this.#storedChecksum(deviceId, epochId, cursor.sequence);
-      const isFork = kept !== undefined && kept !== cursor.checksum;
+      const isFork = kept === undefined ? this.#isOtherThanCopied(deviceId, epochId) : kept !== cursor.checksum;
       outcomes[index] = isFork ? ItemOutcome.Fork : ItemOutcome.Duplicate;
       if (isFork) this.#cache.noteCopied(deviceId, epochId, epoch);
       else tally.duplicates++;
@@ -271,7 +271,14 @@ export class Committer {
     return true;
   }
 
-  /** The checksum under a sequence; undefined when its bytes have expired or are damaged, and nothing can be said. */
+  /** Whether the item at the cursor stands where a copy's stood that is stored under another epoch, and is not that one. */
+  #isOtherThanCopied(deviceId: number, epochId: number): boolean {
+    const cursor = this.#cursor;
+    if (!this.#copied.has(deviceId, epochId, cursor.sequence)) return false;
+    return !this.#copies.isStored(deviceId, epochId, cursor.item());
+  }
+
+  /** The checksum under a sequence; undefined when its bytes have expired, are damaged or lie under another one. */
   #storedChecksum(deviceId: number, epochId: number, sequence: number): number | undefined {
     let known = this.#known;
     const isKnown =

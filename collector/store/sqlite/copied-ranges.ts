@@ -9,11 +9,17 @@ export class CopiedRanges {
   readonly #select;
   readonly #extend;
   readonly #insert;
+  readonly #covering;
 
   constructor(db: Database.Database) {
     this.#select = db
       .prepare<[number, number, number, number], number>(
         'SELECT first FROM ledger WHERE device_id = ? AND epoch_id = ? AND reason = ? AND last = ?',
+      )
+      .pluck();
+    this.#covering = db
+      .prepare<[number, number, number, number, number], number>(
+        'SELECT 1 FROM ledger WHERE device_id = ? AND epoch_id = ? AND reason = ? AND first <= ? AND last >= ?',
       )
       .pluck();
     this.#extend = db.prepare(
@@ -23,6 +29,10 @@ export class CopiedRanges {
     this.#insert = db.prepare(
       'INSERT INTO ledger (device_id, epoch_id, reason, first, last, readings, bound) VALUES (?, ?, ?, ?, ?, ?, 0)',
     );
+  }
+
+  has(deviceId: number, epochId: number, sequence: number): boolean {
+    return this.#covering.get(deviceId, epochId, LossReason.COPIED, sequence, sequence) !== undefined;
   }
 
   add(deviceId: number, epochId: number, sequence: number, readings: number): void {
