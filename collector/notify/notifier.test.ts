@@ -77,7 +77,7 @@ async function run(
         silence = undefined;
         world.wake();
       } else if (one.do === 'pass') {
-        world.pass(LONG_SECONDS);
+        await world.passAtRest(LONG_SECONDS);
       } else {
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
@@ -85,7 +85,7 @@ async function run(
     answerWith(200);
     if (silence !== undefined) await world.store.expireSilence(silence, world.nowUs());
     await world.until(async () => {
-      world.pass(LONG_SECONDS);
+      await world.passAtRest(LONG_SECONDS);
       const [state] = await world.store.receiverStates();
       return state?.oldestUs === undefined;
     });

@@ -26,6 +26,8 @@ export class NotifyWorld {
   #shiftUs = 0;
   #deviceIds: number[] = [];
   #store: SqliteStore | undefined;
+  /** Of mortal notifiers: what each has claimed and not settled. */
+  readonly #underWay = new Map<object, number>();
 
   static async open(): Promise<NotifyWorld> {
     const world = new NotifyWorld();
@@ -81,6 +83,15 @@ export class NotifyWorld {
     this.wake();
   }
 
+  /**
+   * The same once nothing is under way: a delivery is over long before its lease, and takes its time here whatever the wall
+   * clock says.
+   */
+  async passAtRest(seconds: number): Promise<void> {
+    await this.until(() => [...this.#underWay.values()].every((count) => count === 0));
+    this.pass(seconds);
+  }
+
   wake(): void {
     for (const notifier of this.#notifiers) notifier.wake();
   }
@@ -120,6 +131,8 @@ export class NotifyWorld {
   /** A notifier as it is in a process that may be killed: from then on nothing that it does reaches the store. */
   async mortalNotifier(receivers: string): Promise<{ kill(): Promise<void> }> {
     let isDead = false;
+    const self = {};
+    const noteUnderWay = (by: number) => this.#underWay.set(self, (this.#underWay.get(self) ?? 0) + by);
     const store = new Proxy(this.store, {
       get: (target, name) => {
         const member = Reflect.get(target, name) as unknown;
@@ -129,6 +142,9 @@ export class NotifyWorld {
           const result = await (member.apply(target, parameters) as Promise<unknown>);
           // What was asked for before may still have been done, but nobody hears of it.
           if (isDead) throw new Error('killed');
+          if (name === 'claimNotifications')
+            noteUnderWay((result as { notifications: unknown[] }).notifications.length);
+          if (name === 'settleNotification') noteUnderWay(-1);
           return result;
         };
       },
@@ -137,6 +153,7 @@ export class NotifyWorld {
     return {
       kill: async () => {
         isDead = true;
+        this.#underWay.delete(self);
         this.#notifiers.splice(this.#notifiers.indexOf(notifier), 1);
         await notifier.stop(0);
       },
