@@ -234,8 +234,8 @@ export class BufferEngine {
       standby.handOver(this.#core!);
       this.#identity = this.#core!.identity('clean');
       this.#reserve(0, 0);
-    } catch (error) {
-      if (!isDamage(error) && !isStorageFailure(error)) throw error;
+    } catch {
+      // Whatever is wrong there (not mounted, a newer version's file), memory goes on; nobody waits for an answer.
       this.#closeFile();
       standby.stopDraining();
     }
