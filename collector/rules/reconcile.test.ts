@@ -88,6 +88,13 @@ describe('what is recorded against what is true', () => {
     expect([did, open]).toEqual([['new a', 'corrected b to 50..'], 'b told']);
   });
 
+  it('corrects when it fired, of what a checkpoint knows to have begun before', () => {
+    const one = truth('a', 10, 60);
+    one.incident = { ...one.incident, firedAtUs: 50 };
+    const records = [recorded('a', 10, 60, { ...told, firedAtUs: 20 })];
+    expect(run([one], records, 30).did).toEqual(['corrected a to 10..60']);
+  });
+
   it('opens again what goes on, and leaves an end by hand as it is', () => {
     expect(run([truth('a', 10)], [recorded('a', 10, 20, told)]).did).toEqual(['corrected a to 10..']);
     expect(run([truth('a', 10)], [recorded('a', 10, 20, { ...told, resolvedBy: 'ada' })]).did).toEqual([]);

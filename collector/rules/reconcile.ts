@@ -116,7 +116,8 @@ function adopt(
 
 /** Of what had fired before anything is known that is known now, the recorded beginning stands. */
 function startAsRecorded(truth: Truth, { startedAtUs, firedAtUs }: StoredIncident, fromUs: number): void {
-  if (truth.isInherited || firedAtUs >= fromUs) return;
+  // One that began before that is known from a checkpoint, and so is when it fired.
+  if (truth.isInherited || firedAtUs >= fromUs || truth.incident.startedAtUs < fromUs) return;
   truth.incident = { ...truth.incident, startedAtUs, firedAtUs };
 }
 
