@@ -317,12 +317,14 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       upstream.uplink.stop();
     }
     await acted;
-    if (buffer.isOnStandby) {
-      const { readingsWaiting: readings } = await buffer.status();
-      if (readings > 0) log.error({ readings }, 'readings are lost: they waited in memory, since the disk takes none');
-    }
+    if (buffer.isOnStandby) await within(scheduler, stopBufferMs, reportAbandoned());
     await within(scheduler, stopBufferMs, Promise.allSettled([health?.close(), buffer.close()]));
     log.info({ readings: writer.counters.readings, lost: writer.counters.readingsLost }, 'the agent has stopped');
+  }
+
+  async function reportAbandoned(): Promise<void> {
+    const { readingsWaiting: readings } = await buffer.status();
+    if (readings > 0) log.error({ readings }, 'readings are lost: they waited in memory, since the disk takes none');
   }
 
   return {

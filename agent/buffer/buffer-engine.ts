@@ -217,27 +217,18 @@ export class BufferEngine {
    * when memory began to be used.
    */
   leaveStandby(): void {
-    const standby = this.#standby;
-    if (standby?.core === undefined || (this.#core ?? this.#previous) === undefined) return;
-    const nowMs = this.#nowMs();
-    if (standby.isDrainOver(nowMs)) {
-      this.#closeFile();
-      standby.stopDraining();
-      return;
-    }
+    if ((this.#core ?? this.#previous) === undefined) return;
+    const open = () => {
+      this.#open();
+      return this.#core!;
+    };
     try {
-      if (!standby.isDraining) {
-        this.#open();
-        standby.drain(nowMs);
-      }
-      if (!standby.isEmpty) return;
-      standby.handOver(this.#core!);
-      this.#identity = this.#core!.identity('clean');
+      const core = this.#standby?.leave(this.#nowMs(), { open, close: () => this.#closeFile() });
+      if (core === undefined) return;
+      this.#identity = core.identity('clean');
       this.#reserve(0, 0);
     } catch {
       // Whatever is wrong there (not mounted, a newer version's file), memory goes on; nobody waits for an answer.
-      this.#closeFile();
-      standby.stopDraining();
     }
   }
 

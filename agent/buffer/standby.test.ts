@@ -39,22 +39,49 @@ describe('the memory that takes the place of a disk', () => {
     const standby = new Standby(options);
     const identity = standby.begin(disk, epoch(2), 'it is worn out');
     expect(identity).toMatchObject({ epoch: epoch(2), series, highestSequence: 0, standby: 'it is worn out' });
-    expect(standby.isEmpty).toBe(true);
-    standby.core!.append([batch]);
-    expect(standby.isEmpty).toBe(false);
-    standby.core!.acknowledge([{ first: 1, last: 1 }]);
-    expect(standby.isEmpty).toBe(true);
     expect(standby.core!.addSeries([{ name: 'c', unit: '', labels: {}, type: 1 }])).toMatchObject([{ id: 3 }]);
   });
 
-  it('is drained for a bounded time', () => {
+  it('is left when everything has been delivered, and for a bounded time nothing is added before', () => {
+    const standby = new Standby(options);
+    const core = new BufferCore(new MemoryItemTable(), 1 << 20, epoch(1));
+    let isOpen = false;
+    const disk = {
+      open: () => {
+        isOpen = true;
+        return core;
+      },
+      close: () => {
+        isOpen = false;
+      },
+    };
+    expect(standby.leave(0, disk)).toBeUndefined();
+    standby.begin(core, epoch(2), 'it is worn out');
+    const [series] = standby.core!.addSeries([{ name: 'c', unit: '', labels: {}, type: 1 }]);
+    standby.core!.append([batch], undefined, { ruleNotes: [{ name: 'n', text: 't' }] });
+    expect([standby.leave(1000, disk), standby.isDraining, isOpen]).toEqual([undefined, true, true]);
+    expect([standby.leave(10_999, disk), standby.isDraining, isOpen]).toEqual([undefined, true, true]);
+    expect([standby.leave(11_000, disk), standby.isDraining, isOpen]).toEqual([undefined, false, false]);
+    expect([standby.leave(16_000, disk), standby.isDraining, isOpen]).toEqual([undefined, true, true]);
+    standby.core!.acknowledge([{ first: 1, last: 1 }]);
+    expect(standby.leave(16_050, disk)).toBe(core);
+    expect([standby.core, standby.isDraining, isOpen]).toEqual([undefined, false, true]);
+    expect(core.identity('clean')).toMatchObject({ epoch: epoch(1), series: [series], isSuspect: true });
+    expect(core.ruleNotes()).toEqual([{ name: 'n', text: 't' }]);
+  });
+
+  it('goes on when the disk fails once more', () => {
     const standby = new Standby(options);
     standby.begin(undefined, epoch(1), 'it is worn out');
-    expect([standby.isDraining, standby.isDrainOver(1e9)]).toEqual([false, false]);
-    standby.drain(1000);
-    expect([standby.isDraining, standby.isDrainOver(10_999), standby.isDrainOver(11_000)]).toEqual([true, false, true]);
-    standby.stopDraining();
-    expect(standby.isDraining).toBe(false);
+    let closed = 0;
+    const open = (): never => {
+      throw new Error('not mounted');
+    };
+    const close = () => {
+      closed += 1;
+    };
+    expect(() => standby.leave(0, { open, close })).toThrow('not mounted');
+    expect([standby.core !== undefined, standby.isDraining, closed]).toEqual([true, false, 1]);
   });
 });
 

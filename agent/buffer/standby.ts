@@ -35,7 +35,7 @@ export class Standby {
   #sinceMs: number | undefined;
   #lastMs = 0;
   #core: BufferCore | undefined;
-  #drainsUntilMs: number | undefined;
+  #draining: { opened: BufferCore; untilMs: number } | undefined;
 
   constructor(options: StandbyOptions) {
     this.#options = options;
@@ -46,28 +46,9 @@ export class Standby {
     return this.#core;
   }
 
-  /** Everything that waited here has been delivered. */
-  get isEmpty(): boolean {
-    return this.#core?.status().itemsWaiting === 0;
-  }
-
   /** The disk takes writes again; what waits here is delivered first, and nothing is added. */
   get isDraining(): boolean {
-    return this.#drainsUntilMs !== undefined;
-  }
-
-  drain(nowMs: number): void {
-    this.#drainsUntilMs = nowMs + DRAIN_MS_MAX;
-  }
-
-  /** Whether that takes too long. */
-  isDrainOver(nowMs: number): boolean {
-    return this.#drainsUntilMs !== undefined && nowMs >= this.#drainsUntilMs;
-  }
-
-  /** Items are taken here again. */
-  stopDraining(): void {
-    this.#drainsUntilMs = undefined;
+    return this.#draining !== undefined;
   }
 
   /** The disk has refused. Answers whether it has done so for long enough. */
@@ -95,16 +76,34 @@ export class Standby {
   }
 
   /**
-   * The disk takes over what was declared here. Its epoch is to be left once it is settled: the collector has heard of another
-   * one since. Throws what the disk throws; then this goes on.
+   * Leaves for the disk if that can be opened, as soon as everything that waits here has been delivered; to be called until it
+   * answers the disk's core, which is used from then on. Its epoch is to be left once it is settled: the collector has heard
+   * of another one since. Throws what the disk throws; it is closed again then, and this goes on.
    */
-  handOver(disk: BufferCore): void {
-    if (this.#core === undefined) return;
-    disk.takeCatalogue(this.#core);
-    disk.append([], undefined, { ruleNotes: this.#core.ruleNotes() });
-    disk.amend({ isSuspect: true });
-    this.#core = undefined;
-    this.#drainsUntilMs = undefined;
-    this.#sinceMs = undefined;
+  leave(nowMs: number, disk: { open(): BufferCore; close(): void }): BufferCore | undefined {
+    const core = this.#core;
+    if (core === undefined) return undefined;
+    const draining = this.#draining;
+    if (draining !== undefined && nowMs >= draining.untilMs) {
+      this.#draining = undefined;
+      disk.close();
+      return undefined;
+    }
+    try {
+      const opened = draining?.opened ?? disk.open();
+      this.#draining = draining ?? { opened, untilMs: nowMs + DRAIN_MS_MAX };
+      if (core.status().itemsWaiting > 0) return undefined;
+      opened.takeCatalogue(core);
+      opened.append([], undefined, { ruleNotes: core.ruleNotes() });
+      opened.amend({ isSuspect: true });
+      this.#core = undefined;
+      this.#draining = undefined;
+      this.#sinceMs = undefined;
+      return opened;
+    } catch (error) {
+      this.#draining = undefined;
+      disk.close();
+      throw error;
+    }
   }
 }

@@ -162,31 +162,21 @@ export class SimBuffer {
 
   /** Goes back to the disk if it takes writes again, as soon as what is in memory has been delivered. */
   leaveStandby(): void {
-    const standby = this.#standby;
-    if (standby?.core === undefined) return;
-    const nowMs = this.#options.standby!.nowMs();
     const identity = this.#identity;
-    if (standby.isDrainOver(nowMs)) {
-      this.#close();
-      standby.stopDraining();
-      return;
-    }
+    const open = () => {
+      this.#core = this.#reopened();
+      this.#identity = identity;
+      return this.#core;
+    };
     try {
-      if (!standby.isDraining) {
-        this.#core = this.#reopened();
-        this.#identity = identity;
-        standby.drain(nowMs);
-      }
-      if (!standby.isEmpty) return;
-      standby.handOver(this.#core!);
+      const core = this.#standby?.leave(this.#options.standby!.nowMs(), { open, close: () => this.#close() });
+      if (core === undefined) return;
       // Until the next append more is in memory than usual.
       this.#disk.faults.hasRefused = true;
-      this.#identity = this.#core!.identity('clean');
+      this.#identity = core.identity('clean');
     } catch (error) {
-      if (!(error instanceof DiskRefuses)) throw error;
       this.#identity = identity;
-      this.#close();
-      standby.stopDraining();
+      if (!(error instanceof DiskRefuses)) throw error;
     }
   }
 
